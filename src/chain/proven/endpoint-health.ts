@@ -76,13 +76,14 @@ export function createHealth(now: () => number): EndpointHealth {
 }
 
 /**
- * The first answer without an error. Endpoints are asked in order; the next one is asked when one fails or is slow.
+ * The first answer without an error. Endpoints are asked in order; the next one is asked when one fails or is slow. Then
+ * the signal of all requests is aborted, so that nobody reads on what a slow endpoint sends.
  *
  * @throws the error of an invalid answer if there was one, otherwise the first error
  */
 export async function askInTurn<T>(
   endpoints: readonly Endpoint[],
-  ask: (endpoint: Endpoint) => Promise<T>,
+  ask: (endpoint: Endpoint, signal: AbortSignal) => Promise<T>,
   {
     health,
     failed,
@@ -91,6 +92,7 @@ export async function askInTurn<T>(
   const well = endpoints.filter(health.isHealthy)
   const order = [...well, ...endpoints.filter((each) => !well.includes(each))]
   const errors: AssentError[] = []
+  const requests = new AbortController()
   return new Promise<T>((resolve, reject) => {
     let next = 0
     let open = 0
@@ -100,6 +102,7 @@ export async function askInTurn<T>(
       isDone = true
       clearTimeout(timer)
       settle()
+      requests.abort()
     }
     const advance = () => {
       clearTimeout(timer)
@@ -114,7 +117,7 @@ export async function askInTurn<T>(
         health.fail(endpoint)
         advance()
       }, hedgeMs)
-      ask(endpoint).then(
+      ask(endpoint, requests.signal).then(
         (answer) => {
           if (isDone) return
           health.recover(endpoint)

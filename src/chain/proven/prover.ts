@@ -56,11 +56,11 @@ export function proveByEndpoints(
     const failed = ({ name }: Endpoint, { code }: AssentError) => dissent({ endpoint: name, code })
     return askInTurn(
       asked,
-      async (endpoint) => {
+      async (endpoint, signal) => {
         const { number, stateRoot } = block
         const params = [address, slots, `0x${number.toString(16)}`]
         const answer = await retryOnce(() =>
-          endpoint.request('eth_getProof', params, proofSchema),
+          endpoint.request('eth_getProof', params, proofSchema, signal),
         ).catch(describeRefusal)
         return verifyProof(answer, { stateRoot, address, slots }, known).nodes
       },

@@ -9,13 +9,28 @@ import { z } from 'zod'
 import { AssentError, isAssentError } from '../../errors/index.ts'
 import { describeIssues } from '../../lib/config.ts'
 import { readBody } from '../../lib/http-get.ts'
+import {
+  createRequestQueue,
+  type RequestQueue,
+  type RequestSlot,
+} from '../../lib/ingress/request-queue.ts'
 
 /** One endpoint. */
 export interface Endpoint {
   /** Position and host, for example `2:rpc.example.org`. The URL may contain credentials and is not shown. */
   readonly name: string
-  /** Sends one request and parses its result. @throws CHAIN_UNREACHABLE, CHAIN_TIMEOUT, CHAIN_ANSWER_INVALID */
-  request<T>(method: string, params: readonly unknown[], result: z.ZodType<T>): Promise<T>
+  /**
+   * Sends one request and parses its result.
+   *
+   * @param signal ends the request when its answer is no longer needed
+   * @throws CHAIN_UNREACHABLE, CHAIN_TIMEOUT, CHAIN_ANSWER_INVALID
+   */
+  request<T>(
+    method: string,
+    params: readonly unknown[],
+    result: z.ZodType<T>,
+    signal?: AbortSignal,
+  ): Promise<T>
 }
 
 /** How to reach an endpoint. */
@@ -32,6 +47,9 @@ export interface RpcEndpointOptions {
 
 /** A block with ten thousand transaction hashes, or a proof of a hundred storage slots, is smaller. */
 const defaultMaxBytes = 2 * 1024 * 1024
+
+/** Answers of one endpoint that are read at once. They bound the memory that an endpoint can fill. */
+const answersAtOnce = 16
 
 const answerSchema = z.looseObject({
   jsonrpc: z.literal('2.0'),
@@ -55,13 +73,17 @@ export function endpointNames(urls: readonly string[]): string[] {
 export function connectEndpoint(options: RpcEndpointOptions): Endpoint {
   const { name, timeoutMs, maxBytes = defaultMaxBytes } = options
   const { href, headers } = withoutCredentials(options.url)
+  const queue = createRequestQueue({ total: answersAtOnce, of: () => answersAtOnce })
   return {
     name,
-    async request(method, params, result) {
+    async request(method, params, result, needed) {
       const facts = { endpoint: name, method }
       const body = JSON.stringify({ jsonrpc: '2.0', id: 1, method, params })
-      const signal = AbortSignal.timeout(timeoutMs)
+      const timeout = AbortSignal.timeout(timeoutMs)
+      const signal = needed === undefined ? timeout : AbortSignal.any([timeout, needed])
+      let slot: RequestSlot | undefined
       try {
+        slot = await takeSlot(queue, signal)
         const response = await fetch(href, {
           method: 'POST',
           headers,
@@ -81,9 +103,26 @@ export function connectEndpoint(options: RpcEndpointOptions): Endpoint {
           cause,
           facts: { ...facts, timeoutMs },
         })
+      } finally {
+        slot?.leave()
       }
     },
   }
+}
+
+/** Waits for a free slot. @throws the reason of the signal */
+function takeSlot(queue: RequestQueue, signal: AbortSignal): Promise<RequestSlot> {
+  return new Promise((resolve, reject) => {
+    signal.throwIfAborted()
+    const { promise: begun, resolve: begin } = Promise.withResolvers<void>()
+    const slot = queue.take('', begin)
+    const leave = () => {
+      slot.leave()
+      reject(signal.reason)
+    }
+    signal.addEventListener('abort', leave, { once: true })
+    begun.then(() => resolve(slot))
+  })
 }
 
 function readResult<T>(text: string, schema: z.ZodType<T>, facts: Record<string, unknown>): T {

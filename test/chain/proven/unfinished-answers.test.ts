@@ -1,0 +1,100 @@
+/** An endpoint that never ends its answers must not fill the memory of a KMS. */
+import { createServer, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+
+import { afterEach, expect, test, vi } from 'vitest'
+import { z } from 'zod'
+
+import { askInTurn, createHealth } from '../../../src/chain/proven/endpoint-health.ts'
+import { connectEndpoint, type Endpoint } from '../../../src/chain/proven/rpc-endpoint.ts'
+
+const started: { stop(): Promise<void> }[] = []
+
+afterEach(async () => {
+  for (const server of started.splice(0)) await server.stop()
+})
+
+/** A server that counts its unfinished answers. */
+async function listen(answer: (response: ServerResponse) => void) {
+  const counts = { open: 0, most: 0, asked: 0 }
+  const server = createServer((request, response) => {
+    counts.asked++
+    counts.most = Math.max(counts.most, ++counts.open)
+    response.on('close', () => void counts.open--)
+    request.resume()
+    request.on('end', () => answer(response))
+  })
+  await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening))
+  started.push({
+    stop: async () => {
+      server.closeAllConnections()
+      await new Promise((closed) => server.close(closed))
+    },
+  })
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  const connect = (timeoutMs: number) => connectEndpoint({ url, name: url, timeoutMs })
+  return { counts, connect }
+}
+
+const never = (response: ServerResponse) => void response.write('{"jsonrpc":"2.0",')
+const truth = (response: ServerResponse) => void response.end('{"jsonrpc":"2.0","id":1,"result":1}')
+
+const ask = (endpoint: Endpoint, signal?: AbortSignal) =>
+  endpoint.request('eth_test', [], z.number(), signal)
+
+test('an unfinished answer is left when another endpoint has answered', async () => {
+  const slow = await listen(never)
+  const good = await listen(truth)
+  const endpoints = [slow.connect(60_000), good.connect(60_000)]
+  const health = createHealth(() => performance.now())
+
+  expect(await askInTurn(endpoints, ask, { health, failed: () => {} })).toBe(1)
+  expect(slow.counts.asked).toBe(1)
+  await vi.waitFor(() => expect(slow.counts.open).toBe(0), 2_000)
+})
+
+test('an endpoint has at most 16 unfinished answers, and each ends in its time', async () => {
+  const slow = await listen(never)
+  const endpoint = slow.connect(800)
+  const began = performance.now()
+  const codes = await Promise.all(
+    Array.from({ length: 100 }, () =>
+      ask(endpoint).then(
+        () => 'answered',
+        ({ code }) => code,
+      ),
+    ),
+  )
+
+  expect(codes).toEqual(Array(100).fill('CHAIN_TIMEOUT'))
+  expect(slow.counts.most).toBe(16)
+  expect(performance.now() - began).toBeLessThan(5_000)
+})
+
+test('more requests than 16 to an honest endpoint are all answered', async () => {
+  const good = await listen(truth)
+  const endpoint = good.connect(60_000)
+
+  expect(await Promise.all(Array.from({ length: 100 }, () => ask(endpoint)))).toEqual(
+    Array(100).fill(1),
+  )
+  expect(good.counts).toMatchObject({ asked: 100, open: 0 })
+  expect(good.counts.most).toBeLessThanOrEqual(16)
+})
+
+test('a request that is no longer needed gives its place to the next', async () => {
+  const waiting: ServerResponse[] = []
+  const slow = await listen((response) => void waiting.push(response))
+  const endpoint = slow.connect(60_000)
+  const first = new AbortController()
+  const dropped = Array.from({ length: 20 }, () => ask(endpoint, first.signal))
+  const refused = Promise.allSettled(dropped)
+  await vi.waitFor(() => expect(waiting).toHaveLength(16), 5_000)
+  first.abort()
+  expect((await refused).map(({ status }) => status)).toEqual(Array(20).fill('rejected'))
+  const next = ask(endpoint)
+  await vi.waitFor(() => expect(waiting).toHaveLength(17), 5_000)
+  truth(waiting[16] as ServerResponse)
+
+  expect(await next).toBe(1)
+})
