@@ -63,7 +63,10 @@ export function believeEndpoint(chain: BootChain): BootAuthorizer {
       throw new AssentError('IMAGE_UNKNOWN', message)
     },
     facts: () => readKmsFacts(chain),
-    newestEpoch: (appId) => readNewestEpoch(chain, appId),
+    newestEpoch: async (appId, beforeRequest) => {
+      beforeRequest?.()
+      return readNewestEpoch(chain, appId)
+    },
   }
 }
 

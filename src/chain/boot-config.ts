@@ -345,7 +345,8 @@ function believeOne(url: string, config: BootChainConfig, clock: Clock): BootAut
     kms,
     authorize: async (question, boot) => (await opened()).authorize(question, boot),
     facts: async () => (await opened()).facts(),
-    newestEpoch: async (appId) => (await opened()).newestEpoch?.(appId),
+    newestEpoch: async (appId, beforeRequest) =>
+      (await opened()).newestEpoch?.(appId, beforeRequest),
   }
 }
 

@@ -86,8 +86,13 @@ export interface BootAuthorizer {
   authorize(question: BootQuestion, boot: EvaluatedBoot): Promise<BootDecision>
   /** Facts about the contract for `GET /` and `GetMeta`. @throws CHAIN_*, CONTRACT_* */
   facts(): Promise<KmsFacts>
-  /** The newest key epoch of an app; undefined if the app has no epochs. @throws CHAIN_* */
-  newestEpoch?(appId: Uint8Array): Promise<number | undefined>
+  /**
+   * The newest key epoch of an app; undefined if the app is not registered or has no epochs.
+   *
+   * @param beforeRequest called before each request to an endpoint that this question needs; it may throw
+   * @throws CHAIN_*
+   */
+  newestEpoch?(appId: Uint8Array, beforeRequest?: () => void): Promise<number | undefined>
   /** Registers an observer of chain snapshots and endpoint faults. */
   watch?(observe: (event: ChainEvent) => void): void
   /** Error code of the last failed snapshot; undefined if the last one succeeded. */

@@ -155,6 +155,10 @@ export async function createKms(options: KmsOptions): Promise<Kms> {
     options.selfAuthorization === 'required'
       ? createSelfAuthorizer(options.source, rules, ask)
       : 'insecure-off'
+  const { limits } = options
+  const { requestsPerMinute, workers = 1 } = limits
+  const ingressLimits = openLimits(limits, workers)
+  const rates = createRates(requestsPerMinute, ingressLimits, workers)
   const methods = kmsMethods({
     ...options,
     kmsNames: [options.domain, ...(options.reservedNames ?? [])],
@@ -164,17 +168,14 @@ export async function createKms(options: KmsOptions): Promise<Kms> {
     tempCertificate,
     ask,
     facts: chain.facts,
-    newestEpoch: async (appId) => chain.newestEpoch?.(appId),
+    newestEpoch: async (appId, beforeRequest) => chain.newestEpoch?.(appId, beforeRequest),
+    ofChainRequest: rates.ofChainRequest,
     self,
     bootstrapInfo: options.bootstrapInfo,
     recorder,
     approved: ({ block }) => metrics.setBlock(block),
     clock: rules.clock,
   })
-  const { limits } = options
-  const { requestsPerMinute, workers = 1 } = limits
-  const ingressLimits = openLimits(limits, workers)
-  const rates = createRates(Math.ceil(requestsPerMinute / workers), ingressLimits)
   const health = createReadiness({
     check: () => requireReady(options, self, recorder, lastFailure),
   })
@@ -421,7 +422,7 @@ function createCallerVerifier(rules: EvidenceRules, metrics: KmsMetrics): Caller
   const identify = async (context: Context): Promise<Caller> => {
     const socket = socketOf(context)
     const proven = socket && (await prove(socket))
-    const caller = { address: addressOf(context), proven, notes: {} }
+    const caller = { ...addressOf(context), proven, notes: {} }
     if (proven === undefined) return caller
     metrics.setCollateralExpiry(proven.verdict.expiresAt)
     const quoteDigest = createHash('sha256').update(proven.attestation.quote).digest('hex')
@@ -465,9 +466,11 @@ function socketOf(context: Context): TLSSocket | undefined {
   return socket && 'getPeerX509Certificate' in socket ? (socket as TLSSocket) : undefined
 }
 
-function addressOf(context: Context): string {
+function addressOf(context: Context): Pick<Caller, 'address' | 'client'> {
   const incoming = incomingOf(context)
-  return incoming === undefined ? 'in-process' : clientAddressOf(incoming).address
+  if (incoming === undefined) return { address: 'in-process', client: 'in-process' }
+  const { address, client } = clientAddressOf(incoming)
+  return { address, client }
 }
 
 /** One log line per request: an outage is an error, a denial a warning. */

@@ -54,7 +54,7 @@ export async function startNode({
       kms: chain.kmsAuth,
       authorize: (...asked) => view().authorize(...asked),
       facts: () => view().facts(),
-      newestEpoch: async (appId) => view().newestEpoch?.(appId),
+      newestEpoch: async (appId, beforeRequest) => view().newestEpoch?.(appId, beforeRequest),
     },
     rules,
     source: own.source,

@@ -274,6 +274,31 @@ describe('KMS RPC GetAppEnvEncryptPubKey', () => {
   })
 })
 
+describe('callers without a quote', () => {
+  test('cause at most 30 requests of one client to RPC endpoints', async () => {
+    let requests = 0
+    const chain = {
+      ...believeEndpoint(deployment.chain),
+      newestEpoch: async (_: Uint8Array, beforeRequest?: () => void) => {
+        beforeRequest?.()
+        requests++
+        return 1
+      },
+    }
+    const kms = await deployment.start({ chain })
+    const path = `/prpc/GetAppEnvEncryptPubKey?app_id=${toHex(cvm.appId)}`
+    const agent = new Agent({ keepAlive: true, maxSockets: 5 })
+    const send = (options: object = {}) => ask(kms, { path, method: 'GET', ...options })
+    const answers = await Promise.all(Array.from({ length: 40 }, () => send({ agent })))
+    agent.destroy()
+
+    expect(requests).toBe(30)
+    expect(answers.filter(({ status }) => status === 200)).toHaveLength(30)
+    expect(answers.filter(({ code }) => code === 'KMS_OVERLOADED')).toHaveLength(10)
+    expect(await send({ identity })).toMatchObject({ status: 200 })
+  })
+})
+
 describe('the KMS server', () => {
   test('unknown methods and paths', async () => {
     for (const name of ['GetEverything', 'constructor', '__proto__', 'toString']) {
@@ -291,7 +316,7 @@ describe('the KMS server', () => {
     ['NoSuchMethod', 4 * 1024],
     ['GetAppKey', 256 * 1024],
     ['KMS.KMS.GetKmsKey', 256 * 1024],
-    ['SignCert', 2 * 1024 * 1024],
+    ['SignCert', 1024 * 1024],
   ])('a body of %s beyond %i bytes', async (name, longest) => {
     const path = `/prpc/${name}`
     const tooLarge = { status: 400, code: 'INPUT_TOO_LARGE' }
@@ -348,9 +373,14 @@ describe('the KMS server', () => {
         return askChain(...question)
       },
     })
-    const all = Array.from({ length: 20 }, () => ask(counted, { path: '/health', method: 'GET' }))
+    // one client may have six handshakes at once under these limits
+    const agent = new Agent({ keepAlive: true, maxSockets: 5 })
+    const all = Array.from({ length: 20 }, () =>
+      ask(counted, { path: '/health', method: 'GET', agent }),
+    )
 
     expect((await Promise.all(all)).map(({ status }) => status)).toEqual(Array(20).fill(200))
+    agent.destroy()
     expect(asked).toBe(1)
   })
 

@@ -159,12 +159,20 @@ export async function gatherKmsAuth(
   return { gatewayAppId, appImplementation: readAddress(words[0] ?? 0n) ?? zeroAddress }
 }
 
-/** Rules of an app; undefined for a foreign app. @throws CHAIN_* */
+/**
+ * Rules of an app; undefined for a foreign app, and for one that was never registered. The registration is read first:
+ * anyone can ask about any address, and the few trie nodes of `KmsAuth` are mostly cached.
+ *
+ * @throws CHAIN_*, CONTRACT_MISSING
+ */
 export async function gatherRules(
   reading: StateReader,
-  { pinned }: Registry,
+  registry: Registry,
   address: Hex,
 ): Promise<AppRules | undefined> {
+  const { words } = await readKmsAuth(reading, registry, [approvalSlot('app', appKey(address))])
+  if (decodeApproval(words[0] ?? 0n).version === 0) return undefined
+  const { pinned } = registry
   const [implementation = 0n, rules = 0n, ends = 0n] = await reading.words(address, [
     implementationSlot,
     appSlots.rules,

@@ -42,7 +42,8 @@ export interface ProvenReads {
 
 export interface ProvenState<Header extends StateOf = BlockHeader> {
   readonly header: Header
-  read(): ProvenReads
+  /** @param beforeRequest called before each proof that these reads request; it may throw */
+  read(beforeRequest?: () => void): ProvenReads
   /** Trie nodes that prove an account and these slots. */
   prove(address: Hex, slots: readonly Hex[]): Promise<ReadonlyMap<Hex, Hex>>
 }
@@ -121,7 +122,11 @@ export function openState<Header extends StateOf>(
     const root = roots.get(address)
     return slots.filter((slot) => root === undefined || 'missing' in find(root, slot))
   }
-  const know = async (address: Hex, slots: readonly Hex[]): Promise<Known> => {
+  const know = async (
+    address: Hex,
+    slots: readonly Hex[],
+    beforeRequest?: () => void,
+  ): Promise<Known> => {
     for (let round = 0; round < rounds; round++) {
       const contract = contractAt(address)
       const found = contract && slots.map((slot) => slotAt(contract, slot))
@@ -131,6 +136,7 @@ export function openState<Header extends StateOf>(
       if (contract && found && wanted.length === 0) {
         return { account: contract.account, path: contract.path, slots: found as KnownSlot[] }
       }
+      beforeRequest?.()
       await ask(address, wanted)
     }
     throw new AssentError(
@@ -143,7 +149,7 @@ export function openState<Header extends StateOf>(
   }
   return {
     header,
-    read: () => startReading(know),
+    read: (beforeRequest) => startReading((address, slots) => know(address, slots, beforeRequest)),
     prove: async (address, slots) => {
       const reading = startReading(know)
       await reading.words(address, slots)

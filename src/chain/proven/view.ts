@@ -62,11 +62,12 @@ export function openView(viewOptions: ViewOptions): ChainView {
       const facts = await gatherKmsAuth(final.state.read(), registryOf(options))
       return { ...facts, block: toDecisionBlock(final.state.header) }
     },
-    newestEpoch: async (appId) => {
+    newestEpoch: async (appId, beforeRequest) => {
       const { final } = await snapshots.current()
       requireRecent(final.state.header, options)
       requireLength(appId, 'app id', 20)
-      const rules = await gatherRules(final.state.read(), registryOf(options), to0x(appId))
+      const reading = final.state.read(beforeRequest)
+      const rules = await gatherRules(reading, registryOf(options), to0x(appId))
       return rules === undefined ? undefined : rules.epochsOpened + 1
     },
     bootstrap: async () => {

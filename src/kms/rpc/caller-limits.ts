@@ -60,6 +60,8 @@ export interface Rates {
   ofVerification(client: string): number
   /** Counts a certificate that was verified and is not valid. */
   countFailedVerification(client: string): void
+  /** Before a caller without a quote makes the KMS ask an RPC endpoint. Returns seconds to wait; 0 lets it ask. */
+  ofChainRequest(client: string): number
   /** After the certificate was verified. Returns seconds to wait; 0 lets the request pass. */
   ofCaller(client: string, proven: VerifiedAttestation | undefined): number
 }
@@ -67,8 +69,21 @@ export interface Rates {
 /** All guests of one host together have this many times the rate of one guest. */
 const guestsPerHost = 8
 
-/** @param perMinute requests of one client; shared addresses have no limit by address */
-export function createRates(perMinute: number, { isShared }: IngressLimits): Rates {
+/** Requests to RPC endpoints in one minute for all callers without a quote. One client gets a quarter. */
+const chainRequestsPerMinute = 120
+
+/**
+ * @param requestsPerMinute requests of one client; shared addresses have no limit by address
+ * @param workers processes that share the limits of the node
+ */
+export function createRates(
+  requestsPerMinute: number,
+  { isShared }: IngressLimits,
+  workers: number,
+): Rates {
+  const perMinute = Math.ceil(requestsPerMinute / workers)
+  const chainRequests = createRateLimit({ perMinute: chainRequestsPerMinute / workers })
+  const chainRequestsOf = createRateLimit({ perMinute: chainRequestsPerMinute / 4 / workers })
   const byAddress = createRateLimit({ perMinute })
   const byGuest = createRateLimit({ perMinute })
   const byHost = createRateLimit({ perMinute: perMinute * guestsPerHost })
@@ -80,6 +95,8 @@ export function createRates(perMinute: number, { isShared }: IngressLimits): Rat
     countFailedVerification: (client) => {
       if (!isShared(client)) failures(client)
     },
+    ofChainRequest: (client) =>
+      (isShared(client) ? 0 : chainRequestsOf(client)) || chainRequests(''),
     ofCaller: (client, proven) => {
       if (proven === undefined) return ofAddress(client)
       const host = toHex(proven.verdict.ppid)

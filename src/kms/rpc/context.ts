@@ -14,6 +14,7 @@ import type { AppKeyring } from '../keys/app-keys.ts'
 import type { KmsSecrets } from '../keys/key-store.ts'
 import type { DecisionRecorder } from '../log/record-decision.ts'
 import type { OnboardingNode } from '../log/witness.ts'
+import type { Rates } from './caller-limits.ts'
 import { withErrorContext } from './error-context.ts'
 import type { BootstrapResponse } from './kms_pb.ts'
 
@@ -21,6 +22,8 @@ import type { BootstrapResponse } from './kms_pb.ts'
 export interface Caller {
   /** IP address, for the service log. */
   readonly address: string
+  /** The client that limits count: an IPv4 address or an IPv6 /64. */
+  readonly client: string
   /** The verified quote of its TLS certificate; undefined without a certificate or without a quote in it. */
   readonly proven: VerifiedAttestation | undefined
   /** Fields for the service log, which the method fills in. */
@@ -49,8 +52,16 @@ export interface KmsContext {
   readonly ask: AuthorizeBoot
   /** Gateway and app implementation, as the KMS contract states them. */
   readonly facts: () => Promise<KmsFacts>
-  /** The newest key epoch that an app has opened; undefined if the app contract has no epochs. */
-  readonly newestEpoch: (appId: Uint8Array) => Promise<number | undefined>
+  /**
+   * The newest key epoch that an app has opened; undefined if the app is not registered or its contract has no epochs.
+   * `beforeRequest` is called before each request to an RPC endpoint.
+   */
+  readonly newestEpoch: (
+    appId: Uint8Array,
+    beforeRequest: () => void,
+  ) => Promise<number | undefined>
+  /** Limits the requests to RPC endpoints that callers without a quote cause. Returns seconds to wait; 0: allowed. */
+  readonly ofChainRequest: Rates['ofChainRequest']
   /** Chain and contract that decide, for `GetMeta`. */
   readonly chain: Pick<BootAuthorizer, 'chainId' | 'kms'>
   /** `insecure-off`: serve without asking the chain if this KMS itself is approved. */
@@ -83,6 +94,20 @@ export async function authorizeThis(
   recorder.requireReleasable(onboardingNode)
   if (self === 'insecure-off') return
   await recorder.recordSelf(await withErrorContext('KMS self authorization failed', self.authorize))
+}
+
+/**
+ * Counts a request to an RPC endpoint for a caller without a quote: endpoints are metered, and such a caller can ask as
+ * often as it has addresses.
+ *
+ * @throws KMS_OVERLOADED
+ */
+export function countChainRequest({ ofChainRequest }: KmsContext, caller: Caller): void {
+  const seconds = caller.proven === undefined ? ofChainRequest(caller.client) : 0
+  if (seconds === 0) return
+  throw new AssentError('KMS_OVERLOADED', 'Callers without a quote ask the chain too often.', {
+    facts: { retryAfter: seconds },
+  })
 }
 
 /** The verified quote of the caller's certificate. @throws KMS_NO_ATTESTATION */

@@ -20,6 +20,7 @@ import {
 import {
   authorizeThis,
   type Caller,
+  countChainRequest,
   type KmsContext,
   noteApproval,
   noteBoot,
@@ -49,8 +50,10 @@ export function kmsMethods(kms: KmsContext): Readonly<Record<string, RpcMethod<C
     GetAppKey: method(GetAppKeyRequestSchema, AppKeyResponseSchema, (request, caller: Caller) =>
       getAppKey(kms, request, caller),
     ),
-    GetAppEnvEncryptPubKey: method(AppIdSchema, PublicKeyResponseSchema, ({ appId, epoch }) =>
-      getEnvPublicKey(kms, appId, epoch),
+    GetAppEnvEncryptPubKey: method(
+      AppIdSchema,
+      PublicKeyResponseSchema,
+      (request, caller: Caller) => getEnvPublicKey(kms, request, caller),
     ),
     GetMeta: method(EmptySchema, GetMetaResponseSchema, () => getMeta(kms)),
     SignCert: method(
@@ -132,14 +135,18 @@ function grantedKeys({ appKeys }: KmsContext, { epochs }: AllowedBoot, boot: Boo
  * statement names no epoch, and an unmodified deployer encrypts to any key that has one. So that statement is made for
  * the newest epoch only. Epochs that the app has not opened are refused.
  */
-async function getEnvPublicKey(kms: KmsContext, appId: Uint8Array, requestedEpoch: number) {
+async function getEnvPublicKey(
+  kms: KmsContext,
+  { appId, epoch: requestedEpoch }: { appId: Uint8Array; epoch: number },
+  caller: Caller,
+) {
   await authorizeThis(kms)
   if (appId.length !== 20) {
     throw new AssentError('LENGTH_WRONG', 'app_id must be 20 bytes', {
       facts: { found: appId.length },
     })
   }
-  const counted = await kms.newestEpoch(appId)
+  const counted = await kms.newestEpoch(appId, () => countChainRequest(kms, caller))
   const newest = counted ?? firstEpoch
   const epoch = requestedEpoch === 0 ? newest : requestedEpoch
   if (epoch > newest) {

@@ -335,6 +335,45 @@ describe('a chain snapshot', () => {
   })
 })
 
+describe('the newest epoch of an address', () => {
+  const newest = (view: ChainView, address: Hex, beforeRequest?: () => void) =>
+    view.newestEpoch?.(fromHex(address, 'app'), beforeRequest)
+  const proofs = () => asked.filter((method) => method === 'eth_getProof').length
+
+  test('that was never registered needs no proof of its account', async () => {
+    const view = look()
+    await view.facts()
+    expect(await newest(view, `0x${'01'.repeat(20)}`)).toBeUndefined()
+    const before = proofs()
+    for (let id = 2; id < 250; id++) {
+      const address = `0x${id.toString(16).padStart(2, '0').repeat(20)}` as const
+      expect(await newest(view, address)).toBeUndefined()
+    }
+
+    // only the missing nodes of the storage of KmsAuth
+    expect(proofs() - before).toBeLessThan(30)
+    expect(await newest(view, app)).toBe(1)
+  })
+
+  test('is not requested if the caller may not cause a request', async () => {
+    const view = look()
+    await view.facts()
+    const before = asked.length
+    const refuse = () => {
+      throw new AssentError('KMS_OVERLOADED', 'Too many.')
+    }
+    const code = 'KMS_OVERLOADED'
+
+    await expect(newest(view, app, refuse)).rejects.toMatchObject({ code })
+    expect(asked).toHaveLength(before)
+    let requests = 0
+    expect(await newest(view, app, () => void requests++)).toBe(1)
+    expect(requests).toBeGreaterThan(0)
+    // known now, so no request is needed
+    expect(await newest(view, app, refuse)).toBe(1)
+  })
+})
+
 describe('a foreign app', () => {
   const executing: Partial<ViewOptions> = { foreignApps: 'insecure-execute' }
 
