@@ -20,7 +20,7 @@ export const states = [
   'revoked',
 ] as const
 
-/** One of {@link states}. */
+/** One of `states`. */
 export type State = (typeof states)[number]
 
 /**
