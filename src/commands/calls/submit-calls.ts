@@ -269,7 +269,7 @@ async function proposeAll(
   )
   for (const { description } of proposals) {
     output.line()
-    output.line(description)
+    output.quotation(description)
   }
   output.line()
   if (args.dryRun) {

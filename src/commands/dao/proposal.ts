@@ -83,7 +83,7 @@ export async function run(args: ArgumentsOf<typeof showProposal>, session: Sessi
   await printCalls(session, opened)
   output.line()
   output.heading('Its text')
-  output.line(description)
+  output.quotation(description)
   output.line()
   output.heading(`${facts.state}. ${nextStep(facts)}`)
   if (process.stdout.isTTY === true) output.line(`  ${blocksOf(timeline, facts.now)}`)

@@ -21,7 +21,7 @@ export type Findings = z.infer<typeof findingsSchema>
 
 /** Prints one or two lines for each finding, and returns the JSON value. */
 export function printFindings(output: Output, findings: readonly DoctorFinding[]): Findings {
-  for (const finding of findings) output.line(describe(finding))
+  for (const line of findings.flatMap(describe)) output.line(line)
   return { isFit: exitCodeOf(findings) === 0, findings: [...findings] }
 }
 
@@ -32,7 +32,7 @@ export function exitCodeOfFindings({ isFit }: Findings): ExitCode {
 
 const marks = { ok: pc.green('ok     '), warning: pc.yellow('warning'), failed: pc.red('FAILED ') }
 
-function describe({ check, status, found, nextStep }: DoctorFinding): string {
+function describe({ check, status, found, nextStep }: DoctorFinding): string[] {
   const line = `${marks[status]} ${check}: ${found}`
-  return nextStep === null ? line : `${line}\n        ${pc.dim(nextStep)}`
+  return nextStep === null ? [line] : [line, `        ${pc.dim(nextStep)}`]
 }

@@ -1,16 +1,23 @@
 /** Text output of a command: lines on standard output, progress on standard error. */
+import { escapeLines } from '../../lib/printable.ts'
 import { colors as pc } from './colors.ts'
+import { printableLine } from './printable-line.ts'
 import { wrapText } from './wrap-text.ts'
 
-/** With `--json`, `line`, `heading` and `warning` print nothing. */
+/**
+ * With `--json`, `line`, `heading`, `warning` and `quotation` print nothing. Each prints one line and shows control characters,
+ * line ends and invisible characters as escapes, because text can come from the chain or from a file.
+ */
 export interface Output {
   line(text?: string): void
   heading(text: string): void
   /** A line that must not be overlooked. */
   warning(text: string): void
+  /** Text of another person, with its line ends: each line is marked, so that it cannot look like a line of the command. */
+  quotation(text: string): void
   /** Exactly these bytes, without a line break at the end. */
   exact(text: string): void
-  /** Text for another program, which is never wrapped. */
+  /** JSON for another program, which is never wrapped. */
   verbatim(text: string): void
   /** Replaces the status line on a terminal: what a long step does now. In a pipe it prints nothing. */
   progress(text: string): void
@@ -31,10 +38,13 @@ export function createOutput({ json, name }: { json: boolean; name?: string }): 
     status.clear()
     console.log(text)
   }
-  const line = (text = '') => verbatim(forTerminal(text))
+  const line = (text = '') => verbatim(forTerminal(printableLine(text)))
   return {
     line,
-    verbatim,
+    verbatim: (text) => verbatim(escapeLines(text)),
+    quotation(text) {
+      for (const each of text.split(/\r?\n/)) line(`  | ${each}`)
+    },
     exact(text) {
       status.clear()
       if (!json) process.stdout.write(text)
@@ -64,7 +74,7 @@ function createStatus(name: string | undefined) {
   }
   const draw = () => {
     const seconds = Math.round((Date.now() - began) / 1000)
-    const words = `${name} … ${text}${text === '' ? '' : ', '}${seconds} s`
+    const words = printableLine(`${name} … ${text}${text === '' ? '' : ', '}${seconds} s`)
     stream.write(`\r\x1b[K${words.slice(0, (stream.columns ?? 80) - 1)}`)
     shown = true
   }

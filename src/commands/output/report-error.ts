@@ -1,6 +1,8 @@
 import { boundedText } from '../../errors/bounded.ts'
 import { AssentError } from '../../errors/index.ts'
+import { escapeLines } from '../../lib/printable.ts'
 import { colors as pc } from './colors.ts'
+import { printableLine } from './printable-line.ts'
 
 /** Longest printed value of a fact, in characters. The JSON output has all of it. */
 const maxFact = 300
@@ -21,14 +23,15 @@ export function reportError(error: unknown, json: boolean): void {
           cause: error,
         })
   if (json) {
-    console.log(JSON.stringify({ error: known.toJSON() }))
+    console.log(escapeLines(JSON.stringify({ error: known.toJSON() })))
     return
   }
-  console.error(`${pc.red(known.code)} ${known.message}`)
-  for (const line of factLines(known)) console.error(pc.dim(line))
-  console.error(pc.dim(known.hint))
+  const print = (text: string) => console.error(printableLine(text))
+  print(`${pc.red(known.code)} ${known.message}`)
+  for (const line of factLines(known)) print(pc.dim(line))
+  print(pc.dim(known.hint))
   if (known.code === 'UNEXPECTED' && error instanceof Error)
-    console.error(pc.dim(boundedText(error.stack ?? '', maxStack)))
+    for (const line of boundedText(error.stack ?? '', maxStack).split('\n')) print(pc.dim(line))
 }
 
 function factLines({ facts }: AssentError): string[] {

@@ -2,10 +2,10 @@
 import { colors as pc } from '../output/colors.ts'
 
 /** One aligned line a field: `report.mrTd  b24d…`. */
-export function formatFields(value: object): string {
+export function formatFields(value: object): string[] {
   const lines = flatten(value, '')
   const width = Math.max(0, ...lines.map(([name]) => name.length))
-  return lines.map(([name, text]) => `${pc.dim(name.padEnd(width))}  ${text}`).join('\n')
+  return lines.map(([name, text]) => `${pc.dim(name.padEnd(width))}  ${text}`)
 }
 
 function flatten(value: object, prefix: string): [string, string][] {

@@ -34,6 +34,6 @@ export const schema = quoteSchema
 
 export async function run({ file }: ArgumentsOf<typeof show>, { output }: Context) {
   const quote = describeQuote(parseQuote(await readQuote(file)))
-  output.line(formatFields(quote))
+  for (const line of formatFields(quote)) output.line(line)
   return quote
 }

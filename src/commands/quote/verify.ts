@@ -71,7 +71,7 @@ export async function* run(
     for (const asked of cases) {
       if (isSingle) {
         const verdict = await answer(verifier, policy, () => readEvidence(asked, at))
-        output.line(formatVerdict(verdict))
+        for (const line of formatVerdict(verdict)) output.line(line)
         yield verdict
       } else
         yield await answerOneOfMany(output, asked, () =>
@@ -137,14 +137,12 @@ function formatVerdict({
   facts,
   verifier,
   ...fields
-}: VerifyOutput): string {
+}: VerifyOutput): string[] {
   const paint = verdict === 'verified' ? pc.green : pc.red
   const head = code === null ? paint(verdict) : `${paint(verdict)}  ${code}: ${message}`
   const known = Object.entries(fields).filter(([, value]) => value !== null && !isEmpty(value))
   const rest = code === null ? {} : { facts }
-  return [head, formatFields({ verifier, ...rest, ...Object.fromEntries(known) })]
-    .filter(Boolean)
-    .join('\n')
+  return [head, ...formatFields({ verifier, ...rest, ...Object.fromEntries(known) })]
 }
 
 function isEmpty(value: unknown): boolean {

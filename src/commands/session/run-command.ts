@@ -2,6 +2,7 @@
 import type { z } from 'zod'
 
 import { AssentError } from '../../errors/index.ts'
+import { escapeLines } from '../../lib/printable.ts'
 import { type Command, hasValue, kebabCase } from '../command.ts'
 import type { ExitCode } from '../exit-code.ts'
 import type { CommonValues, Context } from './context.ts'
@@ -74,11 +75,15 @@ function stopOutput({ output }: Context): void {
   if ('pause' in output && typeof output.pause === 'function') output.pause()
 }
 
-/** JSON numbers cannot hold 256-bit integers, so they become text. */
+/**
+ * JSON numbers cannot hold 256-bit integers, so they become text. Characters that a terminal would obey are escaped, which is
+ * the same JSON value.
+ */
 export function toJson(value: unknown): string {
-  return JSON.stringify(value, (_, each: unknown) =>
+  const json = JSON.stringify(value, (_, each: unknown) =>
     typeof each === 'bigint' ? each.toString() : each,
   )
+  return escapeLines(json)
 }
 
 function requireOptions({ options }: Command, values: Values): void {
