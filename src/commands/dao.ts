@@ -69,13 +69,17 @@ export const showProposal = defineCommand({
 
 export const report = defineCommand({
   path: ['dao', 'report'],
-  summary: 'Review the calls of a draft or a proposal; the same bytes for everyone',
+  summary: 'Review exported calls or a proposal; the same bytes for everyone',
   help: 'The review of the same calls at the same block is the same in every byte. Publish its digest with the proposal, so that voters can compare.',
   examples: [
     'dao report release.json --out review',
     'dao report 582113 --block 19000000 --out review',
   ],
-  arguments: { subject: { description: 'draft, written with --draft; or a proposal' } },
+  arguments: {
+    subject: {
+      description: 'file of --draft or of --via safe, timelock or calldata; or a proposal',
+    },
+  },
   options: {
     ...governorOption,
     block: { value: 'N', description: 'block whose state is used (default: the newest)' },

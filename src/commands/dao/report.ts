@@ -3,7 +3,7 @@ import { writeFile } from 'node:fs/promises'
 import { z } from 'zod'
 
 import type { Call } from '../../chain/call.ts'
-import { readDraft } from '../../chain/governance/drafts.ts'
+import { readExportedCalls } from '../../chain/governance/read-exports.ts'
 import { isAssentError } from '../../errors/index.ts'
 import { reviewToMarkdown } from '../../review/describe-review.ts'
 import { encodeReview, reviewDigest, reviewProposal } from '../../review/review-proposal.ts'
@@ -11,7 +11,7 @@ import { openProposal } from '../calls/on-proposal.ts'
 import { readReviewContracts } from '../calls/review-contracts.ts'
 import type { ArgumentsOf } from '../command.ts'
 import type { report } from '../dao.ts'
-import { readBytes, readCount } from '../input/arguments.ts'
+import { readBytes, readCount, readJson } from '../input/arguments.ts'
 import { requireGovernor } from '../input/contracts.ts'
 import { bytes32 } from '../output/json.ts'
 import { printReview, reviewSchema } from '../output/review-json.ts'
@@ -50,10 +50,10 @@ export async function run(args: ArgumentsOf<typeof report>, session: Session) {
   return { digest, review: JSON.parse(new TextDecoder().decode(encodeReview(review))) }
 }
 
-/** The calls of a draft file, or of a proposal. */
+/** The calls of a file in any exported form, or of a proposal. */
 async function readCalls(args: ArgumentsOf<typeof report>, session: Session) {
   try {
-    return await readDraft(args.subject, session.chainId)
+    return readExportedCalls(await readJson(args.subject), session.chainId).calls
   } catch (error) {
     if (!isAssentError(error, 'FILE_UNREADABLE')) throw error
     const opened = await openProposal(session, { ...args, proposal: args.subject })
