@@ -46,7 +46,13 @@ const steps: readonly Step[] = [
     commands: [
       ['biome', 'check', '--error-on-warnings', '.'],
       ['prettier', '--check', '--log-level=warn', 'contracts/**/*.sol', 'test/contracts/**/*.sol'],
-      ['node', 'scripts/generate/all.ts', '--check', '--only', 'errors,protobuf,migrations'],
+      [
+        'node',
+        'scripts/generate/all.ts',
+        '--check',
+        '--only',
+        'errors,erc7730,protobuf,migrations',
+      ],
     ],
     isBeside: true,
   },

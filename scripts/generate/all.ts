@@ -37,6 +37,12 @@ const generators: readonly Generator[] = [
     script: 'scripts/generate/storage-layouts.ts',
   },
   {
+    name: 'erc7730',
+    writes: 'deploy/erc7730/',
+    from: 'src/chain/governance/call-descriptions/',
+    script: 'scripts/generate/erc7730.ts',
+  },
+  {
     name: 'errors',
     writes: 'docs/errors.md',
     from: 'src/errors/',

@@ -474,7 +474,11 @@ export interface SignedVote {
   readonly signature: Hex
 }
 
-const ballotTypes = {
+/** Name and version of the governor in typed messages. */
+export const ballotDomain = { name: 'Assent', version: '1' } as const
+
+/** The typed message of a signed vote (EIP-712), as in OpenZeppelin's governor. */
+export const ballotTypes = {
   Ballot: [
     { name: 'proposalId', type: 'uint256' },
     { name: 'support', type: 'uint8' },
@@ -496,7 +500,7 @@ export async function signVote(
   const signature = await walletClient
     .signTypedData({
       account: walletClient.account,
-      domain: { name: 'Assent', version: '1', chainId, verifyingContract: governor },
+      domain: { ...ballotDomain, chainId, verifyingContract: governor },
       types: ballotTypes,
       primaryType: 'Ballot',
       message: { proposalId: id, support: supports[support], voter, nonce },
