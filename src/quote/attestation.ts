@@ -18,8 +18,11 @@ export type AttestedEvent = LoggedEvent
 
 /** A runtime event as the guest lists it. */
 export interface AttestedRuntimeEvent {
+  /** Such as `compose-hash`. */
   readonly name: string
+  /** Raw bytes. */
   readonly payload: Uint8Array
+  /** Form of the digest: 1 = concatenation, 2 = JSON (RFC 8785). */
   readonly version: 1 | 2
 }
 
@@ -27,7 +30,9 @@ export interface AttestedRuntimeEvent {
 export interface Attestation {
   /** Raw TDX quote. */
   readonly quote: Uint8Array
+  /** All events that the quoting agent returned, with digests that are not checked yet. */
   readonly eventLog: readonly AttestedEvent[]
+  /** Events of RTMR3 by name; their digests follow from name and payload. */
   readonly runtimeEvents: readonly AttestedRuntimeEvent[]
   /** 64 bytes. */
   readonly reportData: Uint8Array

@@ -30,10 +30,13 @@ export type BodyType = keyof typeof BODY_BYTES
 
 /** The first 48 bytes of a quote. */
 export interface QuoteHeader {
+  /** 2: ECDSA P-256. */
   readonly attestationKeyType: 2
+  /** 0x81: TDX. */
   readonly teeType: 0x81
   /** Do not use it for decisions: the QE report and the PCK certificate have the authenticated SVNs. */
   readonly qeSvn: number
+  /** As `qeSvn`. */
   readonly pceSvn: number
   /** 16 bytes */
   readonly qeVendorId: Uint8Array
@@ -104,6 +107,7 @@ export interface QeReport {
   readonly bytes: Uint8Array
   /** 16 */
   readonly cpuSvn: Uint8Array
+  /** Compared with the QE identity. */
   readonly miscSelect: number
   /** 16 */
   readonly attributes: Uint8Array
@@ -111,7 +115,9 @@ export interface QeReport {
   readonly mrEnclave: Uint8Array
   /** 32 */
   readonly mrSigner: Uint8Array
+  /** Product id of the enclave. */
   readonly isvProdId: number
+  /** SVN of the enclave, which decides its TCB level. */
   readonly isvSvn: number
   /** 64. The first 32 are the hash of the attestation key. */
   readonly reportData: Uint8Array
@@ -119,9 +125,13 @@ export interface QeReport {
 
 /** A parsed quote. Nothing in it is verified. */
 export interface Quote {
+  /** Quote format. */
   readonly version: 4 | 5
+  /** Version of the TD report. */
   readonly bodyType: BodyType
+  /** Offset 0, 48 bytes. */
   readonly header: QuoteHeader
+  /** The TD report; its offset is 48 in version 4 and 54 in version 5. */
   readonly report: TdReport
   /** Header and body: the bytes that `signature` covers. Anyone can encode the rest in another way. */
   readonly signedBytes: Uint8Array
@@ -129,9 +139,11 @@ export interface Quote {
   readonly signature: Uint8Array
   /** 64: x and y, big-endian */
   readonly attestationKey: Uint8Array
+  /** Offset 134 of the signature section, 384 bytes. */
   readonly qeReport: QeReport
   /** 64 */
   readonly qeReportSignature: Uint8Array
+  /** Bytes that the QE report binds together with the attestation key; 32 bytes in practice. */
   readonly qeAuthData: Uint8Array
   /** DER certificates: PCK, PCK CA, root. */
   readonly pckChain: readonly Uint8Array[]
@@ -144,9 +156,23 @@ export interface Quote {
  *
  * Bytes after the declared end are ignored, because quote providers add padding.
  *
+ * Layout, offsets in bytes:
+ *
+ * | offset | size | content |
+ * | --- | --- | --- |
+ * | 0 | 48 | header |
+ * | 48 | 6 | body type (u16) and body size (u32), only in version 5 |
+ * | then | 584, 648 or 885 | TD report |
+ * | then | 4 | size of the signature section (u32) |
+ * | then | 64 | quote signature r, s |
+ * | then | 64 | attestation key x, y |
+ * | then | 6 | certification data type 6 (u16), size (u32) |
+ * | then | 384 + 64 | QE report, and the PCK's signature over it |
+ * | then | 2 + n | QE authentication data |
+ * | then | 6 + n | certification data type 5, size, PCK chain in PEM |
+ *
  * @param input the quote; the result does not share its memory
  * @throws QUOTE_* with the facts `{ field, offset, found, expected }`
- *
  * @example
  * const { report } = parseQuote(bytes)
  * console.log(toHex(report.mrTd), toHex(report.reportData))

@@ -28,15 +28,21 @@ export interface TcbEvaluation {
 
 /** Issue dates of the collateral, in Unix seconds. */
 export interface IssueTimes {
+  /** Issue date of the TCB info. */
   readonly tcbInfo: number
+  /** Issue date of the QE identity. */
   readonly qeIdentity: number
+  /** Issue date of the PCK CRL. */
   readonly pckCrl: number
+  /** Issue date of the root CRL. */
   readonly rootCrl: number
 }
 
 /** A genuine quote, and what it proves about its platform. */
 export interface Verified extends TcbEvaluation {
+  /** Distinguishes it from {@link Rejected}. */
   readonly verdict: 'verified'
+  /** The parsed quote. */
   readonly quote: Quote
   /** The time of the verdict, in Unix seconds. */
   readonly at: number
@@ -53,6 +59,7 @@ export interface Verified extends TcbEvaluation {
   /** 16 bytes. Only platforms with several packages (Platform CA) have it. */
   readonly platformInstanceId?: Uint8Array
   readonly tcbEvaluationNumbers: { readonly tcbInfo: number; readonly qeIdentity: number }
+  /** Unix seconds. */
   readonly issuedAt: IssueTimes
   /** By TEE_TCB_SVN: the module that launched the TD. */
   readonly launch: TcbEvaluation
@@ -68,9 +75,13 @@ export type MalformedCode = keyof typeof malformedErrors
 
 /** A well-formed quote that is not genuine. */
 export interface Rejected {
+  /** Distinguishes it from {@link Verified}. */
   readonly verdict: 'rejected'
+  /** Stable; docs/verifier.md explains each. */
   readonly code: RejectionCode
+  /** One sentence for people. */
   readonly message: string
+  /** Values behind the message, without secrets. */
   readonly facts: Readonly<Record<string, unknown>>
 }
 

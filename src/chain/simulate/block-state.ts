@@ -16,17 +16,23 @@ import { toChainError } from '../call.ts'
 export interface BlockFacts {
   readonly number: bigint
   readonly hash: Hex
+  /** Unix seconds. */
   readonly timestamp: number
+  /** Gas of the whole block. */
   readonly gasLimit: bigint
+  /** Wei per gas. */
   readonly baseFee: bigint
+  /** Account that gets the priority fees. */
   readonly coinbase: Hex
   readonly prevRandao: Hex
 }
 
 /** An account at the block; an account that does not exist has zeros and no code. */
 export interface AccountFacts {
+  /** Wei. */
   readonly balance: bigint
   readonly nonce: bigint
+  /** `0x` for an account without code. */
   readonly code: Hex
 }
 

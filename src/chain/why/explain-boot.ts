@@ -34,8 +34,11 @@ import { explainHost, type HostPart } from './explain-host.ts'
 export interface KnownBoot {
   /** 20 bytes; not needed for a KMS node. */
   readonly appId?: Hex
+  /** 32 bytes; without it, conditions about the release are unknown. */
   readonly composeHash?: Hex
+  /** 32 bytes; without it, conditions about the host are unknown. */
   readonly deviceId?: Hex
+  /** 32 bytes; without it, conditions about the image are unknown. */
   readonly osImageHash?: Hex
   /** Only for a KMS node. */
   readonly mrAggregated?: Hex
@@ -43,6 +46,7 @@ export interface KnownBoot {
   readonly mrSystem?: Hex
   /** As in `BootIds`: set for an image that the KMS cannot measure. */
   readonly requiredMrSystem?: Hex
+  /** By Intel's names; matters only to an app that requires it. */
   readonly tcbStatus?: string
 }
 
@@ -50,6 +54,7 @@ export interface KnownBoot {
 export interface DecisionTimes {
   /** Time of the block that is read. */
   readonly block: number
+  /** Local clock. */
   readonly now: number
 }
 

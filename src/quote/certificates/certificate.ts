@@ -43,13 +43,19 @@ export interface Certificate {
   readonly serial: string
   /** DER of the name, compared byte by byte. */
   readonly issuer: Uint8Array
+  /** Name in DER. */
   readonly subject: Uint8Array
+  /** CN. */
   readonly subjectCommonName: string
   /** Unix seconds, both inclusive. */
   readonly notBefore: number
+  /** Unix seconds; the certificate is valid in this second. */
   readonly notAfter: number
+  /** Public key. */
   readonly key: P256Key
+  /** basicConstraints (RFC 5280 §4.2.1.9). */
   readonly isCa: boolean
+  /** Most CA certificates below it; undefined for no limit. */
   readonly pathLength?: number
   /** RFC 5280 §4.2.1.3. */
   readonly keyUsage: {
@@ -57,6 +63,7 @@ export interface Certificate {
     readonly keyCertSign: boolean
     readonly crlSign: boolean
   }
+  /** Intel's SGX extension; only a PCK certificate has it. */
   readonly sgx?: SgxExtension
 }
 
@@ -66,6 +73,7 @@ export interface SgxExtension {
   readonly ppid: Uint8Array
   /** 16 component SVNs. TCB levels are compared with these and not with `cpuSvn`. */
   readonly components: readonly number[]
+  /** SVN of the provisioning certification enclave. */
   readonly pceSvn: number
   /** 16 bytes. */
   readonly cpuSvn: Uint8Array

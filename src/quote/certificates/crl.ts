@@ -17,6 +17,7 @@ const harmlessExtensions: ReadonlySet<string> = new Set([
 
 /** A parsed CRL. Its signature is not verified yet. */
 export interface RevocationList {
+  /** tbsCertList: the bytes under the signature. */
   readonly signedBytes: Uint8Array
   /** DER. */
   readonly signature: Uint8Array
@@ -24,6 +25,7 @@ export interface RevocationList {
   readonly issuer: Uint8Array
   /** Unix seconds, both inclusive. */
   readonly thisUpdate: number
+  /** Unix seconds; the list is valid in this second. */
   readonly nextUpdate: number
   /** Revoked serial numbers, in the form of `Certificate.serial`. */
   readonly revoked: ReadonlySet<string>

@@ -25,7 +25,9 @@ export interface EvaluationNumber {
 }
 
 export interface EvaluationNumbers {
+  /** Unix seconds. */
   readonly issueDate: number
+  /** Unix seconds. */
   readonly nextUpdate: number
   /** Lowest number first. */
   readonly numbers: readonly EvaluationNumber[]

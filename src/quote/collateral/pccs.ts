@@ -22,6 +22,7 @@ export type PckCa = 'platform' | 'processor'
 export interface PlatformFamily {
   /** 12 lower-case hexadecimal digits. */
   readonly fmspc: string
+  /** CA that issued the PCK certificate: `platform` for every TDX host, `processor` for older SGX hosts. */
   readonly ca: PckCa
 }
 

@@ -9,15 +9,21 @@ import { componentStatuses, readPeriod, readSvnLevels, type SvnLevel } from './t
 export interface QeIdentity {
   /** Unix seconds, both inclusive. */
   readonly issueDate: number
+  /** Unix seconds. */
   readonly nextUpdate: number
+  /** TCB evaluation number of the document. */
   readonly tcbEvaluationNumber: number
+  /** Expected MISCSELECT under the mask. */
   readonly miscSelect: number
+  /** Bits of MISCSELECT that are compared. */
   readonly miscSelectMask: number
   /** 16 bytes */
   readonly attributes: Uint8Array
+  /** Bits of ATTRIBUTES that are compared, 16 bytes. */
   readonly attributesMask: Uint8Array
   /** 32 bytes */
   readonly mrSigner: Uint8Array
+  /** Expected product id: 2 for the TD quoting enclave. */
   readonly isvProdId: number
   /** Highest ISVSVN first. */
   readonly levels: readonly SvnLevel[]

@@ -7,11 +7,13 @@ import { type JsonObject, parseSignedJson } from './signed-json.ts'
 export interface TcbInfo {
   /** Unix seconds, both inclusive. */
   readonly issueDate: number
+  /** Unix seconds. */
   readonly nextUpdate: number
   /** 6 bytes */
   readonly fmspc: Uint8Array
   /** 2 bytes */
   readonly pceId: Uint8Array
+  /** TCB evaluation number of the document. */
   readonly tcbEvaluationNumber: number
   /** The expected module with major version 0. */
   readonly tdxModule: TdxModule

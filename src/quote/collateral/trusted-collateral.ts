@@ -22,11 +22,17 @@ import { parseTcbInfo, type TcbInfo } from './tcb-info.ts'
 
 /** Parsed collateral whose signatures are valid. */
 export interface TrustedCollateral {
+  /** Root of trust under which everything was verified. */
   readonly root: TrustedRoot
+  /** CA of PCK certificates and its root. */
   readonly pckIssuers: IssuerChain
+  /** Revocations of CAs and signers. */
   readonly rootCrl: RevocationList
+  /** Revocations of PCK certificates. */
   readonly pckCrl: RevocationList
+  /** TCB levels of one platform family. */
   readonly tcbInfo: TcbInfo
+  /** Identity and TCB levels of the quoting enclave. */
   readonly qeIdentity: QeIdentity
   /** The certificates that signed TCB info and QE identity. */
   readonly signers: readonly Certificate[]

@@ -27,11 +27,13 @@ export type EventVersion = 1 | 2
 export interface TdxEvent {
   /** The RTMR that it extended: 0 to 3. */
   readonly imr: number
+  /** TCG event type; dstack's runtime events have 0x08000001. */
   readonly eventType: number
   /** 48 bytes. Computed for runtime events, as logged for firmware events (there it can be empty). */
   readonly digest: Uint8Array
   /** Name of a runtime event, for example `compose-hash`. */
   readonly event: string
+  /** Raw bytes. Only runtime events prove their payload: their digest is computed from it. */
   readonly payload: Uint8Array
   /** How the digest of a runtime event is computed. */
   readonly version: EventVersion

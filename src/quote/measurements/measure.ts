@@ -178,6 +178,7 @@ export function parseVmConfig(text: string): VmConfig {
 
 /** dstack's boot info: the facts on which the chain decides. Each field says its length in bytes. */
 export interface BootInfo {
+  /** The only variant that Assent verifies. */
   readonly teeVariant: 'dstack-tdx'
   /** 32 */
   readonly mrAggregated: Uint8Array
@@ -193,8 +194,11 @@ export interface BootInfo {
   readonly instanceId: Uint8Array
   /** 32 */
   readonly deviceId: Uint8Array
+  /** JSON text as it was measured, in bytes. */
   readonly keyProviderInfo: Uint8Array
+  /** By Intel's names. */
   readonly tcbStatus: TcbStatus
+  /** Such as `INTEL-SA-00837`. */
   readonly advisoryIds: readonly string[]
 }
 

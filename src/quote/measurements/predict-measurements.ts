@@ -30,7 +30,9 @@ export interface PlannedCvm {
   readonly compose: Uint8Array
   /** 20 bytes. Default: the first 20 bytes of the compose hash, as dstack does. */
   readonly appId?: Uint8Array
+  /** Where the CVM will get its sealing key from; it is part of RTMR3 and of MRCONFIGID. */
   readonly keyProvider: PlannedKeyProvider
+  /** File system of the data disk, which the guest measures. */
   readonly storageFs: 'zfs' | 'ext4'
   /** False for dstack images before 0.6, which do not measure a GPU policy. */
   readonly measuresGpuPolicy: boolean
@@ -49,13 +51,19 @@ export interface PlannedKeyProvider {
 
 /** The predicted measurements. */
 export interface Prediction {
+  /** 32 bytes. */
   readonly composeHash: Uint8Array
+  /** 20 bytes. */
   readonly appId: Uint8Array
+  /** 48 bytes. */
   readonly mrConfigId: Uint8Array
+  /** 48 bytes. */
   readonly rtmr3: Uint8Array
+  /** 32 bytes. */
   readonly mrSystem: Uint8Array
   /** Over the whole event log: the KMS measurement that the DAO approves. */
   readonly mrAggregated: Uint8Array
+  /** Events that lead to `rtmr3`. */
   readonly events: readonly TdxEvent[]
 }
 
