@@ -15,11 +15,17 @@ export interface ChainEvidence {
   /** keccak-256 of the header. */
   readonly blockHash: Hex
   readonly agreement: Agreement
-  /** Every trie node that the decision read, by its keccak-256. */
-  readonly nodes: ReadonlyMap<Hex, Hex>
+  /** The trie nodes of every value that the decision read, from the root to the value. */
+  readonly paths: readonly TriePath[]
   /** Endpoints that returned the same answer of a foreign app. That answer is not proven. */
   readonly executedBy?: readonly string[]
 }
+
+/** Trie nodes from a root to a value. Decisions at one block share the paths of shared values. */
+export type TriePath = readonly NamedNode[]
+
+/** keccak-256 and encoding of a trie node. */
+export type NamedNode = readonly [hash: Hex, node: Hex]
 
 /** RPC quorum for a block: `required` of `configured` endpoints. Names are host names, never URLs. */
 export interface Agreement {

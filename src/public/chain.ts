@@ -33,7 +33,7 @@ export {
   waitForReceipt,
 } from '../chain/call.ts'
 export * from '../chain/deployments.ts'
-export type { Agreement, ChainEvidence } from '../chain/evidence.ts'
+export type { Agreement, ChainEvidence, NamedNode, TriePath } from '../chain/evidence.ts'
 export * from '../chain/governance/governance.ts'
 export * from '../chain/hosts.ts'
 /** Reads and calls of the registries. A namespace, because names such as `approve` and `list` are general. */

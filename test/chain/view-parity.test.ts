@@ -341,7 +341,8 @@ function offline(
   reading: ProvenReads,
 ): EvaluatedEntry {
   const pool = new NodePool()
-  for (const node of [header.rlp, ...reading.nodes().values()]) {
+  const nodes = reading.paths().flatMap((path) => path.map(([, node]) => node))
+  for (const node of [header.rlp, ...nodes]) {
     pool.add(Buffer.from(fromHex(node, 'node')))
   }
   const evidence = {

@@ -28,7 +28,7 @@ async function original() {
     const evidence = {
       digest: `0x${index % 2}`,
       json: '{"a":1}',
-      nodes: named(['0x80', `0x8${index}`.slice(0, 4) as Hex]),
+      ...named(['0x80', `0x8${index}`.slice(0, 4) as Hex]),
       part: `${index}`,
     }
     await log.append(denial(index), evidence)

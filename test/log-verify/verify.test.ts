@@ -15,7 +15,7 @@ import { toHex } from '../../src/lib/bytes.ts'
 import { checkEvidence, evidenceName } from '../../src/log-verify/evidence.ts'
 import { provenValue } from '../../src/log-verify/trie.ts'
 import { type LogExpectations, type LogFile, verifyLog } from '../../src/log-verify/verify.ts'
-import { begin, denial, newLocation, rootKey } from '../kms/log/log-fixture.ts'
+import { begin, denial, named, newLocation, rootKey } from '../kms/log/log-fixture.ts'
 
 const identity = deriveLogKey(rootKey, 'kms-1').identity
 const expected: LogExpectations = { rootKey: toHex(identity.rootKey) }
@@ -284,7 +284,7 @@ describe('inclusion evidence', () => {
       const log = await begin(location)
       // as logs of version 1 hold it: whole, for each block and app
       const json = change(canonicalJson(evidence))
-      const stored = { digest: digestOf(evidence), json, nodes: new Map(), part: '' }
+      const stored = { digest: digestOf(evidence), json, ...named(['0x80']), part: '' }
       const release = {
         kind: 'handover' as const,
         method: 'GetKmsKey',

@@ -101,9 +101,9 @@ function evaluate(
 }
 
 /** Size of all trie nodes in it as text, in bytes. */
-function sizeOf({ nodes, header }: ChainEvidence): number {
+function sizeOf({ paths, header }: ChainEvidence): number {
   let size = decisionBytes + header.length
-  for (const [hash, node] of nodes) size += hash.length + node.length
+  for (const path of paths) for (const [hash, node] of path) size += hash.length + node.length
   return size
 }
 
@@ -125,7 +125,7 @@ async function evaluateBoot(
       header: state.header.rlp,
       blockHash: state.header.hash,
       agreement,
-      nodes: reading.nodes(),
+      paths: reading.paths(),
     }
     made(known)
     return known

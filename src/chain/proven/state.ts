@@ -10,6 +10,7 @@ import { AssentError } from '../../errors/index.ts'
 import { type ByteCache, createByteCache } from '../../lib/byte-cache.ts'
 import type { Hex } from '../../lib/bytes.ts'
 import { keccak256 } from '../../lib/keccak.ts'
+import type { TriePath } from '../evidence.ts'
 import type { BlockHeader } from './header.ts'
 import {
   maxSlots,
@@ -18,7 +19,7 @@ import {
   readAccount,
   readWord,
 } from './proof.ts'
-import { createNodeStore, emptyRoot, type NamedNode, type NodeStore, walk } from './trie.ts'
+import { createNodeStore, emptyRoot, type NodeStore, walk } from './trie.ts'
 
 /** The header fields that a state needs. */
 export type StateOf = Pick<BlockHeader, 'number' | 'stateRoot'>
@@ -35,8 +36,8 @@ export interface ProvenReads {
   account(address: Hex): Promise<ProvenAccount | undefined>
   /** Words in the order of `slots`; zero if the account does not exist. */
   words(address: Hex, slots: readonly Hex[]): Promise<readonly bigint[]>
-  /** Trie nodes that prove all reads, by hash. */
-  nodes(): ReadonlyMap<Hex, Hex>
+  /** Trie nodes that prove all reads, without duplicate paths. */
+  paths(): readonly TriePath[]
   addresses(): readonly Hex[]
 }
 
@@ -69,13 +70,13 @@ export function createStateCache(maxBytes: number): StateCache {
 /** A proven storage word, with the nodes from the storage root to it. */
 interface KnownSlot {
   readonly value: bigint
-  readonly path: readonly NamedNode[]
+  readonly path: TriePath
 }
 
 /** A proven account, with the nodes from the state root to it and the slots that were read. */
 interface KnownContract {
   readonly account: ProvenAccount | undefined
-  readonly path: readonly NamedNode[]
+  readonly path: TriePath
   readonly slots: Map<Hex, KnownSlot>
 }
 
@@ -153,7 +154,7 @@ export function openState<Header extends StateOf>(
     prove: async (address, slots) => {
       const reading = startReading(know)
       await reading.words(address, slots)
-      return reading.nodes()
+      return new Map(reading.paths().flat())
     },
   }
 }
@@ -161,7 +162,7 @@ export function openState<Header extends StateOf>(
 /** Results of a read; all are proven. Slots are in the order in which they were asked for. */
 interface Known {
   readonly account: ProvenAccount | undefined
-  readonly path: readonly NamedNode[]
+  readonly path: TriePath
   readonly slots: readonly KnownSlot[]
 }
 
@@ -180,7 +181,7 @@ function keyOf(name: Hex, keys: ByteCache<Hex>): Hex {
 }
 
 function startReading(know: (address: Hex, slots: readonly Hex[]) => Promise<Known>): ProvenReads {
-  const paths = new Set<readonly NamedNode[]>()
+  const paths = new Set<TriePath>()
   const addresses = new Set<Hex>()
   const read = async (address: Hex, slots: readonly Hex[]) => {
     const known = await know(address, slots)
@@ -192,11 +193,7 @@ function startReading(know: (address: Hex, slots: readonly Hex[]) => Promise<Kno
   return {
     account: async (address) => (await read(address, [])).account,
     words: async (address, slots) => (await read(address, slots)).slots.map(({ value }) => value),
-    nodes: () => {
-      const nodes = new Map<Hex, Hex>()
-      for (const path of paths) for (const [hash, node] of path) nodes.set(hash, node)
-      return nodes
-    },
+    paths: () => [...paths],
     addresses: () => [...addresses],
   }
 }

@@ -10,6 +10,7 @@
 import { type ByteCache, createByteCache } from '../../lib/byte-cache.ts'
 import type { Hex } from '../../lib/bytes.ts'
 import { keccak256 } from '../../lib/keccak.ts'
+import type { NamedNode, TriePath } from '../evidence.ts'
 
 /** Trie nodes by hash. Each was hashed before it was stored. */
 export type NodeStore = ByteCache<Hex>
@@ -18,12 +19,9 @@ export function createNodeStore(maxBytes: number): NodeStore {
   return createByteCache(maxBytes)
 }
 
-/** Hash and encoding of a trie node. */
-export type NamedNode = readonly [hash: Hex, node: Hex]
-
 /** Result of a walk: a value, no value, or the hash of a missing node. */
 export type TrieWalkResult =
-  | { readonly value: Hex | undefined; readonly nodes: readonly NamedNode[] }
+  | { readonly value: Hex | undefined; readonly nodes: TriePath }
   | { readonly missing: Hex }
 
 /** keccak-256 of an empty trie. */

@@ -6,7 +6,13 @@
  */
 import { randomBytes } from 'node:crypto'
 
-import { type Agreement, type ChainEvidence, canonicalJson } from '../../chain/evidence.ts'
+import {
+  type Agreement,
+  type ChainEvidence,
+  canonicalJson,
+  type NamedNode,
+  type TriePath,
+} from '../../chain/evidence.ts'
 import { to0x, utf8ToBytes } from '../../lib/bytes.ts'
 import { keccak256 } from '../../lib/keccak.ts'
 
@@ -19,8 +25,9 @@ export interface StoredEvidence {
   readonly digest: string
   /** Block, contract and quorum. */
   readonly json: string
-  /** Block header and trie nodes in hex, by their keccak-256. */
-  readonly nodes: ReadonlyMap<string, string>
+  /** The block header with its hash, and the trie nodes of each value. */
+  readonly block: NamedNode
+  readonly paths: readonly TriePath[]
   /** Identifies these nodes in all processes of the node. */
   readonly part: string
 }
@@ -33,12 +40,9 @@ let parts = 0
 export function storedEvidence(evidence: ChainEvidence): StoredEvidence {
   const known = stored.get(evidence)
   if (known !== undefined) return known
-  const { blockHash, header, nodes } = evidence
-  const converted = {
-    ...recordOf(evidence),
-    nodes: new Map<string, string>([[blockHash, header], ...nodes]),
-    part: `${process}:${++parts}`,
-  }
+  const { blockHash, header, paths } = evidence
+  const block = [blockHash, header] as const
+  const converted = { ...recordOf(evidence), block, paths, part: `${process}:${++parts}` }
   stored.set(evidence, converted)
   return converted
 }
@@ -59,7 +63,7 @@ function recordOf(evidence: ChainEvidence): EvidenceRecord {
   return record
 }
 
-/** Nodes that a segment does not contain yet. */
+/** Trie nodes and a header that a segment does not contain yet. */
 export interface MissingNodes {
   /** Ids for `EvidenceIndex.addNodes`. */
   readonly ids: readonly string[]
@@ -72,6 +76,8 @@ export class EvidenceIndex {
   readonly #records = new Set<string>()
   readonly #nodes = new Set<string>()
   readonly #parts = new Set<string>()
+  /** Paths of shared values: one look-up in place of one for each of their nodes. */
+  readonly #paths = new WeakSet<TriePath>()
 
   hasRecord(digest: string): boolean {
     return this.#records.has(digest)
@@ -85,27 +91,31 @@ export class EvidenceIndex {
     for (const id of ids) this.#nodes.add(id)
   }
 
+  /** Adds records and nodes of another index. */
   addAll(other: EvidenceIndex): void {
     for (const record of other.#records) this.addRecord(record)
     for (const node of other.#nodes) this.#nodes.add(node)
-    for (const part of other.#parts) this.addPart(part)
   }
 
   /** The nodes that are in neither index. */
-  missing({ nodes, part }: StoredEvidence, other: EvidenceIndex): MissingNodes {
-    const found = { ids: [] as string[], nodes: [] as string[] }
-    if (this.#parts.has(part) || other.#parts.has(part)) return found
-    for (const [hash, node] of nodes) {
-      const id = nodeId(hash)
-      if (this.#nodes.has(id) || other.#nodes.has(id)) continue
-      found.ids.push(id)
-      found.nodes.push(Buffer.from(node.slice(2), 'hex').toString('base64'))
+  missing({ block, paths, part }: StoredEvidence, other: EvidenceIndex): MissingNodes {
+    const found = new Map<string, string>()
+    if (this.#parts.has(part) || other.#parts.has(part)) return { ids: [], nodes: [] }
+    const look = (path: TriePath) => {
+      for (const [hash, node] of path) {
+        const id = nodeId(hash)
+        if (this.#nodes.has(id) || other.#nodes.has(id) || found.has(id)) continue
+        found.set(id, Buffer.from(node.slice(2), 'hex').toString('base64'))
+      }
     }
-    return found
+    look([block])
+    for (const path of paths) if (!this.#paths.has(path) && !other.#paths.has(path)) look(path)
+    return { ids: [...found.keys()], nodes: [...found.values()] }
   }
 
   /** Remembers that all nodes of this evidence are in the file. */
-  addPart(part: string): void {
+  addEvidence({ part, paths }: Pick<StoredEvidence, 'part' | 'paths'>): void {
+    for (const path of paths) this.#paths.add(path)
     this.#parts.add(part)
     if (this.#parts.size > partsKept) this.#parts.delete(this.#parts.values().next().value ?? '')
   }

@@ -442,6 +442,7 @@ class Batch {
   position: Position
   readonly #known: EvidenceIndex
   readonly #fresh = new EvidenceIndex()
+  readonly #added: StoredEvidence[] = []
   readonly #at: number
 
   constructor(from: Position, known: EvidenceIndex, at: number) {
@@ -459,7 +460,8 @@ class Batch {
     const { digest, json } = proof
     const { ids, nodes } = this.#fresh.missing(proof, this.#known)
     this.#fresh.addNodes(ids)
-    this.#fresh.addPart(proof.part)
+    this.#fresh.addEvidence(proof)
+    this.#added.push(proof)
     for (const line of linesOfNodes(nodes)) this.#line(`${this.#begin('nodes')},"nodes":[${line}]}`)
     if (!this.#known.hasRecord(digest) && !this.#fresh.hasRecord(digest)) {
       this.#fresh.addRecord(digest)
@@ -470,6 +472,7 @@ class Batch {
   /** Call it when the batch is durable. */
   keepEvidence(): void {
     this.#known.addAll(this.#fresh)
+    for (const proof of this.#added) this.#known.addEvidence(proof)
   }
 
   #begin(kind: string): string {

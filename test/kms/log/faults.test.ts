@@ -28,7 +28,7 @@ async function runWith(failAt: number) {
     const evidence = {
       digest: `0x${index % 2}`,
       json: '{}',
-      nodes: named(['0x80', `0xa${index}`]),
+      ...named(['0x80', `0xa${index}`]),
       part: `${index}`,
     }
     await log.append(denial(index), evidence).then(

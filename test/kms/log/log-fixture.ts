@@ -37,9 +37,10 @@ export function denial(index: number): Entry {
   return { kind: 'denial', method: 'GetAppKey', code: 'KMS_BOOT_DENIED', reason: `reason ${index}` }
 }
 
-/** Trie nodes by their hash, as evidence has them. */
-export function named(nodes: readonly Hex[]): ReadonlyMap<Hex, Hex> {
-  return new Map(nodes.map((node) => [keccak256(node), node]))
+/** A header and paths of one node each, as evidence has them. */
+export function named([header, ...nodes]: readonly [Hex, ...Hex[]]) {
+  const nameOf = (node: Hex) => [keccak256(node), node] as const
+  return { block: nameOf(header), paths: nodes.map((node) => [nameOf(node)]) }
 }
 
 export type Operation = 'write' | 'sync' | 'truncate' | 'create' | 'replace'

@@ -107,9 +107,9 @@ describe('release log: appending', () => {
   test('a trie node is stored once a file, also after a restart', async () => {
     const location = await newLocation()
     const [shared, own, later] = ['0x81', '0x82', '0x83'] as const
-    const evidence = (part: string, nodes: readonly Hex[]) => ({
+    const evidence = (part: string, nodes: readonly [Hex, ...Hex[]]) => ({
       ...{ digest: '0xab', json: '{}', part },
-      nodes: named(nodes),
+      ...named(nodes),
     })
     const log = await begin(location)
     await log.append(denial(0), evidence('a', [shared, own]))
@@ -130,7 +130,7 @@ describe('release log: appending', () => {
     const location = await newLocation({ segmentBytes: 8_000 })
     const log = await begin(location)
     const json = `{"pad":"${'x'.repeat(3_000)}"}`
-    const evidence = { digest: '0xab', json, nodes: new Map(), part: 'a' }
+    const evidence = { digest: '0xab', json, ...named(['0x80']), part: 'a' }
     for (let index = 0; index < 4; index++) await log.append(denial(index), evidence)
     await log.close()
 
@@ -139,6 +139,7 @@ describe('release log: appending', () => {
     const kinds = files.map((lines) => lines.map((line) => JSON.parse(line).kind ?? '-'))
     expect(kinds[0]).toEqual([
       '-',
+      'nodes',
       'evidence',
       'denial',
       '-',

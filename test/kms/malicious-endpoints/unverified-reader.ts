@@ -30,7 +30,7 @@ async function believe(url: string, guest: Guest): Promise<boolean> {
       const { storageProof } = await claim(address, slots)
       return slots.map((_, index) => BigInt(storageProof[index]?.value ?? 0))
     },
-    nodes: () => new Map(),
+    paths: () => [],
     addresses: () => [],
   }
   const { appId, composeHash, deviceId } = stage[guest]
