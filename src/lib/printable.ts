@@ -50,6 +50,11 @@ export function quoteText(text: string): string {
   return `"${escapeText(quoted)}"${rest > 0 ? ` … (${rest} more characters)` : ''}`
 }
 
+/** One line of Markdown that shows the text: {@link escapeText}, and no code, link, HTML or emphasis. */
+export function escapeMarkdown(text: string): string {
+  return escapeText(text).replace(/[\\`[\]<*_~]/g, '\\$&')
+}
+
 const shortEscapes: Readonly<Record<string, string>> = { '\n': '\\n', '\r': '\\r', '\t': '\\t' }
 
 /** JSON's form of an escape, by UTF-16 unit: a character above U+FFFF gives two. */

@@ -11,7 +11,7 @@ import {
   anyMeasurements,
   type ListedBoot,
 } from '../chain/simulate/blast-radius/list-boots.ts'
-import { escapeText } from '../lib/printable.ts'
+import { escapeMarkdown, escapeText } from '../lib/printable.ts'
 import { formatComparison } from '../manifest/compare-manifests.ts'
 import type { ApprovedThing } from './approved-things.ts'
 import { type ProposalReview, reviewDigest } from './review-proposal.ts'
@@ -175,8 +175,4 @@ export function reviewToMarkdown(review: ProposalReview): string {
     `Governor ${governor} on chain ${chainId}. SHA-256 of the JSON: \`${reviewDigest(review)}\``,
     ...sections,
   ].join('\n\n')}\n`
-}
-
-function escapeMarkdown(text: string): string {
-  return text.replace(/[\\`[\]<*_~]/g, '\\$&')
 }

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 
-import { escapeLines, escapeText, quoteText } from '../../src/lib/printable.ts'
+import { escapeLines, escapeMarkdown, escapeText, quoteText } from '../../src/lib/printable.ts'
 
 /** What a terminal obeys, or what it does not show. */
 const unprintable: readonly (readonly [name: string, character: string, shown: string])[] = [
@@ -58,6 +58,12 @@ describe('text for a terminal', () => {
     // biome-ignore lint/suspicious/noControlCharactersInRegex: these must not be in it
     expect(json).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u2028-\u202e]/)
   })
+})
+
+test('text in Markdown cannot be a link, an image, HTML, code or emphasis', () => {
+  expect(escapeMarkdown('![a](https://b) <b> `c` **d** ~~e~~ _f_\n# g')).toBe(
+    '!\\[a\\](https://b) \\<b> \\`c\\` \\*\\*d\\*\\* \\~\\~e\\~\\~ \\_f\\_\\\\n# g',
+  )
 })
 
 describe('a quotation', () => {

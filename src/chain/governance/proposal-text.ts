@@ -1,7 +1,7 @@
 /** Generates the text of a proposal from its calls, so that text and calls agree. */
 import type { Address } from 'viem'
 
-import { escapeLines, escapeText } from '../../lib/printable.ts'
+import { escapeLines, escapeMarkdown, escapeText } from '../../lib/printable.ts'
 import type { Call } from '../call.ts'
 import { type AddressBook, type CallDescription, describeCall, nameOf } from './describe-call.ts'
 
@@ -71,9 +71,4 @@ function quotation(text: string): string {
     .split('\n')
     .map((line) => `> ${line}`.trimEnd())
     .join('\n')
-}
-
-/** Text with what Markdown would read as code, link, HTML or emphasis escaped. It must be one line. */
-function escapeMarkdown(text: string): string {
-  return escapeText(text).replace(/[\\`[\]<*_~]/g, '\\$&')
 }
