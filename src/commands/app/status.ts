@@ -1,19 +1,26 @@
 import { type Address, zeroAddress } from 'viem'
 import { z } from 'zod'
-import { type AppState, readApp, readEpochs } from '../../chain/app.ts'
+import type { AppState } from '../../chain/app.ts'
+import { type ListedStatus, type ReleaseStatus, readAppStatus } from '../../chain/app-status.ts'
 import { appKey, stateAt, states } from '../../chain/approval.ts'
 import { recordedCodes } from '../../chain/deployments.ts'
 import { formatVariants } from '../../chain/governance/call-descriptions/kms.ts'
-import { formatDuration } from '../../chain/governance/format-time.ts'
-import { type Listed, listApprovals, readApproval } from '../../chain/registry.ts'
-import { mapWithConcurrency } from '../../lib/map-with-concurrency.ts'
+import { formatDeadline, formatDuration } from '../../chain/governance/format-time.ts'
+import { readApproval } from '../../chain/registry.ts'
 import type { status } from '../app.ts'
 import type { ArgumentsOf } from '../command.ts'
 import { requireApp } from '../input/contracts.ts'
-import { describeApproval } from '../output/approval-text.ts'
-import { address, approvalSchema, approvalToJson, bytes32, seconds } from '../output/json.ts'
+import { colorState, describeApproval } from '../output/approval-text.ts'
+import { address, approvalSchema, bytes32, seconds, unixTime } from '../output/json.ts'
 import type { Output } from '../output/output.ts'
 import type { Session } from '../session/session.ts'
+
+const endsAt = unixTime.nullable().describe('unix seconds; null: it is not active, or has no end')
+
+/** An approval, whose release can have been superseded. */
+const listedSchema = approvalSchema({ id: bytes32, endsAt, found: z.string() }).extend({
+  state: z.enum([...states, 'superseded']).describe('at the chain’s time'),
+})
 
 export const schema = z.strictObject({
   app: address,
@@ -28,45 +35,67 @@ export const schema = z.strictObject({
   variants: z.int().describe('bit n is number n of contracts/types/TeeVariant.sol'),
   implementation: address,
   releases: z.array(
-    approvalSchema({
-      id: bytes32,
+    listedSchema.extend({
       epochs: z.strictObject({ write: z.int(), read: z.int() }).describe('key epochs; 0: none'),
     }),
   ),
-  devices: z.array(approvalSchema({ id: bytes32 })),
+  devices: z.array(listedSchema),
+  announcements: z.array(
+    z.strictObject({
+      callDigest: bytes32.describe('keccak256 of the announced calldata'),
+      call: z.string().nullable().describe('null: it cannot be recognised'),
+      from: unixTime,
+      until: unixTime,
+    }),
+  ),
+  upcoming: z
+    .array(z.strictObject({ at: unixTime, what: z.string() }))
+    .describe('what happens without another transaction'),
 })
 
 export async function run(args: ArgumentsOf<typeof status>, session: Session) {
-  const { publicClient, output, addresses, now } = session
+  const { publicClient, output, addresses, deployment, now } = session
   const app = await requireApp(session, args.app)
-  const facts = await readApp(publicClient, app)
   const registered = await readApproval(publicClient, addresses.kmsAuth, 'app', appKey(app))
+  // no app is older than its KmsAuth
+  const fromBlock = BigInt(deployment.contracts.kmsAuth?.block ?? 0)
+  const { releases, devices, announcements, upcoming, ...facts } = await readAppStatus(
+    publicClient,
+    app,
+    { fromBlock, now },
+  )
   output.heading(`App ${app}`)
   output.line(`  registration: ${describeApproval(registered, now)}`)
   printRules(session, facts)
-  const releases = await listReleases(session, app)
+  printList(output, 'release', releases.map(describeRelease))
+  printList(output, 'device', devices.map(describeListed))
   printList(
     output,
-    'release',
-    releases.map((each) => describeRelease(each, now)),
+    'announced call',
+    announcements.map(
+      ({ call, callDigest, from, until }) =>
+        `  ${call ?? callDigest}: from ${formatDeadline(from, now)}, until ${formatDeadline(until, now)}`,
+    ),
   )
-  const devices = await listApprovals(publicClient, app, 'device')
   printList(
     output,
-    'device',
-    devices.map((each) => describeListed(each, now)),
+    'change to come',
+    upcoming.map(({ at, what }) => `  ${formatDeadline(at, now)}: ${what}`),
+    'changes to come',
   )
   return {
-    app,
-    registration: stateAt(registered, now),
     ...facts,
-    releases: releases.map(({ id, approval, epochs }) => ({
-      id,
-      ...approvalToJson(approval, now),
-      epochs,
-    })),
-    devices: devices.map(({ id, approval }) => ({ id, ...approvalToJson(approval, now) })),
+    registration: stateAt(registered, now),
+    releases: releases.map((each) => ({ ...listedToJson(each), epochs: each.epochs })),
+    devices: devices.map(listedToJson),
+    announcements: [...announcements],
+    upcoming: [...upcoming],
   }
+}
+
+function listedToJson({ approval, ...listed }: ListedStatus) {
+  const { id, state, found, endsAt: end } = listed
+  return { ...approval, id, state, found, endsAt: end }
 }
 
 function printRules(session: Session, facts: AppState): void {
@@ -92,35 +121,26 @@ function describeCode({ deployment }: Session, address: Address): string {
   return name === undefined ? `${address} (not in the deployment record)` : `${name} (${address})`
 }
 
-interface Release extends Listed {
-  readonly epochs: Awaited<ReturnType<typeof readEpochs>>
-}
-
-async function listReleases({ publicClient }: Session, app: Address): Promise<Release[]> {
-  const listed = await listApprovals(publicClient, app, 'release')
-  return mapWithConcurrency(listed, async (each) => ({
-    ...each,
-    epochs: await readEpochs(publicClient, app, each.id),
-  }))
-}
-
-function printList(output: Output, kind: string, lines: readonly string[]): void {
+function printList(
+  output: Output,
+  name: string,
+  lines: readonly string[],
+  plural = `${name}s`,
+): void {
   output.line()
-  output.heading(`${lines.length} ${lines.length === 1 ? kind : `${kind}s`}`)
+  output.heading(`${lines.length} ${lines.length === 1 ? name : plural}`)
   for (const line of lines) output.line(line)
 }
 
-function describeListed({ id, approval }: Listed, now: number): string {
-  return `  ${String(approval.index).padStart(3)}  ${id}  ${describeApproval(approval, now)}`
+function describeListed({ id, approval, state, found }: ListedStatus): string {
+  const colored = state === 'superseded' ? state : colorState(state)
+  const rest = found.startsWith(state) ? found.slice(state.length) : `: ${found}`
+  return `  ${String(approval.index).padStart(3)}  ${id}  ${colored}${rest}`
 }
 
-function describeRelease(release: Release, now: number): string {
+function describeRelease(release: ReleaseStatus): string {
   const { write, read } = release.epochs
-  const line = describeListed(release, now)
-  // a superseded release keeps the state of its own approval
-  if (write === 0) {
-    const isActive = stateAt(release.approval, now) === 'active'
-    return `${line}${isActive ? ', superseded: it cannot boot and gets no keys' : ', no keys'}`
-  }
+  const line = describeListed(release)
+  if (write === 0) return `${line}, no keys`
   return `${line}, keys of epoch ${write}${read === write ? '' : `, reads from epoch ${read}`}`
 }
