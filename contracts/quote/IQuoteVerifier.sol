@@ -31,7 +31,8 @@ interface IQuoteVerifier {
 
     /// @notice What `quote` proves now, under the standard TCB evaluation number. Check `verdict` first.
     /// @dev A view: anyone can call it off-chain without gas. It reads the chain's clock, so the same quote can be
-    /// verified now and rejected later.
+    /// verified now and rejected later. Uses the documents of the highest stored number up to the standard one; the report
+    /// names it.
     /// @param quote in any form.
     function verify(bytes calldata quote) external view returns (Report memory);
 
@@ -41,10 +42,10 @@ interface IQuoteVerifier {
     /// @param evaluationNumber highest TCB evaluation number to use.
     function verifyUnder(bytes calldata quote, uint32 evaluationNumber) external view returns (Report memory);
 
-    /// @notice The evaluation number that has been the standard one for at least a week. Use it to end what was accepted
-    /// before, so that a new number does not end everything at once.
-    /// @dev If Intel's list has expired, the last number that a list made the standard. 255, which stands for every number,
-    /// if no list was ever uploaded.
+    /// @notice The evaluation number that this contract has used as the standard one for at least a week. Use it to end what
+    /// was accepted before, so that a new number does not end everything at once.
+    /// @dev A list that comes late starts the week. If Intel's list has expired, the last number that a list made the standard.
+    /// 0, for which there are no documents, if no list was ever uploaded, and in the week after the first one.
     function settledEvaluationNumber() external view returns (uint32);
 
     /// @notice Verifies several quotes under the same attestation key, cheaper than one by one.

@@ -27,10 +27,10 @@ contract Hosts is IHosts, ApprovalRegistry, EIP712Upgradeable, RenounceableUpgra
     bytes32 private constant PERMIT = keccak256(
         "HostRegistration(bytes32 quoteHash,uint256 blockNumber,uint256 deadline)"
     );
-    /// @dev Replaces the digest of a quote whose certificate was revoked. No quote has this digest.
-    bytes16 private constant REVOKED = 0;
     /// @dev EIP-712 type of a continuity statement.
     bytes32 private constant CONTINUITY = keccak256("HostContinuity(bytes32 from,bytes32 to,uint256 deadline)");
+    /// @dev Bytes. `endProof` verifies the same bytes twice, in one transaction of at most 16.78 million gas (EIP-7825).
+    uint256 private constant MAX_QUOTE = 8_192;
 
     /// @dev The last host proof of each device id.
     mapping(bytes32 deviceId => Host) private _hosts;
@@ -52,7 +52,11 @@ contract Hosts is IHosts, ApprovalRegistry, EIP712Upgradeable, RenounceableUpgra
     mapping(bytes32 deviceId => bytes32) private _firstId;
     /// @dev The present id of a host, by its first id.
     mapping(bytes32 firstId => bytes32) private _lastId;
-    uint256[46] private __gap;
+    /// @dev Hosts, by their first id, of which a certificate was shown to be revoked. A later proof does not delete this.
+    mapping(bytes32 firstId => bool) private _revoked;
+    /// @dev Wrote the records that short forms of quotes name, until the present verifier came.
+    IQuoteVerifier private _lastVerifier;
+    uint256[44] private __gap;
 
     /// @custom:oz-upgrades-unsafe-allow constructor
     constructor() {
@@ -111,6 +115,7 @@ contract Hosts is IHosts, ApprovalRegistry, EIP712Upgradeable, RenounceableUpgra
     /// @dev Verifies the quote, then stores the host proof. In an open registry the first proof of a host also approves
     /// it.
     function _register(address operator, bytes calldata quote, uint256 blockNumber) private returns (bytes32 deviceId) {
+        require(quote.length <= MAX_QUOTE, HostQuoteTooLong(quote.length, MAX_QUOTE));
         Report memory report = verifier.verify(quote);
         require(report.isVerified(), HostQuoteRejected(report.verdict));
         deviceId = report.deviceId;
@@ -143,11 +148,11 @@ contract Hosts is IHosts, ApprovalRegistry, EIP712Upgradeable, RenounceableUpgra
     function _requireNewer(bytes32 deviceId, address operator, uint256 blockNumber) private view {
         Host storage known = _hosts[deviceId];
         address named = _named[deviceId];
-        bool free =
-            named == address(0) ? block.timestamp >= known.expiresAt || operator == known.operator : operator == named;
+        bool unowned = known.operator == address(0) || block.timestamp >= known.expiresAt;
+        bool free = named == address(0) ? unowned || operator == known.operator : operator == named;
         require(free, HostOwnedByOtherOperator(deviceId, known.operator));
-        bool newer = known.operator == address(0) || blockNumber > known.provenAtBlock;
-        require(newer, HostProofNotNewer(deviceId, blockNumber, known.provenAtBlock));
+        // also after the DAO removed the operator: an older quote, or a used permit, never counts again
+        require(blockNumber > known.provenAtBlock, HostProofNotNewer(deviceId, blockNumber, known.provenAtBlock));
     }
 
     /// @dev Requires a TD that nobody can debug or migrate, an accepted status, a new enough evaluation number and no
@@ -202,18 +207,30 @@ contract Hosts is IHosts, ApprovalRegistry, EIP712Upgradeable, RenounceableUpgra
     /// @inheritdoc IHosts
     function endProof(bytes32 deviceId, bytes calldata quote) external {
         Host storage host = _hosts[deviceId];
-        bool known = host.expiresAt != 0;
-        require(!known || block.timestamp < host.expiresAt, HostProofExpired(host.expiresAt));
-        require(known && bytes16(keccak256(quote)) == host.quoteDigest, HostQuoteUnknown(deviceId));
-        // first under the evaluation number that was the standard a week ago: a new number ends no host proof at once
-        Report memory report = verifier.verifyUnder(quote, verifier.settledEvaluationNumber());
-        if (_isDead(report)) report = verifier.verify(quote);
+        bool known = host.expiresAt != 0 && bytes16(keccak256(quote)) == host.quoteDigest;
+        require(known, HostQuoteUnknown(deviceId));
+        Report memory report = _judge(verifier, quote);
+        // the quote was accepted once, so the record that it names is one of the last verifier
+        if (report.verdict == Verdict.RecordUnknown && address(_lastVerifier) != address(0)) {
+            report = _judge(_lastVerifier, quote);
+        }
+        bytes32 first = _firstOf(deviceId);
+        bool revokes = _isRevoked(report.verdict) && !_revoked[first];
+        // a revocation can also be shown after the proof has expired: it stops continuity
+        bool inForce = block.timestamp < host.expiresAt;
+        require(inForce || revokes, HostProofExpired(host.expiresAt));
         require(_isDead(report), HostProofStillValid(deviceId, report.verdict, report.status));
 
-        host.expiresAt = uint40(block.timestamp);
-        if (_isRevoked(report.verdict)) host.quoteDigest = REVOKED;
+        if (inForce) host.expiresAt = uint40(block.timestamp);
+        if (revokes) _revoked[first] = true;
 
         emit HostProofEnded(deviceId, report.verdict, report.status);
+    }
+
+    /// @dev First under the evaluation number that was the standard a week ago: a new number ends no host proof at once.
+    function _judge(IQuoteVerifier by, bytes calldata quote) private view returns (Report memory report) {
+        report = by.verifyUnder(quote, by.settledEvaluationNumber());
+        if (_isDead(report)) report = by.verify(quote);
     }
 
     /// @dev Whether newer collateral cannot make the quote valid again, or the DAO no longer accepts its status. Expired
@@ -239,12 +256,14 @@ contract Hosts is IHosts, ApprovalRegistry, EIP712Upgradeable, RenounceableUpgra
         address operator = _hosts[from].operator;
         require(continuityDelay != 0, HostContinuityClosed());
         _requireSigned(operator, keccak256(abi.encode(CONTINUITY, from, to, deadline)), deadline, signature);
-        require(_hosts[from].quoteDigest != REVOKED, HostRevoked(from));
+        bytes32 first = _firstOf(from);
+        require(!_revoked[first], HostRevoked(first));
+        require(!_revoked[to], HostRevoked(to));
         _requireContinuous(from, to);
         uint40 until = approvalOf(Kind.Host, from).expiresAt();
 
-        bytes32 first = _firstOf(from);
         (_firstId[to], _lastId[first]) = (first, to);
+        if (_named[from] != address(0)) _setOperator(to, operator);
         _remove(Kind.Host, from);
         _approve(Kind.Host, to, uint40(block.timestamp) + continuityDelay, until, abi.encode(from, signature));
 
@@ -353,6 +372,12 @@ contract Hosts is IHosts, ApprovalRegistry, EIP712Upgradeable, RenounceableUpgra
     function setOperator(bytes32 deviceId, address operator, uint40 notAfter) external onlyOwner {
         requireNotAfter(notAfter);
 
+        _setOperator(deviceId, operator);
+        bytes32 current = currentIdOf(deviceId);
+        if (current != deviceId) _setOperator(current, operator);
+    }
+
+    function _setOperator(bytes32 deviceId, address operator) private {
         _hosts[deviceId].operator = operator;
         _named[deviceId] = operator;
 
@@ -409,6 +434,7 @@ contract Hosts is IHosts, ApprovalRegistry, EIP712Upgradeable, RenounceableUpgra
 
     /// @dev Stores the verifier. Does not check that the address is one: `assent check` does.
     function _setVerifier(address newVerifier) private {
+        if (newVerifier != address(verifier)) _lastVerifier = verifier;
         verifier = IQuoteVerifier(newVerifier);
 
         emit VerifierSet(newVerifier);
@@ -444,6 +470,14 @@ contract Hosts is IHosts, ApprovalRegistry, EIP712Upgradeable, RenounceableUpgra
         return currentIdOf(id);
     }
 
-    /// @dev dstack has no events for hosts.
-    function _afterDecision(Kind, bytes32, bool) internal override {}
+    /// @dev The owner approved an id that the host had before: the host moves back to it. So one host has one approved id.
+    function _afterDecision(Kind, bytes32 id, bool enabled) internal override {
+        bytes32 current = enabled ? currentIdOf(id) : id;
+        if (current == id) return;
+
+        _lastId[_firstOf(id)] = id;
+        _remove(Kind.Host, current);
+
+        emit HostContinued(current, id, _hosts[id].operator);
+    }
 }

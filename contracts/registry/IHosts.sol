@@ -45,7 +45,7 @@ interface IHosts is IHostAdmission {
         bytes32 advisories;
         /// @notice Identifies a platform with several packages, also after a firmware update; else zero.
         bytes16 platformInstanceId;
-        /// @notice First 16 bytes of the keccak256 of the registered quote; 0 after its certificate was revoked.
+        /// @notice First 16 bytes of the keccak256 of the registered quote.
         bytes16 quoteDigest;
     }
 
@@ -100,14 +100,18 @@ interface IHosts is IHostAdmission {
     /// @param verdict the verdict on the quote now.
     /// @param status the TCB status of the quote now; `None` if the verdict is not `Verified`.
     event HostProofEnded(bytes32 indexed deviceId, Verdict verdict, TcbStatus status);
-    /// @notice The approval of a host was carried over from one device id to another.
+    /// @notice The approval of a host was carried over from one device id to another, by `continueAs`; or the owner approved
+    /// an earlier id of the host.
     /// @param from the old device id; its approval is withdrawn.
     /// @param to the present device id.
-    /// @param operator the account that signed.
+    /// @param operator the account that signed, or the operator of `to`.
     event HostContinued(bytes32 indexed from, bytes32 indexed to, address indexed operator);
 
     /// @notice The verifier rejected the quote.
     error HostQuoteRejected(Verdict verdict);
+
+    /// @notice The quote has more bytes than `endProof` can verify in one transaction.
+    error HostQuoteTooLong(uint256 found, uint256 most);
 
     /// @notice The report data is not for this chain, registry, operator and block.
     /// @param found first half of the report data.
@@ -158,7 +162,8 @@ interface IHosts is IHostAdmission {
     /// @notice The DAO does not allow continuity.
     error HostContinuityClosed();
 
-    /// @notice The PCK certificate of the old id was revoked, so its approval cannot be carried over.
+    /// @notice A PCK certificate of this host was shown to be revoked (`endProof`), so its approval cannot be carried over.
+    /// @param deviceId the first id of the host, or the new id.
     error HostRevoked(bytes32 deviceId);
 
     /// @notice The approval cannot be carried over: at least one condition does not hold.
@@ -176,10 +181,10 @@ interface IHosts is IHostAdmission {
 
     /// @notice Registers the host on which `quote` was made. Anyone; the caller becomes or stays its operator.
     /// Emits `HostProven`, and `ApprovalGiven` if the rules are open and the host is new.
-    /// @dev Reverts with `HostQuoteRejected`, `HostBlockUnknown`, `HostReportDataMismatch`, `HostOwnedByOtherOperator`,
+    /// @dev Reverts with `HostQuoteTooLong`, `HostQuoteRejected`, `HostBlockUnknown`, `HostReportDataMismatch`, `HostOwnedByOtherOperator`,
     /// `HostProofNotNewer`, `PolicyBreached`, `HostStatusRefused`, `HostEvaluationNumberTooLow`, `HostAdvisoryDenied`,
     /// `HostProofExpired`, and with the verifier's errors for a malformed quote.
-    /// @param quote in any form that the verifier takes.
+    /// @param quote in any form that the verifier takes, at most 8,192 bytes.
     /// @param blockNumber the block whose hash is in the report data, see `reportDataFor`.
     /// @return deviceId the host.
     function register(bytes calldata quote, uint256 blockNumber) external returns (bytes32 deviceId);
@@ -206,10 +211,13 @@ interface IHosts is IHostAdmission {
     function reportDataFor(address operator, uint256 blockNumber, bytes32 blockHash) external view returns (bytes32);
 
     /// @notice Ends a host proof whose quote is no longer valid: its PCK certificate or CA is revoked or expired, its TCB is
-    /// revoked, or the DAO no longer accepts its TCB status. Anyone. Emits `HostProofEnded`.
+    /// revoked, or the DAO no longer accepts its TCB status. Anyone. Emits `HostProofEnded`. A revoked certificate can also be
+    /// shown after the host proof has expired, once: it stops `continueAs`.
     /// @dev The quote must be invalid under the present standard evaluation number and under the one of a week ago
     /// (`IQuoteVerifier.settledEvaluationNumber`). So neither a new evaluation number nor a missing list of Intel ends all host
-    /// proofs at once. Reverts with `HostProofExpired`, `HostQuoteUnknown` and `HostProofStillValid`.
+    /// proofs at once. For a TCB, this needs Intel's list and the documents of both numbers in the verifier; anyone can upload
+    /// them. A short form with a record of the last verifier is judged by that verifier, with the collateral there.
+    /// Reverts with `HostProofExpired`, `HostQuoteUnknown` and `HostProofStillValid`.
     /// @param quote the bytes with which the host was registered: from the calldata of that transaction.
     function endProof(bytes32 deviceId, bytes calldata quote) external;
 
@@ -217,9 +225,10 @@ interface IHosts is IHostAdmission {
     /// Withdraws the old id. The new id becomes active after the continuity delay, in which the guardian can suspend it.
     /// Emits `HostContinued`, `ApprovalChanged` and `ApprovalGiven`.
     /// @dev Needs an EIP-712 signature of the operator over `HostContinuity(bytes32 from,bytes32 to,uint256 deadline)`, and a
-    /// host proof of the new id by the same operator. A later decision against the old id (`withdraw`, `revoke`, `suspend`,
-    /// `shorten`) also applies to the new id, so a change of ids does not evade a vote. A signature works once, because an id
-    /// with an earlier decision cannot be the target. Reverts with `HostContinuityClosed`, `PermitExpired`, `PermitInvalid`,
+    /// host proof of the new id by the same operator. A later decision against an old id (`withdraw`, `revoke`, `suspend`,
+    /// `shorten`, `setOperator`) also applies to the present id, so a change of ids does not evade a vote. If the owner approves
+    /// an old id again, the host moves back to it and the present id is withdrawn: a host has one approved id. A signature works
+    /// once, because an id with an earlier decision cannot be the target. An operator that the owner named stays. Reverts with `HostContinuityClosed`, `PermitExpired`, `PermitInvalid`,
     /// `HostRevoked` and `HostContinuityInvalid`.
     /// Warning: on single-package platforms only the operator's signature and the FMSPC say that both ids are one host.
     /// An operator can move each approval to another host of the same model.
@@ -235,7 +244,8 @@ interface IHosts is IHostAdmission {
     /// @notice The operator that the owner named for a host; zero if none.
     function namedOperatorOf(bytes32 deviceId) external view returns (address);
 
-    /// @notice The present device id of a host: `deviceId` itself if its approval was never carried over.
+    /// @notice The present device id of a host, the last one that was approved: `deviceId` itself if its approval was never
+    /// carried over.
     function currentIdOf(bytes32 deviceId) external view returns (bytes32);
 
     /// @notice The present rules.
@@ -248,7 +258,8 @@ interface IHosts is IHostAdmission {
     function isAdvisoryDenied(bytes32 advisory) external view returns (bool);
 
     /// @notice Names the operator of a host until the owner names another one. Owner. Emits `OperatorSet`.
-    /// @param operator zero = the next account that proves the host.
+    /// @dev Also applies to the present id of the host. The host proof stays in force.
+    /// @param operator zero = the next account that proves the host, in a block after the last proof.
     /// @param notAfter execution deadline.
     function setOperator(bytes32 deviceId, address operator, uint40 notAfter) external;
 
@@ -271,6 +282,8 @@ interface IHosts is IHostAdmission {
     function setAdvisoriesDenied(bytes32[] calldata advisories, bool isDenied, uint40 notAfter) external;
 
     /// @notice Sets the contract that verifies quotes. Owner. Emits `VerifierSet`.
+    /// @dev Present host proofs keep counting. One that was registered in a short form with a record can be ended with the help
+    /// of the last verifier only, so after two changes not at all: raise `HostRules.attestedSince` to require new proofs.
     /// @param newVerifier an `IQuoteVerifier`. It decides what a quote proves, so it is as powerful as the DAO here.
     /// @param notAfter execution deadline.
     function setVerifier(address newVerifier, uint40 notAfter) external;

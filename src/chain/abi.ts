@@ -523,6 +523,7 @@ export const hostsAbi = [
   {"inputs":[{"internalType":"bytes32","name":"deviceId","type":"bytes32"},{"internalType":"uint256","name":"blockNumber","type":"uint256"},{"internalType":"uint256","name":"known","type":"uint256"}],"name":"HostProofNotNewer","type":"error"},
   {"inputs":[{"internalType":"bytes32","name":"deviceId","type":"bytes32"},{"internalType":"enum Verdict","name":"verdict","type":"uint8"},{"internalType":"enum TcbStatus","name":"status","type":"uint8"}],"name":"HostProofStillValid","type":"error"},
   {"inputs":[{"internalType":"enum Verdict","name":"verdict","type":"uint8"}],"name":"HostQuoteRejected","type":"error"},
+  {"inputs":[{"internalType":"uint256","name":"found","type":"uint256"},{"internalType":"uint256","name":"most","type":"uint256"}],"name":"HostQuoteTooLong","type":"error"},
   {"inputs":[{"internalType":"bytes32","name":"deviceId","type":"bytes32"}],"name":"HostQuoteUnknown","type":"error"},
   {"inputs":[{"internalType":"bytes32","name":"found","type":"bytes32"},{"internalType":"bytes32","name":"expected","type":"bytes32"},{"internalType":"bytes32","name":"secondHalf","type":"bytes32"}],"name":"HostReportDataMismatch","type":"error"},
   {"inputs":[{"internalType":"bytes32","name":"deviceId","type":"bytes32"}],"name":"HostRevoked","type":"error"},

@@ -150,6 +150,7 @@ describe('a list of evaluation numbers is refused if it', () => {
   test.each([
     ['dated later than the block', textOf(list, at + day, at + 100 * day), 'CollateralDates'],
     ['ends before it begins', textOf(list, at - day, at - 2 * day), 'CollateralDates'],
+    ['ended', textOf(list, at - 30 * day, at - 1), 'CollateralDates'],
     ['for SGX', textOf(list, at - day, at + day, 'SGX'), 'JsonMalformed'],
     ['without an entry', textOf([], at - day, at + day), 'JsonMalformed'],
     ['with white space', textOf(list, at - day, at + day).replace(',', ', '), 'JsonMalformed'],

@@ -12,7 +12,7 @@ import {IHosts} from "../../contracts/registry/IHosts.sol";
 import {IImages} from "../../contracts/registry/IImages.sol";
 import {IRootKeys} from "../../contracts/registry/IRootKeys.sol";
 import {RenounceableUpgrades} from "../../contracts/registry/RenounceableUpgrades.sol";
-import {TcbStatus, Verdict} from "../../contracts/types/Report.sol";
+import {TcbStatus} from "../../contracts/types/Report.sol";
 import {TeeVariant} from "../../contracts/types/TeeVariant.sol";
 import {Log} from "./Vm.sol";
 
@@ -186,10 +186,8 @@ contract EventReplay {
             (IHosts.Host memory proven, ) = abi.decode(log.data, (IHosts.Host, bytes32[]));
             _hosts[log.topics[1]] = proven;
         } else if (topic == IHosts.HostProofEnded.selector) {
-            _hosts[log.topics[1]].expiresAt = uint40(time);
-            (Verdict verdict, ) = abi.decode(log.data, (Verdict, TcbStatus));
-            bool revoked = verdict == Verdict.LeafRevoked || verdict == Verdict.CaRevoked;
-            if (revoked) _hosts[log.topics[1]].quoteDigest = 0;
+            // a revocation that is shown later does not move the end
+            if (time < _hosts[log.topics[1]].expiresAt) _hosts[log.topics[1]].expiresAt = uint40(time);
         } else if (topic == IHosts.OperatorSet.selector) {
             _hosts[log.topics[1]].operator = _address(log.topics[2]);
             namedOperator[log.topics[1]] = _address(log.topics[2]);

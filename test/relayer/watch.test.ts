@@ -20,6 +20,7 @@ function logOf(
   eventName: 'HostProven' | 'HostProofEnded' | 'HostContinued',
   deviceId: Hex,
   block: number,
+  to = machines[1] as Hex,
 ) {
   const proven = {
     operator: owner,
@@ -45,7 +46,7 @@ function logOf(
     verdict: 1,
     status: 1,
     from: deviceId,
-    to: machines[1] as Hex,
+    to,
   }
   const { inputs } = getAbiItem({ abi: hostsAbi, name: eventName }) as {
     inputs: readonly { name: string; type: string; indexed?: boolean }[]
@@ -157,6 +158,19 @@ describe('events of the host registry', () => {
       { deviceId: machines[1], expiresAt: 9_000, block: 11, quote: null, continuedAs: null },
     ])
   }
+
+  test('let a host move back to an id that it had, and an end that is shown later move nothing', async () => {
+    const [first, second] = machines as [Hex, Hex]
+    const later = [logOf('HostContinued', second, 30, first), logOf('HostProofEnded', first, 31)]
+    const client = createClient({ getLogs: async () => [...truth, ...later] })
+    await watch([client, client, client])
+
+    const rows = await database.db.select().from(hosts).orderBy(hosts.deviceId)
+    expect(rows).toMatchObject([
+      { deviceId: first, expiresAt: 5_020, continuedAs: null },
+      { deviceId: second, expiresAt: 9_000, continuedAs: first },
+    ])
+  })
 
   test.each(lies)('are read correctly although one of three endpoints %s', async (_, methods) => {
     for (const place of [0, 1, 2]) {

@@ -47,9 +47,9 @@ struct NumbersSlot {
     uint32 issuedAt;
     /// @notice TCB signing key that signed the list, counted from 0.
     uint8 signer;
-    /// @notice The standard number before `since`, or a week before the list was stored.
+    /// @notice The settled number when the standard one came; 0 = there was no list.
     uint8 previous;
-    /// @notice Time from which the standard number is the standard one, unix seconds.
+    /// @notice Time from which this store uses the standard number, unix seconds.
     uint32 since;
     /// @notice The number that becomes the standard one at `nextFrom`.
     uint8 next;
@@ -105,7 +105,7 @@ using {CollateralLib.requireSigned} for Trust global;
 library CollateralLib {
     /// @notice Lowest number of a CA after the first Platform CA and the first Processor CA.
     uint256 internal constant FIRST_FURTHER_CA = 9;
-    /// @notice Time for which the previous standard number still counts where a proof would be ended.
+    /// @notice Time for which the number that was settled before still counts where a proof would be ended.
     uint256 internal constant SETTLING = 7 days;
 
     /// @notice The document of a family with the highest evaluation number that is not above `cap`; all zero if no

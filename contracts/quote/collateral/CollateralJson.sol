@@ -175,20 +175,18 @@ library CollateralJson {
     /// @notice The standard evaluation number at a time: the highest whose time has come.
     /// @param standards from `evaluationNumbers`.
     /// @return number 0 if no number's time has come.
-    /// @return since time of the last change.
     /// @return until time of the next change; the largest value if the list announces none.
     function standardAt(
         uint256[] memory standards,
         uint256 time
-    ) internal pure returns (uint256 number, uint256 since, uint256 until) {
+    ) internal pure returns (uint256 number, uint256 until) {
         until = type(uint256).max;
         for (uint256 i = 0; i < standards.length; ++i) {
             (uint256 from, uint256 candidate) = (standards[i] >> 8, uint8(standards[i]));
             if (from > time) {
                 if (from < until) until = from;
-            } else {
-                if (candidate > number) number = candidate;
-                if (from > since) since = from;
+            } else if (candidate > number) {
+                number = candidate;
             }
         }
     }

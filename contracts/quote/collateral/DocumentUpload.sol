@@ -64,6 +64,8 @@ library DocumentUpload {
             ICollateralStore.CollateralNotNewer(self.numbers.issuedAt, list.issuedAt)
         );
         CollateralLib.requireDates(list.issuedAt, list.nextUpdate);
+        // a list of long ago would name a number whose documents nobody can get
+        require(block.timestamp <= list.nextUpdate, ICollateralStore.CollateralDates(list.issuedAt, list.nextUpdate));
 
         uint256 end = CollateralLib.min(list.nextUpdate, signerUntil);
         (uint256 standard, uint256 until) = _keepNumbers(self, standards, list.issuedAt, end);
@@ -83,18 +85,27 @@ library DocumentUpload {
 
     /// @notice `IQuoteVerifier.settledEvaluationNumber`.
     function settledEvaluationNumber(Collateral storage self) external view returns (uint32) {
-        NumbersSlot memory numbers = self.numbers;
-        uint256 standard = self.freshness.standard;
-        // no list was uploaded yet
-        if (standard == 0) return type(uint8).max;
-        uint256 time = block.timestamp - SETTLING;
-        if (time < numbers.since) return numbers.previous;
-        return uint32(numbers.nextFrom != 0 && time >= numbers.nextFrom ? numbers.next : standard);
+        return _settled(self);
     }
 
-    /// @dev Stores which numbers come before and after the standard one.
-    /// @return standard the standard number now.
-    /// @return until last second in which it is the standard one by this list.
+    function _settled(Collateral storage self) private view returns (uint8) {
+        NumbersSlot memory numbers = self.numbers;
+        uint256 time = block.timestamp - SETTLING;
+        if (time < numbers.since) return numbers.previous;
+        return numbers.nextFrom != 0 && time >= numbers.nextFrom ? numbers.next : self.freshness.standard;
+    }
+
+    /// @dev The standard number of the lists so far, in force or not, and since when this store has used it.
+    function _standard(Collateral storage self) private view returns (uint256 number, uint256 since) {
+        NumbersSlot memory numbers = self.numbers;
+        bool isNext = numbers.nextFrom != 0 && block.timestamp >= numbers.nextFrom;
+        return isNext ? (numbers.next, numbers.nextFrom) : (self.freshness.standard, numbers.since);
+    }
+
+    /// @dev Keeps what the list says of the numbers after the standard one. What was settled until now stays so for a week
+    /// after another number comes, whatever the list says of the past: a list can come late.
+    /// @return standard the standard number.
+    /// @return until when it is, by this list.
     function _keepNumbers(
         Collateral storage self,
         uint256[] memory standards,
@@ -102,16 +113,14 @@ library DocumentUpload {
         uint256 end
     ) private returns (uint256 standard, uint256 until) {
         NumbersSlot memory numbers;
-        uint256 number;
-        uint256 time;
-        (number, , ) = CollateralJson.standardAt(standards, block.timestamp - SETTLING);
-        numbers.previous = uint8(number);
-        (standard, time, until) = CollateralJson.standardAt(standards, block.timestamp);
-        (numbers.issuedAt, numbers.since) = (uint32(issuedAt), uint32(time));
+        (uint256 known, uint256 since) = _standard(self);
+        (standard, until) = CollateralJson.standardAt(standards, block.timestamp);
+        (numbers.issuedAt, numbers.previous) = (uint32(issuedAt), _settled(self));
+        numbers.since = uint32(standard == known ? since : block.timestamp);
         if (until <= end) {
-            (number, , time) = CollateralJson.standardAt(standards, until);
-            (numbers.next, numbers.nextFrom) = (uint8(number), uint32(until));
-            numbers.nextUntil = uint32(CollateralLib.min(end, time - 1));
+            (uint256 next, uint256 nextUntil) = CollateralJson.standardAt(standards, until);
+            (numbers.next, numbers.nextFrom) = (uint8(next), uint32(until));
+            numbers.nextUntil = uint32(CollateralLib.min(end, nextUntil - 1));
         }
         self.numbers = numbers;
         until = CollateralLib.min(end, until - 1);

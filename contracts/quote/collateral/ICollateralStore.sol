@@ -121,7 +121,8 @@ interface ICollateralStore {
     /// @param held issue time of what is stored.
     /// @param offered issue time of the upload.
     error CollateralNotNewer(uint256 held, uint256 offered);
-    /// @notice The document or CRL was issued after the block's time, or ends before it begins.
+    /// @notice The document or CRL was issued after the block's time, or ends before it begins; or it is a list of evaluation
+    /// numbers that has ended.
     /// @param issuedAt issue time, unix seconds.
     /// @param nextUpdate end, unix seconds.
     error CollateralDates(uint256 issuedAt, uint256 nextUpdate);
@@ -163,7 +164,7 @@ interface ICollateralStore {
     /// @notice Stores Intel's list of evaluation numbers, which says which one is the standard. Anyone. Emits
     /// `StandardStored`. Parameters as of `uploadTcbInfo`.
     /// @dev A later number in the list becomes the standard at its time without a transaction. Without a valid list the highest
-    /// stored number counts: the strictest one. The same list can be uploaded again.
+    /// stored number counts: the strictest one. The same list can be uploaded again. A list must not have ended.
     function uploadEvaluationNumbers(bytes calldata json, bytes32 r, bytes32 s) external;
 
     /// @notice The pinned root key, P-256.

@@ -1,5 +1,6 @@
 /** Follows the events of the host registry in final blocks and stores the state of each host in SQL. */
 import { and, eq, sql } from 'drizzle-orm'
+import type { PgUpdateSetSource } from 'drizzle-orm/pg-core'
 import {
   decodeFunctionData,
   type PublicClient,
@@ -183,25 +184,33 @@ interface Change {
   readonly deviceId: Hex
   /** The whole row; undefined: only the columns in `set` change. */
   readonly host: Omit<typeof hosts.$inferInsert, 'chainId' | 'registry' | 'deviceId'> | undefined
-  readonly set: Partial<typeof hosts.$inferInsert>
+  readonly set: PgUpdateSetSource<typeof hosts>
 }
 
 /** Further reads for events that run at the same time. */
 const parallel = 32
 
 async function toChanges(options: WatchOptions, logs: readonly Log[]): Promise<Change[]> {
-  const changes = new Map<number, Change>()
+  const changes = new Map<number, readonly Change[]>()
   await forEachOf([...logs.entries()], parallel, async ([index, log]) => {
-    changes.set(index, await toChange(options, log))
+    const moves = log.eventName === 'HostContinued'
+    changes.set(index, moves ? toMoves(log.args) : [await toChange(options, log)])
   })
   return logs.flatMap((_, index) => changes.get(index) ?? [])
 }
 
-async function toChange(options: WatchOptions, log: Log): Promise<Change> {
-  if (log.eventName === 'HostContinued') {
-    const { from, to } = log.args
-    return { deviceId: lower(from), host: undefined, set: { continuedAs: lower(to) } }
-  }
+/** A host moves to another id, or back to one that it had: then that one counts again. */
+function toMoves({ from, to }: { readonly from: Hex; readonly to: Hex }): readonly Change[] {
+  return [
+    { deviceId: lower(from), host: undefined, set: { continuedAs: lower(to) } },
+    { deviceId: lower(to), host: undefined, set: { continuedAs: null } },
+  ]
+}
+
+async function toChange(
+  options: WatchOptions,
+  log: Exclude<Log, { eventName: 'HostContinued' }>,
+): Promise<Change> {
   const deviceId = lower(log.args.deviceId)
   switch (log.eventName) {
     case 'OperatorSet':
@@ -211,7 +220,9 @@ async function toChange(options: WatchOptions, log: Log): Promise<Change> {
       const timestamp = await options.reader.agree('time of a block', async (client) => {
         return (await client.getBlock({ blockHash })).timestamp
       })
-      return { deviceId, host: undefined, set: { expiresAt: Number(timestamp), isDead: false } }
+      // a revocation can be shown after the proof has expired; that moves no end
+      const expiresAt = sql<number>`least(${hosts.expiresAt}, ${Number(timestamp)})`
+      return { deviceId, host: undefined, set: { expiresAt, isDead: false } }
     }
     case 'RecordWritten':
       return { deviceId, host: undefined, set: { record: lower(log.args.record) } }

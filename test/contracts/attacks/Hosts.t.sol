@@ -102,6 +102,46 @@ contract HostAttacks is HostsFixture {
         }
     }
 
+    /// @dev The DAO takes the machine from its operator: the quote that it kept, and the permit that it used, are of no use.
+    function test_H3_OlderProofReplacesNothingWithoutAnOperator() public {
+        bytes memory quote = abi.encode(_report(operator, 990));
+        bytes32 content = keccak256(
+            abi.encode(
+                keccak256("HostRegistration(bytes32 quoteHash,uint256 blockNumber,uint256 deadline)"),
+                keccak256(quote),
+                uint256(990),
+                uint256(NEVER)
+            )
+        );
+        bytes memory used = abi.encodeCall(
+            hosts.registerFor,
+            (operator, quote, 990, NEVER, _signed(OPERATOR_KEY, content))
+        );
+        (bool done, ) = address(hosts).call(used);
+        assertTrue(done, "not registered");
+        vm.prank(DAO);
+        hosts.setOperator(DEVICE, address(0), NEVER);
+        bytes memory older = abi.encodeCall(hosts.register, (abi.encode(_report(operator, 980)), 980));
+        for (uint256 i = 0; i < 2; i++) {
+            vm.prank(operator);
+            (done, ) = address(hosts).call(older);
+            assertTrue(!done, "replaced by an older one");
+            (done, ) = address(hosts).call(used);
+            assertTrue(!done, "the permit served twice");
+            vm.warp(NOW + 20 days);
+        }
+    }
+
+    function test_H4_NextAccountGetsAMachineWithoutAnOperator() public {
+        _registerAs(DEVICE, 990);
+        vm.prank(DAO);
+        hosts.setOperator(DEVICE, address(0), NEVER);
+        bytes memory quote = abi.encode(_report(STRANGER, 991));
+        vm.prank(STRANGER);
+        hosts.register(quote, 991);
+        assertEq(hosts.hostOf(DEVICE).operator, STRANGER, "operator");
+    }
+
     function test_H4_NobodyTakesAMachineThatIsProvenOrNamed() public {
         vm.prank(DAO);
         hosts.setOperator(DEVICE, operator, NEVER);
@@ -160,6 +200,124 @@ contract HostAttacks is HostsFixture {
             vm.warp(NOW + 2 days + 1);
             assertTrue(!_isAdmitted(THIRD) && !_isAdmitted(NEXT) && !_isAdmitted(DEVICE), "evaded");
         }
+    }
+
+    function test_H6_NamedOperatorFollowsToTheNewId() public {
+        _prepare();
+        assertTrue(_continue(DEVICE, NEXT), "not continued");
+        vm.prank(DAO);
+        hosts.setOperator(DEVICE, STRANGER, NEVER);
+        assertEq(hosts.namedOperatorOf(NEXT), STRANGER, "named");
+        assertEq(hosts.hostOf(NEXT).operator, STRANGER, "operator");
+        Report memory report = _report(operator, 992);
+        report.deviceId = NEXT;
+        vm.expectRevert(abi.encodeWithSelector(IHosts.HostOwnedByOtherOperator.selector, NEXT, STRANGER));
+        _register(report, 992);
+    }
+
+    function test_H6_NamedOperatorStaysWhenItContinues() public {
+        vm.prank(DAO);
+        hosts.setOperator(DEVICE, operator, NEVER);
+        _prepare();
+        assertTrue(_continue(DEVICE, NEXT), "not continued");
+        assertEq(hosts.namedOperatorOf(NEXT), operator, "named");
+    }
+
+    /// @dev The DAO renews DEVICE, and the operator continues as NEXT just before.
+    function test_H6_OneMachineHasOneApprovedId() public {
+        _prepare();
+        assertTrue(_continue(DEVICE, NEXT), "not continued");
+        vm.prank(DAO);
+        hosts.approve(_terms(DEVICE), NEVER);
+        vm.warp(NOW + 1 days);
+        _registerAs(DEVICE, 993);
+        assertTrue(_isAdmitted(DEVICE) && !_isAdmitted(NEXT), "two machines of one");
+        assertEq(hosts.currentIdOf(NEXT), DEVICE, "present id");
+    }
+
+    /// @dev After an older BIOS came back, the DAO approves the id between the first and the last again.
+    function test_H6_DecisionReachesAnIdThatWasApprovedAgain() public {
+        _prepare();
+        assertTrue(_continue(DEVICE, NEXT), "not continued");
+        vm.warp(NOW + 1 days);
+        _registerAs(THIRD, 992);
+        assertTrue(_continue(NEXT, THIRD), "not continued again");
+        vm.prank(DAO);
+        hosts.approve(_terms(NEXT), NEVER);
+        vm.warp(NOW + 2 days);
+        _registerAs(NEXT, 993);
+        assertTrue(_isAdmitted(NEXT) && !_isAdmitted(THIRD), "not moved back");
+        vm.prank(DAO);
+        hosts.revoke(Kind.Host, _ids(DEVICE));
+        assertTrue(!_isAdmitted(DEVICE) && !_isAdmitted(NEXT) && !_isAdmitted(THIRD), "evaded");
+    }
+
+    /// @dev The proof of the machine has lapsed before its certificate was revoked.
+    function test_H7_RevocationCanBeShownAfterTheProofExpired() public {
+        IHosts.HostRules memory rules = _rules();
+        rules.maxLifetime = 2 days;
+        vm.startPrank(DAO);
+        hosts.setContinuityDelay(1 days, NEVER);
+        hosts.setRules(rules, NEVER);
+        vm.stopPrank();
+        _registerAs(DEVICE, 990);
+        vm.warp(NOW + 2 days);
+        _registerAs(NEXT, 991);
+        _judgeAll(Verdict.TcbRevoked);
+        bytes memory quote = abi.encode(_report(operator, 990));
+        vm.expectRevert(abi.encodeWithSelector(IHosts.HostProofExpired.selector, NOW + 2 days));
+        hosts.endProof(DEVICE, quote);
+        _judgeAll(Verdict.LeafRevoked);
+        hosts.endProof(DEVICE, quote);
+        assertEq(hosts.hostOf(DEVICE).expiresAt, NOW + 2 days, "its end moved");
+        vm.expectRevert(abi.encodeWithSelector(IHosts.HostProofExpired.selector, NOW + 2 days));
+        hosts.endProof(DEVICE, quote);
+
+        assertTrue(!_continue(DEVICE, NEXT), "handed on");
+    }
+
+    /// @dev Another certificate of the same machine proves it again, and it changes its id before or after.
+    function test_H7_LaterProofDoesNotDeleteARevocation() public {
+        _prepare();
+        _revoke(DEVICE, 990);
+        _registerAs(DEVICE, 992);
+        _registerAs(NEXT, 993);
+        assertTrue(!_continue(DEVICE, NEXT), "handed on");
+
+        hosts = _deploy(_rules());
+        vm.prank(DAO);
+        hosts.approve(_terms(DEVICE), NEVER);
+        _prepare();
+        _revoke(NEXT, 991);
+        _registerAs(NEXT, 992);
+        assertTrue(!_continue(DEVICE, NEXT), "handed on to a revoked machine");
+
+        hosts = _deploy(_rules());
+        vm.prank(DAO);
+        hosts.approve(_terms(DEVICE), NEVER);
+        _prepare();
+        assertTrue(_continue(DEVICE, NEXT), "not continued");
+        _revoke(DEVICE, 990);
+        vm.warp(NOW + 1 days);
+        _registerAs(THIRD, 992);
+        assertTrue(!_continue(NEXT, THIRD), "handed on by a machine that was revoked under its first id");
+    }
+
+    function _judgeAll(Verdict verdict) private {
+        address changed = address(new ChangedCollateral(verdict, TcbStatus.None));
+        vm.prank(DAO);
+        hosts.setVerifier(changed, NEVER);
+    }
+
+    /// @dev Somebody shows that the certificate behind the proof was revoked.
+    function _revoke(bytes32 deviceId, uint256 number) private {
+        address live = address(hosts.verifier());
+        Report memory report = _report(operator, number);
+        report.deviceId = deviceId;
+        _judgeAll(Verdict.LeafRevoked);
+        hosts.endProof(deviceId, abi.encode(report));
+        vm.prank(DAO);
+        hosts.setVerifier(live, NEVER);
     }
 
     function test_H7_RevokedMachineHandsNothingOn() public {
@@ -261,5 +419,34 @@ contract HostAttacks is HostsFixture {
         vm.warp(NOW + 20 days);
         assertTrue(!_isAdmitted(DEVICE), "after its proof");
         assertEq(uint8(hosts.stateOf(Kind.Host, DEVICE)), uint8(State.Active), "state");
+    }
+
+    /// @dev `endProof` verifies the same bytes twice. Longer ones could be registered, but not ended.
+    function test_H12_QuoteThatCannotBeVerifiedTwiceProvesNothing() public {
+        bytes memory quote = abi.encode(_report(operator, 990));
+        bytes memory padded = bytes.concat(quote, new bytes(8_192 - quote.length));
+        vm.expectRevert(abi.encodeWithSelector(IHosts.HostQuoteTooLong.selector, 8_193, 8_192));
+        vm.prank(operator);
+        hosts.register(bytes.concat(padded, hex"00"), 990);
+        vm.prank(operator);
+        hosts.register(padded, 990);
+        _judgeAll(Verdict.LeafRevoked);
+        hosts.endProof(DEVICE, padded);
+        assertTrue(!_isAdmitted(DEVICE), "not ended");
+    }
+
+    /// @dev A short form names a record of the verifier of then; the DAO has another one since.
+    function test_H12_LastVerifierJudgesARecordOfItsOwn() public {
+        _registerAs(DEVICE, 990);
+        bytes memory quote = abi.encode(_report(operator, 990));
+        _judgeAll(Verdict.RecordUnknown);
+        vm.expectRevert(
+            abi.encodeWithSelector(IHosts.HostProofStillValid.selector, DEVICE, Verdict.Verified, TcbStatus.UpToDate)
+        );
+        hosts.endProof(DEVICE, quote);
+        _judgeAll(Verdict.LeafRevoked);
+        _judgeAll(Verdict.RecordUnknown);
+        hosts.endProof(DEVICE, quote);
+        assertTrue(!_isAdmitted(DEVICE), "not ended");
     }
 }

@@ -19,16 +19,22 @@ import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
 
 import { bootLogAbi, hostsAbi, quoteVerifierAbi } from '../../../src/chain/abi.ts'
 import { type Call, sendCall, toChainError } from '../../../src/chain/call.ts'
-import { bindToHead, hostReportData, registerHost } from '../../../src/chain/hosts.ts'
+import { setVerifier } from '../../../src/chain/governance/settings.ts'
+import { bindToHead, endProof, hostReportData, registerHost } from '../../../src/chain/hosts.ts'
 import { approve } from '../../../src/chain/registry.ts'
 import {
   collateralCalls,
   examineCollateral,
   missingCollateral,
 } from '../../../src/chain/verifier/collateral.ts'
+import { deployVerifier, type LinkableArtifact } from '../../../src/chain/verifier/verifier.ts'
 import { fromHex, to0x } from '../../../src/lib/bytes.ts'
 import { parseCollateral } from '../../../src/quote/collateral/collateral.ts'
-import { encodeWithKnownKey, encodeWithLeaf } from '../../../src/quote/compact.ts'
+import {
+  encodeWithKnownKey,
+  encodeWithKnownPck,
+  encodeWithLeaf,
+} from '../../../src/quote/compact.ts'
 import { runtimeEventDigest } from '../../../src/quote/measurements/event-log.ts'
 import { parseQuote } from '../../../src/quote/parse.ts'
 import {
@@ -104,6 +110,51 @@ async function errorOf(action: Promise<unknown>): Promise<unknown> {
     () => 'done',
     (error: { facts?: { error?: string }; code?: string }) => error.facts?.error ?? error.code,
   )
+}
+
+async function place(name: string, args: unknown[]): Promise<Address> {
+  const { abi, bytecode } = await hre.artifacts.readArtifact(name)
+  const data = encodeDeployData({ abi, bytecode: bytecode as Hex, args } as never)
+  const hash = await chain.clients.walletClient.sendTransaction({ data } as never)
+  const receipt = await chain.clients.publicClient.waitForTransactionReceipt({ hash })
+  return receipt.contractAddress as Address
+}
+
+/** A host registry, and a host that was registered there with what `encode` makes of its quote. */
+async function provenHost(encode = (quote: Uint8Array) => quote) {
+  const owner = chain.clients.walletClient.account.address
+  const rules = {
+    attestedSince: 0,
+    minLifetime: 0,
+    maxLifetime: 45 * day,
+    window: 200,
+    minEvaluationNumber: 0,
+    isOpen: false,
+    activationDelay: 0,
+  }
+  const init = encodeFunctionData({
+    abi: hostsAbi,
+    functionName: 'initialize',
+    args: [owner, chain.verifier, owner, day, rules],
+  })
+  const hosts = await place('ERC1967Proxy', [await place('Hosts', []), init])
+  const deviceId = to0x(platform.deviceId)
+  await sendCall(chain.clients, approve(hosts, [{ kind: 'host', id: deviceId }], 2 ** 40 - 1))
+  const binding = await bindToHead(chain.clients.publicClient, hosts, owner)
+  const quote = platform.quote({ td: { reportData: hostReportData(binding) } })
+  const sent = encode(quote)
+  await sendCall(chain.clients, registerHost(hosts, sent, binding.block.number))
+  return {
+    hosts,
+    quote,
+    end: () => errorOf(sendCall(chain.clients, endProof(hosts, deviceId, sent))),
+  }
+}
+
+async function revokePlatform(): Promise<void> {
+  const period = { thisUpdate: at, nextUpdate: at + 20 * day }
+  const revoked = [platform.pckSerial]
+  await uploadCrl(issueRevocations(pki.pckCa('platform'), { ...period, revoked }))
 }
 
 /** All of the genuine bundle, each part for itself: how each was taken. */
@@ -395,28 +446,30 @@ describe('V7: a change of the evaluation number ends no proof at once', () => {
 
   /** 20 is the standard number, 21 becomes it in ten days, 22 in 300. */
   async function putList(nextUpdate = at + 25 * day): Promise<void> {
-    const entries = [
+    const events = [
       [22, at - year + 300 * day],
       [21, at - year + 10 * day],
       [20, at - year - day],
-    ].map(
+    ] as const
+    await putEvents(events, at - day, nextUpdate)
+  }
+
+  /** Numbers with the times of their recovery events: a year later they are the standard one. */
+  async function putEvents(
+    events: readonly (readonly [number, number])[],
+    issuedAt: number,
+    nextUpdate: number,
+  ): Promise<void> {
+    const entries = events.map(
       ([number, event]) =>
-        `{"tcbEvaluationDataNumber":${number},"tcbRecoveryEventDate":${date(event as number)},"tcbDate":${date(event as number)}}`,
+        `{"tcbEvaluationDataNumber":${number},"tcbRecoveryEventDate":${date(event)},"tcbDate":${date(event)}}`,
     )
-    const dates = `"issueDate":${date(at - day)},"nextUpdate":${date(nextUpdate)}`
+    const dates = `"issueDate":${date(issuedAt)},"nextUpdate":${date(nextUpdate)}`
     const text = `{"id":"TDX","version":1,${dates},"tcbEvalNumbers":[${entries.join(',')}]}`
     const document = issueTcbInfo(pki.tcbSigning, { edit: () => text })
     const signature = fromHex(document.signature, 'signature', 64)
     const halves = [to0x(signature.subarray(0, 32)), to0x(signature.subarray(32))]
     await call('uploadEvaluationNumbers', [stringToHex(document.text), ...halves])
-  }
-
-  async function place(name: string, args: unknown[]): Promise<Address> {
-    const { abi, bytecode } = await hre.artifacts.readArtifact(name)
-    const data = encodeDeployData({ abi, bytecode: bytecode as Hex, args } as never)
-    const hash = await chain.clients.walletClient.sendTransaction({ data } as never)
-    const receipt = await chain.clients.publicClient.waitForTransactionReceipt({ hash })
-    return receipt.contractAddress as Address
   }
 
   /** Every document of these numbers; of the last ones the platform is out of date. */
@@ -431,36 +484,6 @@ describe('V7: a change of the evaluation number ends no proof at once', () => {
         collateral({ ...options, ...(isOutdated ? { tcbInfo: { levels } } : {}) }),
       )
       await chain.uploadQeIdentity(collateral(options))
-    }
-  }
-
-  async function provenHost() {
-    const owner = chain.clients.walletClient.account.address
-    const rules = {
-      attestedSince: 0,
-      minLifetime: 0,
-      maxLifetime: 45 * day,
-      window: 200,
-      minEvaluationNumber: 0,
-      isOpen: false,
-      activationDelay: 0,
-    }
-    const init = encodeFunctionData({
-      abi: hostsAbi,
-      functionName: 'initialize',
-      args: [owner, chain.verifier, owner, day, rules],
-    })
-    const hosts = await place('ERC1967Proxy', [await place('Hosts', []), init])
-    const deviceId = to0x(platform.deviceId)
-    await sendCall(chain.clients, approve(hosts, [{ kind: 'host', id: deviceId }], 2 ** 40 - 1))
-    const binding = await bindToHead(chain.clients.publicClient, hosts, owner)
-    const quote = platform.quote({ td: { reportData: hostReportData(binding) } })
-    await sendCall(chain.clients, registerHost(hosts, quote, binding.block.number))
-    const args = [deviceId, to0x(quote)] as const
-    const data = encodeFunctionData({ abi: hostsAbi, functionName: 'endProof', args })
-    return {
-      quote,
-      end: () => errorOf(sendCall(chain.clients, { to: hosts, data, summary: 'end it' })),
     }
   }
 
@@ -505,14 +528,50 @@ describe('V7: a change of the evaluation number ends no proof at once', () => {
     expect(await end()).toBe('HostProofStillValid')
   })
 
+  test('an early number ends nothing while there is no list, and for a week after the first', async () => {
+    await chain.put(collateral({ issuedAt: at - day }))
+    const { quote, end } = await provenHost()
+    await putNumbers([21], [21])
+    expect(await outcome(quote)).toBe('Verified OutOfDate')
+    await chain.goTo(at + 8 * day)
+    expect(await end()).toBe('HostProofStillValid')
+    const events = [
+      [21, at - year - 30 * day],
+      [20, at - 2 * year],
+    ] as const
+    await putEvents(events, at - day, at + 25 * day)
+    expect(await end()).toBe('HostProofStillValid')
+    await chain.goTo(at + 16 * day)
+    expect(await end()).toBe('done')
+  })
+
+  test('a number that comes with a late list ends a proof a week after the list, not sooner', async () => {
+    await chain.put(collateral({ issuedAt: at - day }))
+    await putNumbers([21], [21])
+    await putEvents([[20, at - 2 * year]], at - day, at + 29 * day)
+    await chain.goTo(at + 20 * day)
+    const { quote, end } = await provenHost()
+    expect(await outcome(quote)).toBe('Verified UpToDate')
+    const events = [
+      [21, at - year + 5 * day],
+      [20, at - 2 * year],
+    ] as const
+    await putEvents(events, at + 19 * day, at + 49 * day)
+    expect(await outcome(quote)).toBe('Verified OutOfDate')
+    expect(await end()).toBe('HostProofStillValid')
+    // sending it again changes nothing
+    await chain.goTo(at + 26 * day)
+    await putEvents(events, at + 19 * day, at + 49 * day)
+    expect(await end()).toBe('HostProofStillValid')
+    await chain.goTo(at + 28 * day)
+    expect(await end()).toBe('done')
+  })
+
   test('what is revoked ends a proof at once', async () => {
     await chain.put(collateral({ issuedAt: at - day }))
     await putList()
     const { end } = await provenHost()
-    const period = { thisUpdate: at, nextUpdate: at + 20 * day }
-    await uploadCrl(
-      issueRevocations(pki.pckCa('platform'), { ...period, revoked: [platform.pckSerial] }),
-    )
+    await revokePlatform()
     expect(await end()).toBe('done')
   })
 
@@ -523,6 +582,64 @@ describe('V7: a change of the evaluation number ends no proof at once', () => {
     const period = { thisUpdate: at, nextUpdate: at + 20 * day }
     await uploadCrl(issueRevocations(pki.root, { ...period, revoked: [pki.tcbSigning.serial] }))
     expect((await chain.freshness()).standardUntil).toBe(0)
+  })
+})
+
+describe('H12: a proof can be ended, whatever its quote', () => {
+  /** As long as a quote may be. */
+  const most = 8_192
+  /** The limit of a transaction since Osaka (EIP-7825). */
+  const cap = 16_777_216n
+
+  /** Zeros behind the last certificate, which belong to the chain: each length around them counts them too. */
+  function padChain(quote: Uint8Array): Uint8Array {
+    const padded = new Uint8Array(most)
+    padded.set(quote)
+    const view = new DataView(padded.buffer)
+    const authDataAt = 636
+    const chainAt = authDataAt + 584 + view.getUint16(authDataAt + 582, true)
+    for (const place of [632, authDataAt + 130, chainAt + 2]) {
+      view.setUint32(place, view.getUint32(place, true) + most - quote.length, true)
+    }
+    return padded
+  }
+  const padEnd = (quote: Uint8Array) => {
+    const padded = new Uint8Array(most).fill(255)
+    padded.set(quote)
+    return padded
+  }
+
+  test.each([
+    ['zeros in its chain', padChain],
+    ['bytes behind it', padEnd],
+  ])('with %s', async (_, pad) => {
+    await chain.put(collateral())
+    const { hosts, quote } = await provenHost(pad)
+    const [deviceId, padded] = [to0x(platform.deviceId), pad(quote)]
+    await revokePlatform()
+    const call = endProof(hosts, deviceId, padded)
+    const { gasUsed } = await sendCall(chain.clients, call)
+    expect(gasUsed).toBeLessThan(cap / 2n)
+    const longer = registerHost(hosts, Uint8Array.of(...padded, 0), 1n)
+    expect(await errorOf(sendCall(chain.clients, longer))).toBe('HostQuoteTooLong')
+  })
+
+  test('with a record of the verifier before', async () => {
+    await chain.put(collateral())
+    const record = await register(raw)
+    const { hosts, end } = await provenHost((quote) =>
+      encodeWithKnownPck(parseQuote(quote), record),
+    )
+    const second = await deployVerifier({
+      ...chain.clients,
+      artifacts: async (name) =>
+        (await hre.artifacts.readArtifact(name)) as unknown as LinkableArtifact,
+      root: simulator.rootCertificate,
+    })
+    await sendCall(chain.clients, setVerifier(hosts, second, 2 ** 40 - 1))
+    expect(await end()).toBe('HostProofStillValid')
+    await revokePlatform()
+    expect(await end()).toBe('done')
   })
 })
 
