@@ -124,9 +124,11 @@ describe('a running relayer', () => {
     for (const secret of [id, digest, digest.slice(2), token, 'abcd', 'name: test', host]) {
       expect(metrics.text).not.toContain(secret)
     }
-    for (const path of ['/', '/v1x', '/events', '/health/x', '//v1/quotes', '/V1/quotes']) {
+    for (const path of ['/', '/v1x', '/events', '/health/x', '/V1/quotes']) {
       expect(await told(path)).toEqual({ status: 404, text: '404 Not Found' })
     }
+    // not a path in its normal form
+    expect((await told('//v1/quotes')).status).toBe(400)
     for (const path of ['/v1', '/v1/', '/v1/absent', `/v1/quotes/${id}/`]) {
       expect((await told(path)).status).toBe(401)
     }
