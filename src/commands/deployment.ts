@@ -54,6 +54,19 @@ export const check = defineCommand({
   load: () => import('./deployment/check.ts'),
 })
 
+export const verifySources = defineCommand({
+  path: ['deployment', 'verify-sources'],
+  summary: 'Rebuild the compiler’s input of each contract, for Sourcify, Etherscan or yourself',
+  help: 'Every source file is compared with the hash of the file that was compiled. With --compile, the sources are compiled and the code is compared; that takes minutes. assent deployment check compares the same code with the chain.',
+  examples: ['deployment verify-sources --out verification', 'deployment verify-sources --compile'],
+  options: {
+    out: { value: 'FOLDER', description: 'write the requests to Sourcify and Etherscan there' },
+    compile: { description: 'compile the sources, and compare the code (needs the package solc)' },
+  },
+  reads: 'the deployment record, and the sources of the contracts',
+  load: () => import('./deployment/verify-sources.ts'),
+})
+
 export const show = defineCommand({
   path: ['deployment', 'show'],
   summary: 'Show the contracts of the deployment and how many approvals there are',
@@ -215,6 +228,7 @@ export const setVerifier = defineCommand({
 export const deploymentCommands = [
   create,
   check,
+  verifySources,
   show,
   upgrade,
   setAppImplementation,

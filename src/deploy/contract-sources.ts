@@ -10,6 +10,12 @@ import type { HardhatRuntimeEnvironment } from 'hardhat/types/hre'
 import type { Deployment } from '../chain/deployments.ts'
 import type { LinkableArtifact } from '../chain/verifier/verifier.ts'
 import { compileContracts } from './compile.ts'
+import {
+  type InputManifest,
+  readInputManifest,
+  rebuildInput,
+  type StandardInput,
+} from './standard-input.ts'
 import { type Layouts, layoutOf } from './storage-layout.ts'
 
 /** The contracts of one version of Assent, compiled. */
@@ -26,6 +32,8 @@ export interface ContractSources {
   storage(contract: string): Promise<readonly string[]>
   /** The storage layouts of the last release. */
   released(): Promise<Layouts>
+  /** The compiler's input of a contract, rebuilt from the source files. @throws CODE_MISMATCH */
+  standardInput(contract: string): Promise<StandardInput>
   /** Compares the contracts of another commit with these. */
   compareCommit(commit: string): Promise<'same' | 'other' | 'unknown'>
 }
@@ -36,6 +44,8 @@ export interface PackagedSources {
   readonly compiler: Deployment['compiler']
   readonly storage: Layouts
   readonly released: Layouts
+  /** By contract: the files and settings that it was compiled from. */
+  readonly inputs: Readonly<Record<string, InputManifest>>
 }
 
 /** In the package, `dist/artifacts`; a checkout has no such folder in `src`. */
@@ -64,6 +74,7 @@ function packagedSources({
   compiler,
   storage,
   released,
+  inputs,
 }: PackagedSources): ContractSources {
   const read = (contract: string) => readFile(new URL(`${contract}.json`, packaged), 'utf8')
   return {
@@ -74,6 +85,11 @@ function packagedSources({
     artifact: async (contract) => JSON.parse(await read(contract)) as LinkableArtifact,
     storage: async (contract) => storage[contract] ?? [],
     released: async () => released,
+    standardInput: async (contract) => {
+      const manifest = inputs[contract]
+      if (manifest === undefined) throw new Error(`The package has no sources of ${contract}.`)
+      return rebuildInput(contract, manifest, new URL('../../', packaged))
+    },
     compareCommit: async (other) => (other === commit ? 'same' : 'unknown'),
   }
 }
@@ -93,6 +109,12 @@ export function compiledSources(hre: HardhatRuntimeEnvironment): ContractSources
       const file = new URL('../../snapshots/storage.released.json', import.meta.url)
       return JSON.parse(await readFile(file, 'utf8')) as Layouts
     },
+    standardInput: async (contract) =>
+      rebuildInput(
+        contract,
+        await readInputManifest(hre, contract),
+        new URL('../../', import.meta.url),
+      ),
     compareCommit: async (commit) => compareContracts(commit),
   }
 }

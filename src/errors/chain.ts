@@ -75,6 +75,10 @@ export const chainErrors = {
     why: 'A simulation on a local copy of the state needed more requests, bytes or time than its limits allow.',
     fix: 'Use a faster endpoint, or simulate fewer proposals at a time. Nothing is said about the proposal.',
   },
+  COMPILER_MISSING: {
+    why: 'The Solidity compiler, the npm package solc, is not installed.',
+    fix: 'Run npm install with solc and the version that the command prints, or leave out --compile.',
+  },
   VOTES_TOO_FEW: {
     why: 'The account has fewer votes than required. Tokens count only after they are delegated, from the next second on.',
     fix: 'Delegate the tokens first (to yourself if you vote yourself), then propose. Votes delegated later do not count for an existing proposal.',

@@ -10,6 +10,7 @@ import { main } from '../../src/cli/main.ts'
 import * as drill from '../../src/commands/dao/drill.ts'
 import * as proposal from '../../src/commands/dao/proposal.ts'
 import * as report from '../../src/commands/dao/report.ts'
+import * as verifySources from '../../src/commands/deployment/verify-sources.ts'
 import { findAnvil } from '../anvil.ts'
 import { daoTimes } from '../chain/dao.ts'
 import { createTaskFixture, type TaskFixture } from '../tasks/fixture.ts'
@@ -132,6 +133,18 @@ describe.skipIf(absent)('a voter', () => {
       expect([command, (await assent(...args, ...signer)).exitCode]).toEqual([command, 0])
     }
   })
+
+  test('gets what Sourcify and Etherscan need', async () => {
+    const out = join(folder, 'verification')
+    const value = verifySources.schema.parse(
+      await json('deployment', 'verify-sources', '--out', out),
+    )
+
+    expect(value.others).toEqual([])
+    expect(value.contracts.map(({ name }) => name)).toContain('kmsAuth')
+    const body = JSON.parse(await readFile(join(out, 'governor.sourcify.json'), 'utf8'))
+    expect(body.contractIdentifier).toContain('AssentGovernor.sol:AssentGovernor')
+  }, 120_000)
 
   test.each([
     [['dao', 'proposal', '99999999'], 2, 'NAME_UNKNOWN'],

@@ -1,5 +1,9 @@
 import { z } from 'zod'
 import { checkDeployment } from '../../chain/check/check.ts'
+import type { Deployment } from '../../chain/deployments.ts'
+import type { ContractSources } from '../../deploy/contract-sources.ts'
+import { readVerifications } from '../../deploy/verification.ts'
+import { isAssentError } from '../../errors/index.ts'
 import type { TrustAnchor } from '../../quote/certificates/trust-anchor.ts'
 import type { ArgumentsOf } from '../command.ts'
 import type { check } from '../deployment.ts'
@@ -39,11 +43,13 @@ export async function run(args: ArgumentsOf<typeof check>, session: Session) {
       ? undefined
       : toExpectedSettings(await readParameters(args.expectedSettings))
   const sources = args.withoutCode ? undefined : await session.sources()
-  const findings = await checkDeployment(publicClient, deployment, {
+  const checked = await checkDeployment(publicClient, deployment, {
     ...(root === undefined ? {} : { root }),
     ...(expected === undefined ? {} : { expected }),
     ...(sources === undefined ? {} : { sources: { ...sources, artifacts: sources.artifact } }),
   })
+  const findings: readonly z.infer<typeof finding>[] =
+    sources === undefined ? checked : [...checked, await checkSources(deployment, sources)]
   for (const { code, holds, what, found, isUnchecked } of findings) {
     output.line(
       holds
@@ -58,6 +64,25 @@ export async function run(args: ArgumentsOf<typeof check>, session: Session) {
       : `${wrong.length} of ${findings.length} findings do not hold. ${toDo}`,
   )
   return { holds: wrong.length === 0, findings }
+}
+
+/**
+ * Compares the source files with those that were compiled. The code of the contracts, which is compared too, ends with a
+ * hash of them.
+ */
+async function checkSources(
+  deployment: Deployment,
+  sources: ContractSources,
+): Promise<z.infer<typeof finding>> {
+  const what = 'source files, as they were compiled'
+  try {
+    const { verifications } = await readVerifications(deployment, sources)
+    const files = new Set(verifications.flatMap(({ input }) => Object.keys(input.sources)))
+    return { code: 'SOURCES', holds: true, what, found: `${files.size} files` }
+  } catch (error) {
+    if (!isAssentError(error, 'CODE_MISMATCH')) throw error
+    return { code: 'SOURCES', holds: false, what, found: error.message }
+  }
 }
 
 async function readRoot(text: string): Promise<TrustAnchor> {
