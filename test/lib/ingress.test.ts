@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { connect as connectTls } from 'node:tls'
 
 import { p256 } from '@noble/curves/nist.js'
-import { afterEach, describe, expect, test } from 'vitest'
+import { afterEach, describe, expect, test, vi } from 'vitest'
 
 import { issueTempCa, keyToPem, toPem } from '../../src/kms/certificates/certificate.ts'
 import {
@@ -61,7 +61,7 @@ async function open({ limits = {}, deadlines = quick, options, handler, tls }: S
     server.close()
     server.closeAllConnections()
   })
-  return { port: (server.address() as AddressInfo).port, refused }
+  return { server, port: (server.address() as AddressInfo).port, refused }
 }
 
 type Place = Awaited<ReturnType<typeof open>>
@@ -403,6 +403,21 @@ describe('ingress: request bodies', () => {
     expect(place.refused).toEqual(['too-large'])
   })
 
+  test('that are refused are read slowly', async () => {
+    const place = await open({ options: { longestBody: () => 1_000 }, deadlines: {} })
+    const read = new Promise<Socket>((resolve) => place.server.once('connection', resolve))
+    const socket = dial(place)
+    socket.write(head(2 ** 20))
+    socket.write('x'.repeat(2 ** 20 - 1))
+    const { bytesRead } = await read.then(async (accepted) => {
+      await sleep(600)
+      return accepted
+    })
+
+    expect(bytesRead).toBeGreaterThan(100_000)
+    expect(bytesRead).toBeLessThan(500_000)
+  })
+
   test('that are refused and never come in are cut by the deadline of the body', async () => {
     const place = await open({ options: { longestBody: () => 1_000 } })
     const socket = dial(place)
@@ -431,6 +446,21 @@ describe('ingress: request bodies', () => {
     waiting[3]?.end('again')
     expect(await again).toEqual({ status: 200, text: 'again' })
   })
+})
+
+test('ingress: the system may keep more connections than Node asks it to by default', async () => {
+  const server = createServer()
+  const listen = vi.spyOn(server, 'listen')
+  const ingress = openIngress(server, () => {}, {
+    limits: openLimits({}),
+    proxied: 'proxy-protocol',
+    longestBody: () => 0,
+    explain: () => ({ status: 429, headers: {}, body: '' }),
+  })
+  await ingress.listen({ host: '127.0.0.1', port: 0 })
+  await ingress.stop(0)
+
+  expect(listen.mock.calls[0]?.[0]).toMatchObject({ backlog: 4_096 })
 })
 
 describe('ingress: a trusted proxy', () => {

@@ -9,6 +9,8 @@
  */
 import type { Socket } from 'node:net'
 
+import { createRateLimit } from '../rate-limit.ts'
+
 export interface Connection {
   readonly socket: Socket
   readonly client: string
@@ -22,6 +24,12 @@ export interface ConnectionLimits {
   /** Limit of one client. */
   readonly of: (client: string) => number
 }
+
+/**
+ * How often a client's new connection may close an older one of the same client. A client beyond its limit that opens
+ * each closed connection again would otherwise cost a TLS handshake and the beginning of a request each time.
+ */
+const replacements = { perMinute: 600, burst: 128 }
 
 export interface Connections {
   /** @returns false if there is no room and no connection may be closed for this one */
@@ -38,6 +46,7 @@ export function createConnections(
 ): Connections {
   const open = new Set<Connection>()
   const byClient = new Map<string, Set<Connection>>()
+  const replace = createRateLimit(replacements)
 
   const forget = (connection: Connection) => {
     if (!open.delete(connection)) return
@@ -55,6 +64,7 @@ export function createConnections(
         [...byClient.values()].filter(({ size }) => size > own.size).flatMap((set) => [...set])
     const longest = longestWaiting(candidates, ({ client: name }) => byClient.get(name)?.size ?? 0)
     if (longest === undefined) return false
+    if (isClientFull && replace(client) > 0) return false
     // counted as closed now: more connections can arrive before its socket is closed
     forget(longest)
     close(longest)

@@ -160,6 +160,12 @@ interface Exchange {
 }
 
 const deadlineCheckMs = 250
+/**
+ * Connections that the system keeps until this process accepts them; the system may have a lower limit
+ * (`net.core.somaxconn`). When it drops a connection, an honest client tries again after a second. With Node's 511, a
+ * client that reopens a thousand connections at a time causes that.
+ */
+const backlog = 4_096
 /** An answer may stay unread for this time before it must make room for a waiting request. */
 const makeRoomMs = 1_000
 
@@ -355,7 +361,7 @@ export function openIngress(
     if (outgoing.headersSent || outgoing.destroyed) return
     const retry = status === 429 ? { 'retry-after': String(retryAfterSeconds) } : {}
     // a client that is still sending reads the answer only after we have read its bytes; they are discarded
-    incoming.resume()
+    dropSlowly(incoming)
     const length = { 'content-length': Buffer.byteLength(body) }
     outgoing.writeHead(status, { ...retry, ...headers, ...length })
     outgoing.write(body)
@@ -418,7 +424,7 @@ export function openIngress(
     listen: async ({ host, port, reusePort = false }) => {
       await new Promise<void>((resolve, reject) => {
         server.once('error', reject)
-        server.listen({ host, port, ...(reusePort ? { reusePort } : {}) }, resolve)
+        server.listen({ host, port, backlog, ...(reusePort ? { reusePort } : {}) }, resolve)
       })
       const { port: chosen } = server.address() as AddressInfo
       return `${host.includes(':') ? `[${host}]` : host}:${chosen}`
@@ -433,6 +439,22 @@ export function openIngress(
       clearTimeout(forced)
     },
   }
+}
+
+/** A refused body of the longest kind is dropped in 8 s, within the deadline of bodies. */
+const dropped = { bytes: 64 * 1024, everyMs: 250 }
+
+/** Reads and drops a body at a limited speed: to decrypt refused bodies as they come would be work for nothing. */
+function dropSlowly(incoming: IncomingMessage): void {
+  let bytes = 0
+  incoming.on('data', (chunk: Buffer) => {
+    bytes += chunk.length
+    if (bytes < dropped.bytes) return
+    bytes = 0
+    incoming.pause()
+    setTimeout(() => incoming.resume(), dropped.everyMs)
+  })
+  incoming.resume()
 }
 
 /** The four parts that identify a TCP connection. A TLS socket has those of the TCP socket below it. */
