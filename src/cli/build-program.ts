@@ -4,6 +4,7 @@ import { Command as Node, Option } from 'commander'
 import { type Command, hasValue, kebabCase, type OptionTable } from '../commands/command.ts'
 import { folderSummaries } from '../commands/folder-summaries.ts'
 import { frontDoorOptions } from '../commands/front-door-options.ts'
+import { wrapText } from '../commands/output/wrap-text.ts'
 import { type CommandLineDoor, runFromCommandLine } from './run-from-command-line.ts'
 
 /** A group, of which only name and summary are loaded at the start. */
@@ -148,8 +149,8 @@ function descriptionOf({ summary, help }: Command): string {
 function footerOf({ examples, reads, sends }: Command): string {
   return [
     '',
-    `Reads: ${reads}`,
-    `Sends: ${sends ?? 'nothing'}`,
+    wrapText(`Reads: ${reads}`, columns),
+    wrapText(`Sends: ${sends ?? 'nothing'}`, columns),
     '',
     examples.length === 1 ? 'Example:' : 'Examples:',
     ...examples.map((example) => `  assent ${example}`),

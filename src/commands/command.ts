@@ -118,7 +118,10 @@ export function defineCommand<
 
 /** The same command under another path. */
 export function aliasOf<C extends Command>(command: C, path: Command['path']): C {
-  return { ...command, path }
+  const examples = command.examples.map((example) =>
+    example.replace(command.path.join(' '), path.join(' ')),
+  )
+  return { ...command, path, examples }
 }
 
 type ArgumentValue<A> = A extends { isVariadic: true; isOptional: true }

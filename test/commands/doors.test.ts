@@ -4,11 +4,14 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
 import { Wallet } from 'ethers'
+import { privateKeyToAddress } from 'viem/accounts'
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
 
 import { main } from '../../src/cli/main.ts'
 import { anvilKeys, findAnvil } from '../anvil.ts'
+import { daoTimes } from '../chain/dao.ts'
 import { createTaskFixture, type TaskFixture } from '../tasks/fixture.ts'
+import { serveWeb3Signer } from '../web3signer.ts'
 
 const absent = findAnvil() === undefined
 if (absent) console.warn('\n*** ANVIL ABSENT: the tests of both front doors are SKIPPED. ***\n')
@@ -50,7 +53,10 @@ describe.skipIf(absent)('a command', () => {
     await rm(folder, { recursive: true, force: true })
   })
 
-  async function writeProfile(account: Record<string, string>): Promise<void> {
+  async function writeProfile(
+    account: Record<string, string>,
+    names: readonly string[] = [],
+  ): Promise<void> {
     const entries = Object.entries(account).map(([key, value]) => `${key} = "${value}"`)
     const section = entries.length === 0 ? [] : ['[profiles.local.account]', ...entries]
     const lines = [
@@ -58,6 +64,8 @@ describe.skipIf(absent)('a command', () => {
       `rpcUrls = ["${fixture.url}"]`,
       `deployments = "${fixture.folder}"`,
       ...section,
+      '[profiles.local.names]',
+      ...names,
     ]
     await writeFile(join(folder, 'assent.toml'), lines.join('\n'))
   }
@@ -104,6 +112,65 @@ describe.skipIf(absent)('a command', () => {
     expect(shown.text).toContain(join(folder, 'key.json'))
     expect(shown.text).not.toContain('wörd')
   }, 60_000)
+
+  test('signs with an external signer over JSON-RPC, and never sends what it refuses', async () => {
+    const voter = fixture.account('voter')
+    await writeProfile({ signer: fixture.url, address: voter })
+    expect(await json('dao', 'delegate', 'self', '--yes')).toMatchObject({ outcome: 'sent' })
+
+    await writeProfile({ signer: 'http://127.0.0.1:1', address: voter })
+    const { exitCode, text } = await assent('dao', 'delegate', 'self', '--yes')
+    expect(exitCode).toBe(3)
+    expect(text).toContain('SIGNER_UNREACHABLE')
+  })
+
+  test('signs transactions and votes with a web3signer', async () => {
+    const key = anvilKeys[1]
+    const address = privateKeyToAddress(key)
+    const signer = await serveWeb3Signer({ key })
+    await writeProfile({ web3signer: signer.url, address })
+    const id = `0x${'b8'.repeat(32)}`
+    const made = await json('dao', 'approve', 'os-image', id, '--yes')
+    expect(made).toMatchObject({ outcome: 'proposed' })
+    const proposal = made.proposals[0].id as string
+    const signed = await json('dao', 'sign-vote', proposal, 'for', '--yes')
+    signer.stop()
+
+    // the governor recovers the voter from the signature
+    await writeFile(join(folder, 'vote.json'), JSON.stringify(signed))
+    await fixture.advanceTime(daoTimes.votingDelay + 1)
+    await writeProfile({})
+    const from = fixture.account('stranger')
+    const vote = join(folder, 'vote.json')
+    expect(await json('dao', 'submit-vote', vote, '--from', from, '--yes')).toMatchObject({
+      outcome: 'sent',
+      by: expect.any(String),
+    })
+  })
+
+  test('takes apps and approvals by name and first digits, and refuses ambiguous ones', async () => {
+    const [one, two] = [`0x${'ce'.repeat(31)}01`, `0x${'ce'.repeat(31)}02`] as const
+    await fixture.decide('dao approve', { kind: 'os-image', ids: [one, two] })
+    const both = await assent('dao', 'approvals', 'os-image', 'cececece', '--json')
+    expect(both.exitCode).toBe(2)
+    expect(JSON.parse(both.text).error).toMatchObject({
+      code: 'NAME_AMBIGUOUS',
+      facts: { candidates: [one, two], total: 2 },
+    })
+    await writeProfile({}, [`release-a = "${one}"`])
+    const named = await json('dao', 'approvals', 'os-image', 'release-a')
+    expect(named).toMatchObject({ id: one, state: 'active' })
+    expect(await assent('dao', 'approvals', 'os-image', 'cece')).toMatchObject({ exitCode: 2 })
+
+    const from = fixture.account('owner')
+    const { app } = await json('app', 'create', '--from', from, '--yes')
+    for (const text of [app, app.slice(2), app.slice(0, 10), app.slice(2, 10).toLowerCase()]) {
+      expect((await json('app', 'status', '--app', text)).app.toLowerCase()).toBe(app.toLowerCase())
+    }
+    const missing = await assent('app', 'status')
+    expect(missing.exitCode).toBe(2)
+    expect(missing.text).toContain('--app')
+  })
 
   test('asks nobody without a terminal', async () => {
     const from = fixture.account('voter')

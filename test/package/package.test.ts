@@ -216,7 +216,15 @@ export default defineConfig({
         suspension: '1h',
         attestation: 'none',
       })
-      const deploy = ['assent', 'deploy', 'parameters.json', '--network', 'live', '--json']
+      const deploy = [
+        'assent',
+        'deployment',
+        'create',
+        'parameters.json',
+        '--network',
+        'live',
+        '--json',
+      ]
 
       const { stdout } = await hardhat(...deploy, '--from', accounts[0], '--yes')
 
@@ -227,7 +235,14 @@ export default defineConfig({
     })
 
     test('reads the deployment that it made', async () => {
-      const { stdout } = await hardhat('assent', 'show', '--network', 'live', '--json')
+      const { stdout } = await hardhat(
+        'assent',
+        'deployment',
+        'show',
+        '--network',
+        'live',
+        '--json',
+      )
 
       expect(JSON.parse(stdout)).toMatchObject({ chainId: 31_337, proposals: 0 })
     })

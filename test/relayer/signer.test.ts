@@ -1,14 +1,12 @@
-import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
-
 import { Wallet } from 'ethers'
 import { keccak256, parseTransaction, recoverTransactionAddress } from 'viem'
-import { privateKeyToAccount, sign } from 'viem/accounts'
+import { privateKeyToAccount } from 'viem/accounts'
 import { afterEach, describe, expect, test } from 'vitest'
 import { openKeystore } from '../../src/chain/signer/keystore.ts'
-import { fromHex, type Hex, toHex } from '../../src/lib/bytes.ts'
+import { type Hex, toHex } from '../../src/lib/bytes.ts'
 import { connectRemoteSigner, createLocalSigner } from '../../src/relayer/signer/signer.ts'
 import { anvilKeys } from '../anvil.ts'
+import { serveWeb3Signer, type Web3SignerFixtureOptions } from '../web3signer.ts'
 
 const transaction = {
   to: '0x00000000000000000000000000000000000000aa',
@@ -177,38 +175,10 @@ describe('a remote signer', () => {
   let stop: () => void = () => undefined
   afterEach(() => stop())
 
-  /** Speaks the part of web3signer's REST API that is used: eth1 public keys and signatures. */
-  async function serve(options: { key?: Hex; sabotage?: (signature: string) => string } = {}) {
-    const key = options.key ?? anvilKeys[1]
-    const { publicKey } = privateKeyToAccount(key)
-    const identifier = `0x${publicKey.slice(4)}`
-    const server = createServer((incoming, response) => {
-      const parts: Buffer[] = []
-      incoming.on('data', (part) => parts.push(part))
-      incoming.on('end', async () => {
-        if (incoming.url === '/api/v1/eth1/publicKeys') {
-          response.setHeader('content-type', 'application/json')
-          response.end(JSON.stringify([`0x${'ab'.repeat(64)}`, identifier]))
-          return
-        }
-        if (incoming.url !== `/api/v1/eth1/sign/${identifier}`) {
-          response.statusCode = 404
-          response.end()
-          return
-        }
-        const { data } = JSON.parse(Buffer.concat(parts).toString()) as { data: Hex }
-        const signature = await sign({
-          hash: keccak256(fromHex(data, 'data')),
-          privateKey: key,
-          to: 'hex',
-        })
-        response.setHeader('content-type', 'text/plain')
-        response.end(options.sabotage?.(signature) ?? signature)
-      })
-    })
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-    stop = () => server.close()
-    return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  async function serve(options: Web3SignerFixtureOptions = {}): Promise<string> {
+    const signer = await serveWeb3Signer(options)
+    stop = signer.stop
+    return signer.url
   }
 
   const account = privateKeyToAccount(anvilKeys[1]).address.toLowerCase() as Hex

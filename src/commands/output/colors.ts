@@ -4,3 +4,8 @@ import picocolors from 'picocolors'
 export const colors = picocolors.createColors(
   process.stdout.isTTY === true && process.stdout.hasColors(),
 )
+
+/** The same for standard error. */
+export const errorColors = picocolors.createColors(
+  process.stderr.isTTY === true && process.stderr.hasColors(),
+)

@@ -1,7 +1,7 @@
 import { boundedText } from '../../errors/bounded.ts'
 import { AssentError } from '../../errors/index.ts'
 import { escapeLines } from '../../lib/printable.ts'
-import { colors as pc } from './colors.ts'
+import { errorColors as pc } from './colors.ts'
 import { printableLine } from './printable-line.ts'
 
 /** Longest printed value of a fact, in characters. The JSON output has all of it. */
