@@ -384,9 +384,10 @@ export class LogWriter implements ReleaseLog {
     try {
       // the head file may be behind within a segment, but never before its start
       await this.#parts.head.sync()
-      await disk.create(path, header)
+      await createOrTakeOver(disk, path, header)
       const file = await disk.open(path)
-      await this.#current.file.close()
+      // every acknowledged entry in it is flushed
+      await this.#current.file.close().catch(() => {})
       const start = this.#position
       this.#older.push({ number: finished, start: began, checkpoint })
       this.#current = {
@@ -432,6 +433,21 @@ export class LogWriter implements ReleaseLog {
       if (this.#closing.signal.aborted) return
       this.#failure = unwritable('The head file of the release log failed.', cause)
     }
+  }
+}
+
+/**
+ * Creates a file. If an attempt that failed has left exactly this file, it is written again: whether it is durable is not
+ * known.
+ */
+async function createOrTakeOver(disk: LogDisk, path: string, content: Uint8Array): Promise<void> {
+  try {
+    await disk.create(path, content)
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code !== 'EEXIST') throw cause
+    const left = await disk.readPart(path, 0, content.length + 1)
+    if (!equalBytes(left, content)) throw cause
+    await disk.replace(path, content)
   }
 }
 

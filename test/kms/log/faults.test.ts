@@ -4,7 +4,7 @@ import { join } from 'node:path'
 
 import { expect, test } from 'vitest'
 
-import { systemDisk } from '../../../src/kms/log/file-system.ts'
+import { type LogDisk, systemDisk } from '../../../src/kms/log/file-system.ts'
 import { createReleaseLog, openReleaseLog } from '../../../src/kms/log/log.ts'
 import type { LogLocation } from '../../../src/kms/log/writer.ts'
 import { toHex } from '../../../src/lib/bytes.ts'
@@ -86,6 +86,63 @@ test('release log: a fault at any operation loses nothing that was acknowledged'
     }
   }
   expect(lost).toBeGreaterThan(10)
+})
+
+test.each(['before', 'after', 'open'] as const)(
+  'release log: a passing fault while a segment begins (%s) stops one append',
+  async (moment) => {
+    let isArmed = false
+    const failOnce = () => {
+      if (!isArmed) return
+      isArmed = false
+      throw Object.assign(new Error('EIO'), { code: 'EIO' })
+    }
+    const disk: LogDisk = {
+      ...systemDisk,
+      create: async (path, content) => {
+        if (moment === 'before') failOnce()
+        await systemDisk.create(path, content)
+        // the folder could not be flushed
+        if (moment === 'after') failOnce()
+      },
+      open: async (path) => {
+        if (moment === 'open') failOnce()
+        return systemDisk.open(path)
+      },
+    }
+    const location = await newLocation({ disk, segmentBytes: 900 })
+    const log = await begin(location)
+    let index = 0
+    while (log.size().bytes < 900) await log.append(denial(index++))
+    isArmed = true
+
+    await expect(log.append(denial(100))).rejects.toMatchObject({ code: 'KMS_LOG_UNWRITABLE' })
+    await log.append(denial(101))
+    expect(log.size().segments).toBe(2)
+    await log.close()
+    const again = await openReleaseLog(location)
+    await again.append(denial(102))
+    await again.close()
+    const files = await readLog(location)
+    const { problems } = verifyLog(files, { rootKey: toHex(location.key.identity.rootKey) })
+    expect(problems).toEqual([])
+    expect(files.map(({ content }) => content.toString()).join('')).not.toContain('reason 100')
+  },
+)
+
+test('release log: a segment is not begun in a file that holds something else', async () => {
+  const location = await newLocation({ segmentBytes: 900 })
+  const log = await begin(location)
+  let index = 0
+  while (log.size().bytes < 900) await log.append(denial(index++))
+  await writeFile(join(location.folder, '00000001.log'), 'entries of another log')
+  const code = 'KMS_LOG_UNWRITABLE'
+
+  await expect(log.append(denial(100))).rejects.toMatchObject({ code })
+  expect(await readFile(join(location.folder, '00000001.log'), 'utf8')).toBe(
+    'entries of another log',
+  )
+  await log.close()
 })
 
 test('release log: one valid slot of the head file is enough', async () => {
