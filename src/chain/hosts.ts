@@ -5,6 +5,7 @@ import {
   type Chain,
   encodeAbiParameters,
   encodeFunctionData,
+  hashTypedData,
   keccak256,
   type PublicClient,
   type Transport,
@@ -15,6 +16,7 @@ import {
 import { concatBytes, fromHex, type Hex, to0x } from '../lib/bytes.ts'
 import { hostsAbi } from './abi.ts'
 import { type Call, callOf, toChainError } from './call.ts'
+import { isSignedBy } from './signature.ts'
 
 /**
  * What the report data of a host's quote commits to. It prevents that a quote is used on another chain, in another
@@ -142,6 +144,40 @@ const permitTypes = {
   ],
 } as const
 
+/** The EIP-712 typed data that a permit signs. */
+function permitData(
+  { chainId, registry, block }: Pick<HostBinding, 'chainId' | 'registry' | 'block'>,
+  quote: Uint8Array,
+  deadline: number,
+) {
+  return {
+    domain: { name: 'Assent Hosts', version: '1', chainId, verifyingContract: registry },
+    types: permitTypes,
+    primaryType: 'HostRegistration',
+    message: {
+      quoteHash: keccak256(quote),
+      blockNumber: block.number,
+      deadline: BigInt(deadline),
+    },
+  } as const
+}
+
+/**
+ * Tells if the registry would accept the signature of a permit: of a key, or by EIP-1271 of an operator that is a contract
+ * now. Its deadline and the report data of the quote are not checked.
+ *
+ * @throws the client's error if it cannot be found out
+ */
+export function isPermitSigned(
+  client: PublicClient,
+  binding: HostBinding,
+  quote: Uint8Array,
+  { deadline, signature }: Omit<HostPermit, 'operator'>,
+): Promise<boolean> {
+  const digest = hashTypedData(permitData(binding, quote, deadline))
+  return isSignedBy(client, binding.operator, digest, signature)
+}
+
 /**
  * Signs a permit with the operator's key: EIP-712, type `HostRegistration(bytes32 quoteHash,uint256 blockNumber,uint256
  * deadline)`.
@@ -159,19 +195,7 @@ export async function signHostPermit(
 ): Promise<HostPermit> {
   const signature = await walletClient.signTypedData({
     account: walletClient.account,
-    domain: {
-      name: 'Assent Hosts',
-      version: '1',
-      chainId: binding.chainId,
-      verifyingContract: binding.registry,
-    },
-    types: permitTypes,
-    primaryType: 'HostRegistration',
-    message: {
-      quoteHash: keccak256(quote),
-      blockNumber: binding.block.number,
-      deadline: BigInt(deadline),
-    },
+    ...permitData(binding, quote, deadline),
   })
   return { operator: walletClient.account.address, deadline, signature }
 }

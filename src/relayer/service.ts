@@ -161,6 +161,7 @@ export async function startRelayer(options: RelayerOptions): Promise<Relayer> {
   const app = createIntake({
     db,
     chainId,
+    reader: dependencies.reader,
     targets,
     verifySubmission: options.verifySubmission,
     operators: options.operators,

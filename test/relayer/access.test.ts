@@ -33,9 +33,11 @@ function createApp(burst = 1_000) {
   const client = createPublicClient({
     transport: custom({ request: async () => guarded<object>('chain').toString() }),
   })
+  const reader = createReader({ clients: [client], finality: { depth: 0 } })
   return createIntake({
     db,
     chainId: 1,
+    reader,
     targets: { host: createBoardTarget('0x00000000000000000000000000000000000000aa') },
     verifySubmission: async () => guarded('judge'),
     operators: [token, other].map((each, index) => ({
@@ -50,7 +52,7 @@ function createApp(burst = 1_000) {
       addRoutes(api, {
         db,
         chainId: 1,
-        reader: createReader({ clients: [client], finality: { depth: 0 } }),
+        reader,
         clock,
         jobs: { fromBlock: 0, span: 1, upkeep: upkeeping },
         onAccepted: () => touched.push('bell'),

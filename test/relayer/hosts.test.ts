@@ -1,6 +1,7 @@
 /** The real thing: a simulated machine's quote, over HTTP, through the relayer, into the registry of hosts. */
 import { createHash } from 'node:crypto'
 
+import { secp256k1 } from '@noble/curves/secp256k1.js'
 import hre from 'hardhat'
 import {
   createPublicClient,
@@ -9,6 +10,7 @@ import {
   http,
   type PublicClient,
   zeroAddress,
+  zeroHash,
 } from 'viem'
 import { privateKeyToAccount } from 'viem/accounts'
 import { foundry } from 'viem/chains'
@@ -17,7 +19,7 @@ import { hostsAbi } from '../../src/chain/abi.ts'
 import { bindToHead, hostReportData, readHost, signHostPermit } from '../../src/chain/hosts.ts'
 import { uploadCollateral } from '../../src/chain/verifier/collateral.ts'
 import { deployVerifier, type LinkableArtifact } from '../../src/chain/verifier/verifier.ts'
-import { type Hex, to0x } from '../../src/lib/bytes.ts'
+import { fromHex, type Hex, to0x } from '../../src/lib/bytes.ts'
 import { createLog } from '../../src/lib/log.ts'
 import { parseCollateral } from '../../src/quote/collateral/collateral.ts'
 import { parsePolicy } from '../../src/quote/policy.ts'
@@ -186,22 +188,50 @@ describe.skipIf(absent)('the relayer and the host registry:', () => {
     ).toBe(before)
   })
 
-  test('a quote without the operator’s signature costs no gas and gets a reason', async () => {
-    const account = createLocalSigner(anvilKeys[0]).address
-    const before = await client.getTransactionCount({ address: account })
-    const { body } = await send(await prepare(anvilKeys[2]))
+  test('a useless permit is refused before the quote is stored, and the right one is accepted', async () => {
+    const request = await prepare()
+    const { permit, quote } = request
+    const attacker = walletOf(anvilKeys[2])
+    const block = { number: BigInt(permit.blockNumber), hash: zeroHash }
+    const binding = { chainId: foundry.id, registry: hosts, operator: permit.operator, block }
+    const bytes = fromHex(quote, 'quote')
+    const stolen = await signHostPermit(attacker, binding, bytes, permit.deadline)
+    const useless = {
+      'signed by another account': { ...permit, signature: stolen.signature },
+      'of another operator': { ...permit, ...stolen },
+      'with another deadline': { ...permit, deadline: permit.deadline + 1 },
+      'of another block': { ...permit, blockNumber: permit.blockNumber - 1 },
+      'in the second form of the signature': {
+        ...permit,
+        signature: secondForm(permit.signature),
+      },
+    }
+    const before = await client.getTransactionCount({
+      address: createLocalSigner(anvilKeys[0]).address,
+    })
 
-    await expect
-      .poll(
-        async () => {
-          const headers = { authorization: `Bearer ${token}` }
-          const response = await fetch(`${relayer.url}/v1/quotes/${body.id}`, { headers })
-          return response.json()
-        },
-        { timeout: 20_000 },
-      )
-      .toMatchObject({ lastError: { code: 'RELAYER_REVERTED', facts: { error: 'PermitInvalid' } } })
-    expect(await client.getTransactionCount({ address: account })).toBe(before)
+    for (const [name, permit] of Object.entries(useless)) {
+      expect(await send({ ...request, permit }), name).toMatchObject({
+        status: 400,
+        body: { error: { code: 'INPUT_INVALID', facts: { fields: ['permit'] } } },
+      })
+    }
+    expect(
+      await client.getTransactionCount({ address: createLocalSigner(anvilKeys[0]).address }),
+    ).toBe(before)
+    const { status, body } = await send(request)
+    expect(status).toBe(202)
+    expect(await settled(body.id)).toMatchObject({ state: 'final' })
+  })
+
+  test('a permit of a block that the endpoints do not know is an outage', async () => {
+    const request = await prepare()
+    const permit = { ...request.permit, blockNumber: 1_000_000_000 }
+
+    expect(await send({ ...request, permit })).toMatchObject({
+      status: 503,
+      body: { error: { code: 'RELAYER_CHAIN_UNREACHABLE' } },
+    })
   })
 
   test('a permit with a wrong field is refused by the API', async () => {
@@ -213,3 +243,11 @@ describe.skipIf(absent)('the relayer and the host registry:', () => {
     })
   })
 })
+
+/** The other valid form of an ECDSA signature: n - s, with the other recovery value. Contracts refuse it (EIP-2). */
+function secondForm(signature: Hex): Hex {
+  const order = secp256k1.Point.Fn.ORDER
+  const s = order - BigInt(`0x${signature.slice(66, 130)}`)
+  const v = signature.endsWith('1b') ? '1c' : '1b'
+  return `${signature.slice(0, 66)}${s.toString(16).padStart(64, '0')}${v}` as Hex
+}

@@ -48,6 +48,7 @@ function createApp(
   return createIntake({
     db: database.db,
     chainId: 1,
+    reader: { agree: () => Promise.reject(new Error('the chain is not needed')) },
     targets: { host: createBoardTarget('0x00000000000000000000000000000000000000aa') },
     verifySubmission: createSubmissionVerifier({
       clock: () => now,

@@ -231,4 +231,14 @@ describe.skipIf(absent)('quotes for KMS nodes and root keys:', () => {
     const { body } = await send(request)
     expect(await settled(body.id)).toMatchObject({ state: 'final' })
   })
+
+  test('a permit for a KMS node that its operator did not sign is refused by the API', async () => {
+    const request = await nodeRequest()
+    const permit = { ...request.permit, deadline: request.permit.deadline + 1 }
+
+    expect(await send({ ...request, permit })).toMatchObject({
+      status: 400,
+      body: { error: { code: 'INPUT_INVALID', facts: { fields: ['permit'] } } },
+    })
+  })
 })

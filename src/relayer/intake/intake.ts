@@ -12,7 +12,7 @@ import { describeIssues, namesOfIssues } from '../../lib/config.ts'
 import type { Logger } from '../../lib/log.ts'
 import { createRateLimit, type Rate } from '../../lib/rate-limit.ts'
 import type { Database } from '../database/database.ts'
-import { requireTarget } from '../endpoints/quorum.ts'
+import { type QuorumReader, requireTarget } from '../endpoints/quorum.ts'
 import { isQuoteTarget, type QuoteTarget, type Targets } from '../outbox/intent-targets.ts'
 import { requireIntent } from '../outbox/intents.ts'
 import type { LastError } from '../outbox/outbox.ts'
@@ -52,6 +52,8 @@ export type VerifySubmission = (evidence: SubmittedQuote) => Promise<QuoteCheckR
 export interface IntakeOptions {
   readonly db: Database
   readonly chainId: number
+  /** Reads of the chain that permits need. */
+  readonly reader: Pick<QuorumReader, 'agree'>
   /** Purposes without a target are refused. */
   readonly targets: Targets
   readonly verifySubmission: VerifySubmission
@@ -190,6 +192,7 @@ async function accept(
     options.onRequest?.(purpose, 'refused')
     throw refusal(result.reasons)
   }
+  await target.requirePermit?.(permit, quote, options)
 
   const accepted = await acceptQuote(options.db, {
     chainId: options.chainId,

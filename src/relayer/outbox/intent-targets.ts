@@ -4,7 +4,13 @@ import { z } from 'zod'
 
 import { hostsAbi, kmsAuthAbi, quoteVerifierAbi, rootKeysAbi } from '../../chain/abi.ts'
 import { revertData } from '../../chain/call.ts'
-import { readHost, registerHost, registerHostFor } from '../../chain/hosts.ts'
+import {
+  hostReportData,
+  isPermitSigned,
+  readHost,
+  registerHost,
+  registerHostFor,
+} from '../../chain/hosts.ts'
 import { proveRootKey, rootKeyId } from '../../chain/root-keys.ts'
 import { AssentError } from '../../errors/index.ts'
 import { equalBytes, fromHex, type Hex, to0x } from '../../lib/bytes.ts'
@@ -12,6 +18,7 @@ import { describeIssues, namesOfIssues } from '../../lib/config.ts'
 import { addressSchema, bytes32Schema, bytesSchema } from '../../lib/schema.ts'
 import { bootstrapReportData, mrAggregated } from '../../quote/measurements/measure.ts'
 import { parseQuote } from '../../quote/parse.ts'
+import type { QuorumReader } from '../endpoints/quorum.ts'
 
 /** The part of an intent that a target reads. */
 export interface TargetIntent {
@@ -54,6 +61,19 @@ export interface QuoteTarget extends Target {
    * @throws INPUT_INVALID
    */
   parsePermit(permit: unknown, quote: Uint8Array): Permit
+  /**
+   * Checks what only the chain knows about the permit, before the quote is stored: the first permit for a quote is the one
+   * that is used.
+   *
+   * @throws INPUT_INVALID if the contract can never accept it, RELAYER_CHAIN_* if it cannot be found out
+   */
+  requirePermit?(permit: Permit, quote: Uint8Array, chain: PermitChain): Promise<void>
+}
+
+/** The chain for which a permit is checked. */
+export interface PermitChain {
+  readonly chainId: number
+  readonly reader: Pick<QuorumReader, 'agree'>
 }
 
 /** Targets by kind of intent. Intents of other kinds are refused. */
@@ -110,6 +130,24 @@ export function createHostTarget(registry: Hex): QuoteTarget {
       const value = check(signedPermit, permit, 'Permit')
       return { value, deadline: value.deadline }
     },
+    async requirePermit({ value }, quote, { chainId, reader }) {
+      const permit = check(signedPermit, value, 'Permit')
+      const { operator, blockNumber } = permit
+      const number = BigInt(blockNumber)
+      const hash = await reader.agree('block of a permit', async (client) => {
+        return (await client.getBlock({ blockNumber: number })).hash
+      })
+      const binding = { chainId, registry, operator, block: { number, hash } }
+      if (!equalBytes(parseQuote(quote).report.reportData, hostReportData(binding))) {
+        throw uselessPermit(
+          'the report data of the quote names another chain, registry, operator or block',
+        )
+      }
+      const isSigned = await reader.agree('signature of a permit', (client) =>
+        isPermitSigned(client, binding, quote, permit),
+      )
+      if (!isSigned) throw uselessPermit('its operator did not sign it for this quote')
+    },
     encode({ payload }) {
       const { quote, encoded, permit } = check(hostPayload, payload, 'Payload')
       const bytes = fromHex(encoded ?? quote, 'quote')
@@ -126,6 +164,10 @@ export function createHostTarget(registry: Hex): QuoteTarget {
       return isSameOperator && isLonger && host.provenAtBlock >= permit.blockNumber
     },
   }
+}
+
+function uselessPermit(why: string): AssentError {
+  return new AssentError('INPUT_INVALID', `Permit: ${why}.`, { facts: { fields: ['permit'] } })
 }
 
 /* KMS NODES */
