@@ -511,7 +511,13 @@ describe('ingress: a trusted proxy', () => {
 
     expect(await from('127.0.0.5', '198.51.100.1, 192.0.2.1')).toBe('192.0.2.1')
     expect(await from('127.0.0.5', '192.0.2.1, 127.0.0.5')).toBe('192.0.2.1')
-    expect(await from('127.0.0.5', 'nonsense')).toBe('127.0.0.5')
+    expect(await from('127.0.0.5', '192.0.2.1:4711')).toBe('192.0.2.1')
+    expect(await from('127.0.0.5', '[2001:db8::1]:443')).toBe('2001:db8:0:0::/64')
+    expect(await from('127.0.0.5', '[2001:db8::1]')).toBe('2001:db8:0:0::/64')
+    expect(await from('127.0.0.5', '192.0.2.1, 127.0.0.5:4711')).toBe('192.0.2.1')
+    for (const text of ['nonsense', '192.0.2.1:', '192.0.2.1:x', '[192.0.2.1', '[x]:1', '[]']) {
+      expect(await from('127.0.0.5', text), text).toBe('127.0.0.5')
+    }
     expect(await from('127.0.0.6', '192.0.2.1')).toBe('127.0.0.6')
   })
 })
@@ -596,6 +602,48 @@ describe('ingress: the memory of bodies', () => {
     const answer = await ask(place, '127.0.0.1', 'x'.repeat(250_000))
     expect(answer).toEqual({ status: 429, text: 'body-bytes' })
     expect(place.refused).toEqual(['body-bytes'])
+  })
+})
+
+describe('ingress: Expect', () => {
+  test('other expectations than 100-continue are counted, and answered with 417', async () => {
+    const clients: string[] = []
+    const waitFor = (client: string) => (clients.push(client) > 2 ? 7 : 0)
+    const place = await open({ options: { waitFor } })
+    const send = async () => (await ask(place, '127.0.0.1', 'body', { expect: 'x' })).status
+
+    expect([await send(), await send(), await send()]).toEqual([417, 417, 429])
+    expect(clients).toHaveLength(3)
+    expect(place.refused).toEqual(['expectation', 'expectation', 'too-often'])
+  })
+
+  test('100-continue is served', async () => {
+    const place = await open()
+
+    expect(await ask(place, '127.0.0.1', 'body', { expect: '100-continue' })).toMatchObject({
+      status: 200,
+    })
+  })
+})
+
+describe('ingress: admission', () => {
+  test('a request that is not admitted is answered before its body is read', async () => {
+    const admit = ({ headers }: IncomingMessage) =>
+      headers.authorization === undefined ? { status: 401, headers: {}, body: 'who?' } : undefined
+    const longestBody = () => 10
+    const place = await open({ options: { admit, longestBody } })
+    const socket = dial(place)
+    socket.write(head(1_000))
+    let text = ''
+    socket.on('data', (chunk) => {
+      text += chunk
+    })
+
+    await until(() => text.includes('who?'))
+    expect(text).toContain('401')
+    expect(place.refused).toEqual(['not-admitted'])
+    const admitted = await ask(place, '127.0.0.1', 'x'.repeat(11), { authorization: 'me' })
+    expect(admitted.status).toBe(413)
   })
 })
 

@@ -35,6 +35,18 @@ export function plainAddress(address: string): string | undefined {
   return mappedIPv4(groups) ?? groups.map((group) => group.toString(16)).join(':')
 }
 
+/**
+ * An element of `X-Forwarded-For` as {@link plainAddress}. Some proxies add the port of the client: `192.0.2.1:4711`,
+ * `[2001:db8::1]:4711`.
+ *
+ * @returns undefined if the text is not an IP address
+ */
+export function forwardedAddress(text: string): string | undefined {
+  const [, address] =
+    /^\[([^\]]*)\](?::[0-9]{1,5})?$/.exec(text) ?? /^([0-9.]+):[0-9]{1,5}$/.exec(text) ?? []
+  return plainAddress(address ?? text)
+}
+
 /** The IPv4 address inside `::ffff:a.b.c.d` (RFC 4291, section 2.5.5.2). */
 function mappedIPv4(groups: readonly number[]): string | undefined {
   const isMapped = groups.slice(0, 5).every((group) => group === 0) && groups[5] === 0xffff

@@ -16,7 +16,7 @@ import { Server as SecureServer } from 'node:https'
 import type { AddressInfo, Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 
-import { clientOf, plainAddress } from './client-address.ts'
+import { clientOf, forwardedAddress, plainAddress } from './client-address.ts'
 import { type Connection, createConnections } from './connections.ts'
 import { createHandshakes, type Handshake } from './handshakes.ts'
 import { type ProxyHeader, readProxyHeader } from './proxy-header.ts'
@@ -53,6 +53,10 @@ export type IngressRefusal =
   | 'body-bytes'
   /** The rate limit. */
   | 'too-often'
+  /** `admit` refused the request. */
+  | 'not-admitted'
+  /** An `Expect` header other than `100-continue`. */
+  | 'expectation'
   /** No request slot became free within `queueMs`. */
   | 'in-flight'
 
@@ -66,6 +70,8 @@ export interface IngressOptions {
   readonly limits: IngressLimits
   /** How a trusted proxy states the client address: a PROXY header per connection, or an HTTP header per request. */
   readonly proxied: 'proxy-protocol' | 'x-forwarded-for'
+  /** Checks a request before anything else is done with it; a returned refusal is sent. Default: all are admitted. */
+  readonly admit?: (incoming: IncomingMessage) => RefusalResponse | undefined
   /** Longest body of a request, in bytes. */
   readonly longestBody: (incoming: IncomingMessage) => number
   /** Rate limit: seconds until this client may send the next request; 0 lets the request pass. */
@@ -273,14 +279,17 @@ export function openIngress(
 
   /* REQUESTS */
 
-  server.on('request', (incoming: IncomingMessage, outgoing: ServerResponse) => {
+  const receive = (incoming: IncomingMessage, outgoing: ServerResponse) => {
     const connection = byTcpName.get(tcpNameOf(incoming.socket))
     if (connection === undefined) return incoming.socket.destroy()
     // no client of these protocols sends a request before it has the answer to the last one
     const last = exchanges.get(connection)
     if (last && !last.outgoing.writableEnded) return closeConnection(connection, 'pipelined')
     serve(connection, incoming, outgoing).catch(() => connection.socket.destroy())
-  })
+  }
+  server.on('request', receive)
+  // without a listener, Node would answer these itself, beside all limits
+  server.on('checkExpectation', receive)
 
   const serve = async (
     connection: Connection,
@@ -301,15 +310,22 @@ export function openIngress(
       observe(reason, client)
       sendRefusal(exchange, explain(reason, incoming), retryAfterSeconds)
     }
+    const refuseWith = (reason: IngressRefusal, response: RefusalResponse) => {
+      observe(reason, client)
+      sendRefusal(exchange, response)
+    }
     // connections that this side closed were counted when they were closed
     const countAborted = () => wasClosedHere.has(connection) || observe('aborted', client)
     let slot: RequestSlot | undefined
     const held = budget.open(client, () => closeConnection(connection, 'made-room'))
     watchPieces(incoming, () => closeConnection(connection, 'pieces'))
     try {
+      const denied = options.admit?.(incoming)
+      if (denied !== undefined) return refuseWith('not-admitted', denied)
       if (!isNormalTarget(incoming.url ?? '')) return refuse('target')
       const seconds = options.waitFor?.(client, incoming) ?? 0
       if (seconds > 0) return refuse('too-often', seconds)
+      if (!isKnownExpectation(incoming)) return refuseWith('expectation', expectationFailed)
       const read = await readBody(incoming, options.longestBody(incoming), held.take)
       if (read === 'aborted') return countAborted()
       if (read === 'too-large') return refuse('too-large')
@@ -356,7 +372,7 @@ export function openIngress(
   const sendRefusal = (
     { incoming, outgoing }: Exchange,
     { status, headers, body }: RefusalResponse,
-    retryAfterSeconds: number,
+    retryAfterSeconds = 1,
   ) => {
     if (outgoing.headersSent || outgoing.destroyed) return
     const retry = status === 429 ? { 'retry-after': String(retryAfterSeconds) } : {}
@@ -457,6 +473,14 @@ function dropSlowly(incoming: IncomingMessage): void {
   incoming.resume()
 }
 
+/** RFC 9110, section 15.5.18. */
+const expectationFailed: RefusalResponse = { status: 417, headers: {}, body: '' }
+
+/** Node has answered `100-continue` itself before a request gets here. */
+function isKnownExpectation({ headers: { expect } }: IncomingMessage): boolean {
+  return expect === undefined || /^100-continue$/i.test(expect)
+}
+
 /** The four parts that identify a TCP connection. A TLS socket has those of the TCP socket below it. */
 function tcpNameOf({ remoteAddress, remotePort, localAddress, localPort }: Socket): string {
   return `${remoteAddress} ${remotePort} ${localAddress} ${localPort}`
@@ -476,7 +500,7 @@ function addressOfRequest(
   if (proxied !== 'x-forwarded-for' || !limits.isProxy(connection.address)) return connection
   const forwarded = String(incoming.headers['x-forwarded-for'] ?? '').split(',')
   for (const text of forwarded.reverse()) {
-    const address = plainAddress(text.trim())
+    const address = forwardedAddress(text.trim())
     if (address === undefined) return connection
     if (!limits.isProxy(address)) return toClientAddress(address)
   }
