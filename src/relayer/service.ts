@@ -1,6 +1,6 @@
 /** Starts the relayer: the HTTP server, the loop that polls the outbox, and the background jobs. */
 import { randomUUID } from 'node:crypto'
-import { createServer } from 'node:http'
+import { createServer, type IncomingMessage } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 
 import { getRequestListener } from '@hono/node-server'
@@ -17,7 +17,7 @@ import type { Database } from './database/database.ts'
 import { intents, slots } from './database/schema.ts'
 import { createChain, createReader, type FinalityRule, identifyChain } from './endpoints/quorum.ts'
 import { createIntake, maxBodyBytes, type VerifySubmission } from './intake/intake.ts'
-import type { Operator } from './intake/operators.ts'
+import { authenticate, type Operator } from './intake/operators.ts'
 import { addRoutes } from './intake/routes.ts'
 import {
   createMetrics,
@@ -422,11 +422,12 @@ const stopAfterMs = 10_000
 
 async function listen(
   fetch: (request: Request) => Response | Promise<Response>,
-  { host = '127.0.0.1', port = 0, limits = {}, log }: RelayerOptions,
+  { host = '127.0.0.1', port = 0, limits = {}, log, operators }: RelayerOptions,
 ): Promise<{ url: string; close(): Promise<void> }> {
   const ingress = openIngress(createServer(), getRequestListener(fetch), {
     limits: openLimits(limits),
     proxied: 'x-forwarded-for',
+    admit: admitWithToken(operators),
     longestBody: ({ method }) => (method === 'GET' ? 0 : maxBodyBytes),
     explain: describeRefusal,
     observe: (refusal, client) => log.debug({ refusal, client }, 'request limited'),
@@ -436,8 +437,28 @@ async function listen(
   return { url: `http://${authority}`, close: () => ingress.stop(stopAfterMs) }
 }
 
+const openPaths: ReadonlySet<string> = new Set(['/health', '/metrics'])
+
+/** The token is checked before the path, the body and the database. The API checks it again for its own routes. */
+function admitWithToken(operators: readonly Operator[]) {
+  return ({ url = '', headers }: IncomingMessage): RefusalResponse | undefined => {
+    if (openPaths.has(url.split('?', 1)[0] ?? '')) return undefined
+    try {
+      authenticate(operators, headers.authorization)
+      return undefined
+    } catch (error) {
+      if (!isAssentError(error, 'RELAYER_UNAUTHORIZED')) throw error
+      return toResponse(401, error)
+    }
+  }
+}
+
 function describeRefusal(refusal: AnsweredRefusal): RefusalResponse {
   const { status, error } = errorOfRefusal(refusal)
+  return toResponse(status, error)
+}
+
+function toResponse(status: number, error: AssentError): RefusalResponse {
   return {
     status,
     headers: { 'content-type': 'application/json' },

@@ -1,4 +1,5 @@
-import { createHash } from 'node:crypto'
+import { createHash, randomUUID } from 'node:crypto'
+import { connect } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 
 import { createPublicClient, custom, http } from 'viem'
@@ -7,6 +8,8 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { createLog } from '../../src/lib/log.ts'
 import { type OpenDatabase, openDatabase } from '../../src/relayer/database/database.ts'
 import type { VerifySubmission } from '../../src/relayer/intake/intake.ts'
+import { readQuote } from '../../src/relayer/intake/quotes.ts'
+import { requireIntent } from '../../src/relayer/outbox/intents.ts'
 import { type RelayerOptions, startRelayer } from '../../src/relayer/service.ts'
 import { createLocalSigner } from '../../src/relayer/signer/signer.ts'
 import { type Anvil, anvilKeys, startAnvil } from '../anvil.ts'
@@ -124,14 +127,69 @@ describe('a running relayer', () => {
     for (const secret of [id, digest, digest.slice(2), token, 'abcd', 'name: test', host]) {
       expect(metrics.text).not.toContain(secret)
     }
-    for (const path of ['/', '/v1x', '/events', '/health/x', '/V1/quotes']) {
-      expect(await told(path)).toEqual({ status: 404, text: '404 Not Found' })
+    for (const path of ['/', '/v1x', '/events', '/health/x', '//v1/quotes', '/V1/quotes']) {
+      expect((await told(path)).status, path).toBe(401)
     }
-    // not a path in its normal form
-    expect((await told('//v1/quotes')).status).toBe(400)
     for (const path of ['/v1', '/v1/', '/v1/absent', `/v1/quotes/${id}/`]) {
       expect((await told(path)).status).toBe(401)
     }
+  })
+
+  test('answers every request without a token with the same 401, before its path and body', async () => {
+    const relayer = await startOn(await startChain(), await emptyDatabase())
+    const { hostname, port } = new URL(relayer.url)
+    /** Sends a head that announces a body, and no body. */
+    const told = async (line: string, length: number, token = '') => {
+      const socket = connect(Number(port), hostname)
+      socket.on('error', () => {})
+      const auth = token === '' ? '' : `authorization: Bearer ${token}\r\n`
+      socket.write(`${line} HTTP/1.1\r\nhost: h\r\n${auth}content-length: ${length}\r\n\r\n`)
+      let text = ''
+      for await (const piece of socket) {
+        text += piece
+        if (text.includes('\r\n\r\n') && text.endsWith('}')) break
+      }
+      socket.destroy()
+      return { status: Number(text.slice(9, 12)), body: text.split('\r\n\r\n')[1] }
+    }
+    const first = await told('POST /v1/quotes', 100)
+
+    expect(first.status).toBe(401)
+    expect(JSON.parse(first.body ?? '').error.code).toBe('RELAYER_UNAUTHORIZED')
+    for (const [line, length] of [
+      ['POST /v1/quotes', 600_000],
+      ['GET /v1/quotes/x', 10],
+      ['GET /absent', 10],
+      ['GET /v1/quotes/a%00b', 10],
+      ['GET /health/../v1/quotes', 10],
+      ['DELETE /v1/intents', 10],
+    ] as const) {
+      expect(await told(line, length), line).toEqual(first)
+      expect(await told(line, length, 'wrong'), line).toEqual(first)
+    }
+    expect(await told('POST /v1/quotes', 600_000, token)).toMatchObject({ status: 413 })
+  })
+
+  test('an id that is no UUID is unknown, and does not reach the database', async () => {
+    const relayer = await startOn(await startChain(), await emptyDatabase())
+    const status = async (path: string) => {
+      const response = await fetch(`${relayer.url}/v1/${path}`, { headers: { authorization } })
+      const { error } = (await response.json()) as { error: { code: string } }
+      return `${response.status} ${error.code}`
+    }
+    for (const id of ['x', "'", randomUUID().toUpperCase().slice(1), 'a'.repeat(10_000)]) {
+      for (const events of ['', '/events']) {
+        expect(await status(`quotes/${id}${events}`)).toBe('404 RELAYER_QUOTE_UNKNOWN')
+        expect(await status(`intents/${id}${events}`)).toBe('404 RELAYER_INTENT_UNKNOWN')
+      }
+    }
+    expect(await status(`quotes/${randomUUID()}`)).toBe('404 RELAYER_QUOTE_UNKNOWN')
+    await expect(readQuote(embedded.db, 'a\u0000b')).rejects.toMatchObject({
+      code: 'RELAYER_QUOTE_UNKNOWN',
+    })
+    await expect(requireIntent(embedded.db, 'a\u0000b')).rejects.toMatchObject({
+      code: 'RELAYER_INTENT_UNKNOWN',
+    })
   })
 
   test('is degraded during an outage of the chain and recovers', async () => {

@@ -3,9 +3,16 @@ import { eq } from 'drizzle-orm'
 
 import { AssentError } from '../../errors/index.ts'
 import type { Hex } from '../../lib/bytes.ts'
+import { quoteText } from '../../lib/printable.ts'
 import type { Database } from '../database/database.ts'
 import { quotes } from '../database/schema.ts'
-import { type IntentStatus, type PutIntent, putIntent, readIntent } from '../outbox/intents.ts'
+import {
+  type IntentStatus,
+  isIntentId,
+  type PutIntent,
+  putIntent,
+  readIntent,
+} from '../outbox/intents.ts'
 
 /** A verified quote to store; times in unix seconds. */
 export interface AcceptedQuote {
@@ -65,10 +72,12 @@ export async function acceptQuote(db: Database, quote: AcceptedQuote): Promise<P
 
 /** State of a quote. @throws RELAYER_QUOTE_UNKNOWN */
 export async function readQuote(db: Database, id: string): Promise<QuoteStatus> {
-  const [quote] = await db.select().from(quotes).where(eq(quotes.id, id))
+  const [quote] = isIntentId(id) ? await db.select().from(quotes).where(eq(quotes.id, id)) : []
   const intent = quote === undefined ? undefined : await readIntent(db, id)
   if (quote === undefined || intent === undefined) {
-    throw new AssentError('RELAYER_QUOTE_UNKNOWN', `There is no quote ${id}.`, { facts: { id } })
+    throw new AssentError('RELAYER_QUOTE_UNKNOWN', `There is no quote ${quoteText(id)}.`, {
+      facts: { id },
+    })
   }
   const { kind: _kind, key: _key, createdAt: _created, ...status } = intent
   return {

@@ -2,9 +2,11 @@
 import { randomUUID } from 'node:crypto'
 
 import { and, asc, desc, eq, gt } from 'drizzle-orm'
+import { z } from 'zod'
 
 import { AssentError } from '../../errors/index.ts'
 import type { Hex } from '../../lib/bytes.ts'
+import { quoteText } from '../../lib/printable.ts'
 import type { Database, DatabaseTransaction } from '../database/database.ts'
 import { events, intents, slots } from '../database/schema.ts'
 import type { IntentState, LastError, NonceSlotState } from './outbox.ts'
@@ -111,8 +113,14 @@ export interface IntentEvent {
   readonly facts: Record<string, unknown>
 }
 
+/** Ids are UUIDs. Any other text does not reach the database. */
+export function isIntentId(id: string): boolean {
+  return z.uuid().safeParse(id).success
+}
+
 /** Undefined for an unknown id. */
 export async function readIntent(db: Database, id: string): Promise<IntentStatus | undefined> {
+  if (!isIntentId(id)) return undefined
   const [row] = await db
     .select({ intent: intents, slot: slots })
     .from(intents)
@@ -139,13 +147,15 @@ export async function readIntent(db: Database, id: string): Promise<IntentStatus
 
 /** Whether the intent is final or abandoned. @throws RELAYER_INTENT_UNKNOWN */
 export async function isIntentSettled(db: Database, id: string): Promise<boolean> {
+  if (!isIntentId(id)) throw unknownIntent(id)
   const [row] = await db.select({ state: intents.state }).from(intents).where(eq(intents.id, id))
   if (row === undefined) throw unknownIntent(id)
   return row.state === 'final' || row.state === 'abandoned'
 }
 
 function unknownIntent(id: string): AssentError {
-  return new AssentError('RELAYER_INTENT_UNKNOWN', `There is no intent ${id}.`, { facts: { id } })
+  const message = `There is no intent ${quoteText(id)}.`
+  return new AssentError('RELAYER_INTENT_UNKNOWN', message, { facts: { id } })
 }
 
 /** State of an intent. @throws RELAYER_INTENT_UNKNOWN */
