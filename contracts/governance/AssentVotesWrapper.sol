@@ -11,32 +11,33 @@ import {Time} from "@openzeppelin/contracts/utils/types/Time.sol";
 
 /// @notice The wrapped votes token: holders of an existing ERC-20 token deposit it here (`depositFor`) and get one vote for
 /// each unit. `withdrawTo` burns votes and returns the token.
-/// @dev The quorum is a share of the underlying token's total supply at the creation of this contract, or of the wrapped
-/// votes if they are more. If it were a share of the wrapped votes only, the first holder who wraps tokens could decide
-/// alone. The contract uses the supply at creation, because minting, burning or a flash loan could change the current one.
+/// @dev The quorum is a share of `minimumSupply`, or of the wrapped votes if they are more. If it were a share of the wrapped
+/// votes only, the first holder who wraps tokens could decide alone. The creator names the supply: a supply that is read at
+/// creation can be raised for a moment, by a deposit, a mint or a flash loan, and then no quorum could be reached.
 /// Trust: the underlying token. If it changes balances by itself or takes a fee, votes remain without tokens behind them.
 contract AssentVotesWrapper is ERC20, ERC20Permit, ERC20Votes, ERC20Wrapper {
-    /// @notice Total supply of the underlying token at the creation of this contract: the minimum base of the quorum.
-    uint256 public immutable supplyAtCreation;
+    /// @notice Minimum base of the quorum, in the smallest unit: should be the total supply of the underlying token.
+    uint256 public immutable minimumSupply;
 
-    /// @notice The underlying token has no supply, so the first holder could decide alone.
-    error UnderlyingWithoutSupply(address token);
+    /// @notice The named supply is zero, so the first holder could decide alone.
+    error MinimumSupplyMissing();
 
-    /// @notice Reverts with `UnderlyingWithoutSupply`.
+    /// @notice Reverts with `MinimumSupplyMissing`.
     constructor(
         IERC20 underlyingToken,
         string memory name,
-        string memory symbol
+        string memory symbol,
+        uint256 supply
     ) ERC20(name, symbol) ERC20Permit(name) ERC20Wrapper(underlyingToken) {
-        supplyAtCreation = underlyingToken.totalSupply();
-        require(supplyAtCreation != 0, UnderlyingWithoutSupply(address(underlyingToken)));
+        require(supply != 0, MinimumSupplyMissing());
+        minimumSupply = supply;
     }
 
-    /// @notice The base of the quorum: the votes that were wrapped at `timepoint`, but at least `supplyAtCreation`.
+    /// @notice The base of the quorum: the votes that were wrapped at `timepoint`, but at least `minimumSupply`.
     /// @param timepoint unix seconds, in the past; else reverts with `ERC5805FutureLookup`.
     function getPastTotalSupply(uint256 timepoint) public view override returns (uint256) {
         uint256 wrapped = super.getPastTotalSupply(timepoint);
-        return wrapped < supplyAtCreation ? supplyAtCreation : wrapped;
+        return wrapped < minimumSupply ? minimumSupply : wrapped;
     }
 
     /// @notice ERC-6372: the clock of votes is the block's timestamp, seconds.

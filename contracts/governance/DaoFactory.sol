@@ -38,7 +38,8 @@ contract DaoFactory is IDaoFactory {
     /// @param holder account that would get all new votes.
     /// @param supply number of new votes.
     error DaoWithoutVotes(address underlying, address holder, uint256 supply);
-    /// @notice The quorum would be zero, so one unit of votes could decide.
+    /// @notice The quorum would be less than two units, so one unit of votes could decide; or it is more than there are tokens
+    /// to wrap, so nobody could.
     /// @param supply votes of which the quorum is a share.
     /// @param quorumPercent percent of the supply.
     error DaoWithoutQuorum(uint256 supply, uint256 quorumPercent);
@@ -70,11 +71,17 @@ contract DaoFactory is IDaoFactory {
     /// @dev A new votes token, or a wrapper around an existing token.
     function _createVotes(DaoParameters calldata parameters) private returns (address) {
         bool wraps = parameters.underlying != address(0);
-        bool votable =
-            wraps ? parameters.underlying.code.length != 0 : parameters.supply != 0 && parameters.holder != address(0);
-        require(votable, DaoWithoutVotes(parameters.underlying, parameters.holder, parameters.supply));
+        bool held = wraps ? parameters.underlying.code.length != 0 : parameters.holder != address(0);
+        require(
+            held && parameters.supply != 0,
+            DaoWithoutVotes(parameters.underlying, parameters.holder, parameters.supply)
+        );
         if (wraps)
-            return _create(_read(wrapperCode), abi.encode(parameters.underlying, parameters.name, parameters.symbol));
+            return
+                _create(
+                    _read(wrapperCode),
+                    abi.encode(parameters.underlying, parameters.name, parameters.symbol, parameters.supply)
+                );
         return
             _create(
                 _read(votesCode),
@@ -82,14 +89,12 @@ contract DaoFactory is IDaoFactory {
             );
     }
 
-    /// @dev A quorum that rounds down to zero would let a single unit of votes decide.
+    /// @dev Rounded down, as the governor does. The supply that is read here decides nothing else: it can be raised for a moment.
     function _requireQuorum(DaoParameters calldata parameters) private view {
+        uint256 quorum = Math.mulDiv(parameters.supply, parameters.quorumPercent, 100);
         bool wraps = parameters.underlying != address(0);
-        uint256 supply = wraps ? IERC20(parameters.underlying).totalSupply() : parameters.supply;
-        require(
-            Math.mulDiv(supply, parameters.quorumPercent, 100) != 0,
-            DaoWithoutQuorum(supply, parameters.quorumPercent)
-        );
+        uint256 votes = wraps ? IERC20(parameters.underlying).totalSupply() : parameters.supply;
+        require(quorum > 1 && quorum <= votes, DaoWithoutQuorum(parameters.supply, parameters.quorumPercent));
     }
 
     /// @dev The part of the parameters that the governor takes.

@@ -8,11 +8,12 @@ struct DaoParameters {
     /// @notice Symbol of the votes token.
     string symbol;
     /// @notice An ERC-20 token whose holders wrap it to vote; zero = a new votes token. With a wrapped token the quorum is a
-    /// share of the token's total supply at the DAO's creation, or of the wrapped votes if they are more.
+    /// share of `supply`, or of the wrapped votes if they are more.
     address underlying;
     /// @notice Gets all votes of a new votes token.
     address holder;
-    /// @notice Number of votes of a new votes token, in its smallest unit (18 decimals).
+    /// @notice Number of votes of a new votes token, in its smallest unit (18 decimals). With a wrapped token: its total supply,
+    /// in its smallest unit, as the creator knows it. It is not read from the token, because anyone could raise it for a moment.
     uint256 supply;
     /// @notice Time from a proposal to the start of voting.
     uint48 votingDelay;
@@ -22,7 +23,7 @@ struct DaoParameters {
     uint48 lateQuorumExtension;
     /// @notice Votes that an account needs to propose, in the smallest unit.
     uint256 proposalThreshold;
-    /// @notice Percent of the votes that must take part. It must be at least one unit of votes.
+    /// @notice Percent of the votes that must take part. It must be at least two units of votes.
     uint256 quorumPercent;
     /// @notice Time between queueing and execution of a proposal.
     uint256 timelockDelay;

@@ -85,7 +85,7 @@ const ownVotes = [
 ]
 const wrappedVotes = [
   `votes: one "V" for each deposited token of ${B}`,
-  'proposal threshold 5000000000000000000 smallest token units, quorum 20 percent of the token supply at creation, deposited or not',
+  'proposal threshold 5000000000000000000 smallest token units, quorum 20 percent of 1000000000000000000000 smallest token units, or of all deposited tokens if they are more',
   course,
   'no guardian',
 ]

@@ -664,7 +664,7 @@ describe('the check of a prepared deployment finds', () => {
   test('wrapped votes whose underlying token the deployer holds', async () => {
     const supply = 10n ** 21n
     const coin = await create('AssentVotes', ['Coin', 'C', account('deployer'), supply])
-    const wrapper = await create('AssentVotesWrapper', [coin.address, 'Votes', 'VOTE'])
+    const wrapper = await create('AssentVotesWrapper', [coin.address, 'Votes', 'VOTE', supply])
     await request('hardhat_setCode', addresses.votes, await codeAt(wrapper.address))
 
     const findings = await check()

@@ -194,7 +194,7 @@ describe('a running contract', () => {
       AssentGovernor: governor,
       TimelockController: timelock,
       AssentVotes: votes,
-      AssentVotesWrapper: await place('AssentVotesWrapper', [votes, 'Wrapped', 'WRAP']),
+      AssentVotesWrapper: await place('AssentVotesWrapper', [votes, 'Wrapped', 'WRAP', 1n]),
       DaoFactory: await place('DaoFactory', [[votes, votes], votes, votes, votes]),
     }
   }

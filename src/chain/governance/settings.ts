@@ -149,7 +149,7 @@ export interface DaoParameters {
   readonly underlying: Address
   /** Account that receives the whole supply. */
   readonly holder: Address
-  /** In the token's smallest unit. */
+  /** In the token's smallest unit. Of an existing token: its total supply, of which the quorum is a share. */
   readonly supply: bigint
   readonly votingDelay: number
   readonly votingPeriod: number

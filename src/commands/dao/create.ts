@@ -6,16 +6,13 @@ import { submitCalls } from '../calls/submit-calls.ts'
 import type { ArgumentsOf } from '../command.ts'
 import type { create } from '../dao.ts'
 import { requireApp } from '../input/contracts.ts'
-import { accountSchema, daoFields, newTokenSchema, readBy } from '../input/dao-file.ts'
+import { daoFields, newTokenSchema, readBy, wrappedTokenSchema } from '../input/dao-file.ts'
 import { requireDeployed } from '../input/deployed.ts'
 import { address } from '../output/json.ts'
 import type { Session } from '../session/session.ts'
 
 const fileSchema = z.strictObject({
-  token: z.union([
-    newTokenSchema,
-    z.strictObject({ name: z.string(), symbol: z.string(), underlying: accountSchema }),
-  ]),
+  token: z.union([newTokenSchema, wrappedTokenSchema]),
   ...daoFields,
 })
 
@@ -46,7 +43,7 @@ function toParameters(file: z.infer<typeof fileSchema>): DaoParameters {
     symbol: token.symbol,
     underlying: 'underlying' in token ? token.underlying : zeroAddress,
     holder: 'underlying' in token ? zeroAddress : token.holder,
-    supply: 'underlying' in token ? 0n : token.supply,
+    supply: token.supply,
     quorumPercent: BigInt(quorumPercent),
     timelockDelay: BigInt(timelockDelay),
     guardian: guardian === 'nobody' ? zeroAddress : guardian,

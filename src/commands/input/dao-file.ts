@@ -28,6 +28,14 @@ export const newTokenSchema = z.strictObject({
   supply: tokensSchema,
 })
 
+/** A token that exists. Its supply is named, because anyone could raise it for a moment around the creation. */
+export const wrappedTokenSchema = z.strictObject({
+  name: z.string(),
+  symbol: z.string(),
+  underlying: accountSchema,
+  supply: unitsSchema,
+})
+
 export const daoFields = {
   votingDelay: durationSchema,
   votingPeriod: durationSchema,

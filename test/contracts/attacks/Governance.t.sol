@@ -151,7 +151,9 @@ contract GovernanceAttacks is KmsAuthFixture {
     function test_G3_GuardianCannotStopItsReplacementAndStopsAllElse() public {
         _handOverToVoter();
         bytes memory another = abi.encodeCall(IApprovalRegistry.setGuardian, (STRANGER, 1 days, type(uint40).max));
-        uint256[2] memory replacing = [
+        uint256[3] memory replacing = [
+            // a contract can name any owner: it gets this one call, and no money
+            _propose(voter, address(new Taker(address(timelock))), 0, another),
             _propose(voter, address(app), 0, another),
             _propose(voter, address(governor), 0, abi.encodeCall(governor.setProposalGuardian, (STRANGER)))
         ];
@@ -176,7 +178,7 @@ contract GovernanceAttacks is KmsAuthFixture {
 
     function _handOverWrapped(OldCoin coin) private {
         DaoParameters memory terms = _terms();
-        terms.underlying = address(coin);
+        (terms.underlying, terms.supply) = (address(coin), 1_000_000);
         _handOver(terms);
     }
 
@@ -208,6 +210,17 @@ contract GovernanceAttacks is KmsAuthFixture {
         assertTrue(_state(id) == IGovernor.ProposalState.Succeeded, "a tenth of all is not enough");
     }
 
+    /// @dev A stranger raises the supply around the hand-over: by a deposit, a mint or a flash loan.
+    function test_G4_QuorumIsNotOfTheSupplyOfOneMoment() public {
+        OldCoin coin = new OldCoin(voter, 1_000_000);
+        coin.mint(attacker, 30_000_000);
+        _handOverWrapped(coin);
+        vm.prank(attacker);
+        coin.burn(30_000_000);
+        vm.warp(block.timestamp + 1);
+        assertEq(governor.quorum(block.timestamp - 1), 100_000, "of the supply of that moment");
+    }
+
     /// @dev Whoever can mint and burn the token for a moment moves nothing; more wrapped votes raise the quorum.
     function test_G4_QuorumOfAWrappedTokenDoesNotFall() public {
         OldCoin coin = new OldCoin(voter, 1_000_000);
@@ -224,20 +237,31 @@ contract GovernanceAttacks is KmsAuthFixture {
     }
 
     function test_G5_FactoryMakesNoDaoInWhichOneUnitDecides() public {
-        OldCoin nothing = new OldCoin(voter, 0);
+        OldCoin coin = new OldCoin(voter, 49);
         DaoParameters memory terms = _terms();
-        terms.underlying = address(nothing);
-        vm.expectRevert(abi.encodeWithSelector(AssentVotesWrapper.UnderlyingWithoutSupply.selector, address(nothing)));
+        (terms.underlying, terms.supply, terms.quorumPercent) = (address(coin), 49, 4);
+        vm.expectRevert(abi.encodeWithSelector(DaoFactory.DaoWithoutQuorum.selector, 49, 4));
         factory.create(terms);
+        terms.quorumPercent = 5;
+        factory.create(terms);
+        // more than there is: nobody could decide
+        terms.supply = 1_000;
+        vm.expectRevert(abi.encodeWithSelector(DaoFactory.DaoWithoutQuorum.selector, 1_000, 5));
+        factory.create(terms);
+        terms.supply = 0;
+        vm.expectRevert(abi.encodeWithSelector(DaoFactory.DaoWithoutVotes.selector, address(coin), voter, 0));
+        factory.create(terms);
+        vm.expectRevert(AssentVotesWrapper.MinimumSupplyMissing.selector);
+        new AssentVotesWrapper(coin, "Votes", "V", 0);
         terms = _terms();
         terms.quorumPercent = 0;
         vm.expectRevert(abi.encodeWithSelector(DaoFactory.DaoWithoutQuorum.selector, 1000, 0));
         factory.create(terms);
         terms = _terms();
-        terms.supply = 9;
-        vm.expectRevert(abi.encodeWithSelector(DaoFactory.DaoWithoutQuorum.selector, 9, 10));
+        terms.supply = 19;
+        vm.expectRevert(abi.encodeWithSelector(DaoFactory.DaoWithoutQuorum.selector, 19, 10));
         factory.create(terms);
-        terms.supply = 10;
+        terms.supply = 20;
         factory.create(terms);
     }
 

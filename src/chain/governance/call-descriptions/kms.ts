@@ -80,7 +80,7 @@ function describeDao(terms: DaoParameters, context: DescriptionContext): string[
       : `votes: one ${quoteText(symbol)} for each deposited token of ${context.name(underlying)}`,
     /^0x0+$/.test(underlying)
       ? `proposal threshold ${formatUnits(terms.proposalThreshold, 18)} votes, quorum ${terms.quorumPercent} percent of all votes`
-      : `proposal threshold ${terms.proposalThreshold} smallest token units, quorum ${terms.quorumPercent} percent of the token supply at creation, deposited or not`,
+      : `proposal threshold ${terms.proposalThreshold} smallest token units, quorum ${terms.quorumPercent} percent of ${supply} smallest token units, or of all deposited tokens if they are more`,
     `voting delay ${formatDuration(terms.votingDelay)}, voting period ${formatDuration(terms.votingPeriod)} (open for at least ${formatDuration(terms.lateQuorumExtension)} after the quorum is reached), timelock delay ${formatDuration(Number(terms.timelockDelay))}`,
     /^0x0+$/.test(guardian)
       ? 'no guardian'
