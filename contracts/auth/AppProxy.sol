@@ -33,13 +33,4 @@ library AppProxy {
         }
         require(proxy != address(0), AppNotCreated());
     }
-
-    /// @notice Creates a proxy at an address that follows from this contract's nonce. Reverts with `AppNotCreated`.
-    function createAnywhere() internal returns (address proxy) {
-        bytes memory creation = CREATION;
-        assembly ("memory-safe") {
-            proxy := create(0, add(creation, 0x20), mload(creation))
-        }
-        require(proxy != address(0), AppNotCreated());
-    }
 }

@@ -23,7 +23,8 @@ library BoundedAppCall {
     /// @dev Gas that the caller needs besides: for the cold account and to return.
     uint256 internal constant CALL_COST = 10_000;
 
-    /// @notice The app failed, but the caller had too little gas to give it the promised amount. So its failure is no denial.
+    /// @notice The app did not allow the boot, but the caller had too little gas to give it the promised amount. So this is no
+    /// denial: an app can take the failure of a call of its own for a reason to deny.
     /// @param found gas that was left before the call.
     /// @param needed gas that the call needs.
     error GasTooLow(uint256 found, uint256 needed);
@@ -34,21 +35,27 @@ library BoundedAppCall {
     /// @return reason the app's own reason, or the reason string of the denial.
     function ask(AppBootInfo calldata bootInfo) internal view returns (DenialCode denial, string memory reason) {
         bytes memory question = abi.encodeCall(IAppAuth.isAppAllowed, (bootInfo));
+        uint256 found = gasleft();
         (bool success, bytes memory answer) = _call(bootInfo.appId, question, APP_GAS, MAX_ANSWER);
 
-        if (!success) return (DenialCode.AppFailed, DenialReasons.textOf(DenialCode.AppFailed));
-        if (!_isValid(answer)) return (DenialCode.AppAnswerInvalid, DenialReasons.textOf(DenialCode.AppAnswerInvalid));
+        bool isValid = success && _isValid(answer);
         bool isAllowed;
-        (isAllowed, reason) = abi.decode(answer, (bool, string));
-        denial = isAllowed ? DenialCode.None : DenialCode.AppRefused;
+        if (isValid) (isAllowed, reason) = abi.decode(answer, (bool, string));
+        if (isAllowed) return (DenialCode.None, reason);
+        _requireGas(found, APP_GAS);
+        if (isValid) return (DenialCode.AppRefused, reason);
+        denial = success ? DenialCode.AppAnswerInvalid : DenialCode.AppFailed;
+        reason = DenialReasons.textOf(denial);
     }
 
     /// @notice Whether the app accepts boots of this TEE variant: TDX always, another only if the app says so.
-    function accepts(address app, TeeVariant variant) internal view returns (bool) {
+    function accepts(address app, TeeVariant variant) internal view returns (bool isAccepted) {
         if (variant == TeeVariant.Tdx) return true;
         bytes memory question = abi.encodeCall(IAppDetails.acceptsVariant, (variant));
+        uint256 found = gasleft();
         (bool success, bytes memory answer) = _call(app, question, DETAILS_GAS, 32);
-        return success && answer.length == 32 && uint256(bytes32(answer)) == 1;
+        isAccepted = success && answer.length == 32 && uint256(bytes32(answer)) == 1;
+        if (!isAccepted) _requireGas(found, DETAILS_GAS);
     }
 
     /// @notice The app's `releaseDetails`. All zero if the app does not have the function or gives impossible values.
@@ -58,6 +65,7 @@ library BoundedAppCall {
         bytes32 deviceId
     ) internal view returns (uint32 release, uint32 writeEpoch, uint32 readEpoch, uint40 holdsUntil) {
         bytes memory question = abi.encodeCall(IAppDetails.releaseDetails, (composeHash, deviceId));
+        _requireGas(gasleft(), DETAILS_GAS);
         (bool success, bytes memory answer) = _call(app, question, DETAILS_GAS, DETAILS_LENGTH);
         if (!success || answer.length != DETAILS_LENGTH) return (0, 0, 0, 0);
         (uint256 a, uint256 b, uint256 c, uint256 d) = abi.decode(answer, (uint256, uint256, uint256, uint256));
@@ -72,8 +80,6 @@ library BoundedAppCall {
         uint256 gasLimit,
         uint256 longest
     ) private view returns (bool success, bytes memory answer) {
-        uint256 needed = gasLimit + gasLimit / 63 + CALL_COST;
-        uint256 found = gasleft();
         assembly ("memory-safe") {
             success := staticcall(gasLimit, app, add(question, 0x20), mload(question), 0, 0)
             let size := returndatasize()
@@ -85,7 +91,12 @@ library BoundedAppCall {
             returndatacopy(add(answer, 0x20), 0, size)
             mstore(0x40, and(add(add(answer, size), 0x3f), not(0x1f)))
         }
-        require(success || found >= needed, GasTooLow(found, needed));
+    }
+
+    /// @dev Whether a call with `found` gas gives the app `gasLimit`: a call gets at most 63 of 64 parts (EIP-150).
+    function _requireGas(uint256 found, uint256 gasLimit) private pure {
+        uint256 needed = gasLimit + gasLimit / 63 + CALL_COST;
+        require(found >= needed, GasTooLow(found, needed));
     }
 
     /// @dev Whether `answer` is the canonical ABI encoding of (bool, string). Then decoding cannot revert.

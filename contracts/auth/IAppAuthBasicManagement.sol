@@ -14,7 +14,7 @@ interface IAppAuthBasicManagement {
     event DeviceRemoved(bytes32 deviceId);
 
     /// @notice Approves a release, without end and without evidence. Emits the event again if it is approved already.
-    /// @dev Reverts with `ApprovalStateInvalid` if it is suspended or revoked, and with `IdInvalid` for zero.
+    /// @dev Reverts with `ApprovalStateInvalid` if it is revoked, and with `IdInvalid` for zero.
     function addComposeHash(bytes32 composeHash) external;
 
     /// @notice Withdraws a release. Emits the event even if nothing was approved, as dstack does.

@@ -159,7 +159,7 @@ interface IKmsAuth is IAppAuth {
     function setAppImplementation(address _implementation) external;
 
     /// @notice Approves the aggregated measurement of a KMS node, without end and evidence. Owner.
-    /// @dev Reverts with `ApprovalStateInvalid` if it is suspended or revoked. Emits `ApprovalGiven`, `KmsAggregatedMrAdded`.
+    /// @dev Reverts with `ApprovalStateInvalid` if it is revoked. Emits `ApprovalGiven`, `KmsAggregatedMrAdded`.
     function addKmsAggregatedMr(bytes32 mrAggregated) external;
 
     /// @notice Withdraws the aggregated measurement of a KMS node, approved or not. Owner. Emits `KmsAggregatedMrRemoved`.

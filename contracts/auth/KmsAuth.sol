@@ -224,7 +224,9 @@ contract KmsAuth is IKmsAuth, ApprovalRegistry, RenounceableUpgrades, ERC165Upgr
     function _createApp() private returns (address appId) {
         uint256 position = count(Kind.App) + 1;
         bool free = approvalOf(Kind.App, _appKey(AppProxy.addressOf(position))).index() == 0;
-        return free ? AppProxy.create(position) : AppProxy.createAnywhere();
+        if (free) return AppProxy.create(position);
+        // nobody knows this address before the block is made, so nobody can register it and suspend it before
+        return AppProxy.create(uint256(keccak256(abi.encode(blockhash(block.number - 1), msg.sender, position))));
     }
 
     /// @dev Registration approves only an app about which nothing was decided yet. It never undoes a decision of the DAO.

@@ -59,6 +59,8 @@ contract App is IApp, ApprovalRegistry, UUPSUpgradeable, ERC165Upgradeable {
     uint40 private _endFrom;
     /// @dev Whether that supersession opened a key epoch, so that both epochs can be read until `_endFrom`.
     bool private _endOpenedEpoch;
+    /// @dev When the notice period grew last, unix seconds. Earlier announcements have ended.
+    uint40 private _noticeSince;
     /// @dev The time of the announcement, not of the execution: a notice period that grows later counts too.
     mapping(bytes32 callDigest => uint40 announcedAt) private _announced;
     uint256[50] private __gap;
@@ -237,6 +239,7 @@ contract App is IApp, ApprovalRegistry, UUPSUpgradeable, ERC165Upgradeable {
         bool bounded = newNoticePeriod >= noticePeriod && newNoticePeriod <= MAX_NOTICE_PERIOD;
         require(bounded, NoticePeriodOutOfBounds(newNoticePeriod, noticePeriod, MAX_NOTICE_PERIOD));
 
+        if (newNoticePeriod != noticePeriod) _noticeSince = uint40(block.timestamp);
         noticePeriod = newNoticePeriod;
 
         emit NoticePeriodSet(newNoticePeriod);
@@ -265,7 +268,7 @@ contract App is IApp, ApprovalRegistry, UUPSUpgradeable, ERC165Upgradeable {
     /// @inheritdoc IApp
     function executableFrom(bytes32 callDigest) public view returns (uint40) {
         uint40 announcedAt = _announced[callDigest];
-        return announcedAt == 0 ? 0 : announcedAt + noticePeriod;
+        return announcedAt == 0 || announcedAt < _noticeSince ? 0 : announcedAt + noticePeriod;
     }
 
     /* ONLY OWNER FUNCTIONS */

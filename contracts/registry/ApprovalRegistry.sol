@@ -216,10 +216,11 @@ abstract contract ApprovalRegistry is IApprovalRegistry, Ownable2StepUpgradeable
         return _approvals[kind][id].isActiveAt(block.timestamp);
     }
 
-    /// @dev dstack's add: also emits its events if the id is approved already. Reverts if it is suspended or revoked.
+    /// @dev dstack's add: also emits its events if the id is approved already. A suspension stays. Reverts if it is revoked.
     function _add(Kind kind, bytes32 id) internal {
         State found = stateOf(kind, id);
-        if (found == State.Active || found == State.Pending) _afterDecision(kind, id, true);
+        bool isApproved = found == State.Active || found == State.Pending || found == State.Suspended;
+        if (isApproved) _afterDecision(kind, id, true);
         else _approve(kind, id, 0, 0, "");
     }
 

@@ -67,7 +67,9 @@ contract HostBonds is IHostBonds, RenounceableUpgrades {
 
         bond.bonded -= amount;
         bond.unbonding += amount;
-        bond.unbondsAt = uint40(block.timestamp + unbondingTime);
+        // terms that became shorter do not bring forward what is unbonding already
+        uint40 from = uint40(block.timestamp + unbondingTime);
+        if (from > bond.unbondsAt) bond.unbondsAt = from;
 
         emit UnbondingStarted(deviceId, msg.sender, amount, bond);
     }
@@ -81,7 +83,15 @@ contract HostBonds is IHostBonds, RenounceableUpgrades {
         (bond.unbonding, bond.unbondsAt) = (0, 0);
 
         emit BondReturned(deviceId, msg.sender, amount, bond);
-        token.safeTransfer(msg.sender, amount);
+        _pay(msg.sender, amount);
+    }
+
+    /// @dev A token that takes more than `amount` from this contract would take it from other holders.
+    function _pay(address to, uint96 amount) private {
+        uint256 before = token.balanceOf(address(this));
+        token.safeTransfer(to, amount);
+        uint256 paid = before - token.balanceOf(address(this));
+        require(paid == amount, BondTransferMismatch(paid, amount));
     }
 
     /* ONLY OWNER FUNCTIONS */
@@ -107,7 +117,7 @@ contract HostBonds is IHostBonds, RenounceableUpgrades {
         bond.bonded -= taken - fromUnbonding;
 
         emit BondSlashed(deviceId, holder, to, taken, bond, evidence);
-        if (taken != 0) token.safeTransfer(to, taken);
+        if (taken != 0) _pay(to, taken);
     }
 
     /// @inheritdoc IHostBonds

@@ -101,7 +101,8 @@ interface IApp is IAppAuth, IAppAuthBasicManagement, IAppDetails {
     /// delay of releases and hosts. 0 = no announcement is needed, as in dstack.
     function noticePeriod() external view returns (uint32);
 
-    /// @notice Sets the notice period, seconds. It can only grow, to at most a year. Owner. Emits `NoticePeriodSet`.
+    /// @notice Sets the notice period, seconds. It can only grow, to at most a year. Owner. Emits `NoticePeriodSet`. If it
+    /// grows, earlier announcements end.
     /// @dev Reverts with `NoticePeriodOutOfBounds`.
     /// @param newNoticePeriod seconds.
     function setNoticePeriod(uint32 newNoticePeriod) external;
@@ -112,8 +113,8 @@ interface IApp is IAppAuth, IAppAuthBasicManagement, IAppDetails {
     /// @param callDigest keccak256 of the complete calldata.
     function announce(bytes32 callDigest) external;
 
-    /// @notice First second in which an announced call can be executed, by the present notice period. 0 if it was not
-    /// announced or was executed.
+    /// @notice First second in which an announced call can be executed. 0 if it was not announced since the notice period
+    /// grew last, or was executed.
     function executableFrom(bytes32 callDigest) external view returns (uint40);
 
     /// @notice Sets whether the app may run on any host. Owner. Emits `AllowAnyDeviceSet`.

@@ -70,16 +70,16 @@ interface IApprovalRegistry is IExecutionDeadline {
     error SuspensionOutOfBounds(uint256 suspension, uint256 minimum, uint256 maximum);
 
     /// @notice Approves all of `terms`, or none. Owner. Emits `ApprovalGiven` for each.
-    /// @dev What is pending or active already keeps its version and gets the new end, the new evidence and the earlier start.
-    /// Reverts with `KindUnknown`, `IdInvalid`, `ApprovalNeverActive`, and with `ApprovalStateInvalid` if an id is suspended
-    /// or revoked.
+    /// @dev What is pending, active or suspended already keeps its version and its suspension, and gets the new end, the new
+    /// evidence and the earlier start. Reverts with `KindUnknown`, `IdInvalid`, `ApprovalNeverActive`, and with
+    /// `ApprovalStateInvalid` if an id is revoked.
     /// @param notAfter execution deadline, unix seconds.
     /// @param terms the approvals. All of them succeed, or none.
     function approve(ApprovalTerms[] calldata terms, uint40 notAfter) external;
 
     /// @notice Moves the end of approvals to a later time. Owner. Emits `ApprovalChanged` for each.
     /// @dev Skips withdrawn and revoked ids. Reverts with `ApprovalUnknown`, `ApprovalEndInvalid`, and with
-    /// `ApprovalStateInvalid` if an id is suspended or expired.
+    /// `ApprovalStateInvalid` if an id is expired. A suspension stays.
     /// @param expiresAt new end; 0 = never.
     /// @param notAfter execution deadline, unix seconds.
     function extend(Kind kind, bytes32[] calldata ids, uint40 expiresAt, uint40 notAfter) external;

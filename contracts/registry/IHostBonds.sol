@@ -56,7 +56,7 @@ interface IHostBonds is IBonded, IExecutionDeadline {
     /// @notice The token of all bonds. Emitted once, at initialization.
     event BondTokenSet(address token);
 
-    /// @notice The token transferred another amount than the deposit.
+    /// @notice The token moved another amount than the deposit, or than what is paid out.
     /// @param found what the token transferred.
     /// @param expected the deposit.
     error BondTransferMismatch(uint256 found, uint256 expected);
@@ -81,7 +81,7 @@ interface IHostBonds is IBonded, IExecutionDeadline {
     function deposit(bytes32 deviceId, uint96 amount) external;
 
     /// @notice Takes an amount out of the caller's bond. Emits `UnbondingStarted`.
-    /// @dev The unbonding time starts again for everything that is unbonding. Reverts with `BondTermsInvalid` for 0, and with
+    /// @dev The unbonding time starts again for everything that is unbonding, and never ends earlier than before. Reverts with `BondTermsInvalid` for 0, and with
     /// `BondTooSmall`.
     /// @param amount in the smallest unit of the token.
     function unbond(bytes32 deviceId, uint96 amount) external;

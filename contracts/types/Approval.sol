@@ -133,9 +133,9 @@ function isActiveAt(Approval self, uint256 time) pure returns (bool) {
 /* TRANSITIONS: each returns the new word and stores nothing */
 
 /// @notice None, expired or withdrawn → pending or active, as the next version and without its past suspensions.
-/// Pending or active → the same version, with the new end and the earlier of both starts. So a second approval of the
-/// same id succeeds, and proofs that rely on the version stay valid.
-/// @dev Reverts with `ApprovalStateInvalid` if suspended or revoked, and with `ApprovalNeverActive`.
+/// Pending, active or suspended → the same state and version, with the new end and the earlier of both starts. So a second
+/// approval of the same id succeeds, also after a suspension, and proofs that rely on the version stay valid.
+/// @dev Reverts with `ApprovalStateInvalid` if revoked, and with `ApprovalNeverActive`.
 /// @param from start time, unix seconds.
 /// @param until end time, unix seconds; 0 = never.
 /// @param position index that the approval gets if it has none yet.
@@ -143,7 +143,7 @@ function isActiveAt(Approval self, uint256 time) pure returns (bool) {
 function approve(Approval self, uint40 from, uint40 until, uint32 position, uint256 time) pure returns (Approval) {
     State found = self.stateAt(time);
     bool opens = found == State.None || found == State.Expired || found == State.Withdrawn;
-    require(opens || found == State.Pending || found == State.Active, ApprovalStateInvalid(found));
+    require(opens || _isLive(found), ApprovalStateInvalid(found));
     require(until == 0 || (until > from && until > time), ApprovalNeverActive(from, until));
 
     if (!opens) {
@@ -154,13 +154,13 @@ function approve(Approval self, uint40 from, uint40 until, uint32 position, uint
     return _pack(from, until, self.version() + 1, listed);
 }
 
-/// @notice Pending or active → the same state and version, with a later end.
+/// @notice Pending, active or suspended → the same state and version, with a later end.
 /// @dev Reverts with `ApprovalStateInvalid` in another state, and with `ApprovalEndInvalid` if the approval has no end or
 /// `until` is not later.
 /// @param until new end, unix seconds; 0 = never.
 function extend(Approval self, uint40 until, uint256 time) pure returns (Approval) {
     State found = self.stateAt(time);
-    require(found == State.Pending || found == State.Active, ApprovalStateInvalid(found));
+    require(_isLive(found), ApprovalStateInvalid(found));
     uint40 known = self.expiresAt();
     require(known != 0 && (until == 0 || until > known), ApprovalEndInvalid(until, known));
 
@@ -225,7 +225,7 @@ function revoke(Approval self, uint32 position, uint256 time) pure returns (Appr
     return Approval.wrap(Approval.unwrap(ended) | REVOKED_BIT);
 }
 
-/// @dev The states in which an approval has an end that can come sooner.
+/// @dev The states in which an approval has an end that can change.
 function _isLive(State found) pure returns (bool) {
     return found == State.Pending || found == State.Active || found == State.Suspended;
 }

@@ -66,8 +66,8 @@ const mutants: Readonly<Record<string, Mutant>> = {
   },
   check_EndedStaysEnded: {
     file: approval,
-    from: 'require(found == State.Pending || found == State.Active, ApprovalStateInvalid(found));\n    uint40 known',
-    to: 'require(found != State.None, ApprovalStateInvalid(found));\n    uint40 known',
+    from: 'require(_isLive(found), ApprovalStateInvalid(found));\n    uint40 known = self.expiresAt();\n    require(known != 0 &&',
+    to: 'require(found != State.None, ApprovalStateInvalid(found));\n    uint40 known = self.expiresAt();\n    require(known != 0 &&',
   },
   check_ApprovalsWait: {
     file: registry,

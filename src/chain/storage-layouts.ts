@@ -36,6 +36,7 @@ export const storageLayouts = {
     "slot 5 byte 0: uint32 _nextOldest (4 bytes)",
     "slot 5 byte 4: uint40 _endFrom (5 bytes)",
     "slot 5 byte 9: bool _endOpenedEpoch (1 bytes)",
+    "slot 5 byte 10: uint40 _noticeSince (5 bytes)",
     "slot 6 byte 0: mapping(bytes32 => uint40) _announced (32 bytes)",
     "slot 7 byte 0: uint256[50] __gap (1600 bytes)",
   ],

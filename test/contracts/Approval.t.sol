@@ -93,8 +93,8 @@ contract ApprovalTest is Test {
     /// @dev Rows by step, columns by state from None to Revoked; `x` is refused, else the first letter of what it becomes
     /// (N, P, A, E, S, W, R), with `P` and `S` as lower-case where they stay.
     function _table(Step step) private pure returns (bytes memory) {
-        if (step == Step.Approve) return "AAAAxAx";
-        if (step == Step.Extend) return "xPAxxxx";
+        if (step == Step.Approve) return "AAAASAx";
+        if (step == Step.Extend) return "xPAxSxx";
         if (step == Step.Shorten) return "xPAxSxx";
         if (step == Step.Suspend) return "xSSxxxx";
         if (step == Step.Lift) return "xxxxAxx";

@@ -32,6 +32,7 @@ contract EventReplay {
     bool public requireTcbUpToDate;
     uint8 public variants = 1;
     uint32 public noticePeriod;
+    uint40 private _noticeSince;
     mapping(bytes32 digest => uint40) private _announcedAt;
     uint32 public oldest;
     uint32 public nextOldest;
@@ -75,7 +76,8 @@ contract EventReplay {
     mapping(bytes32 deviceId => bytes32) private _lastId;
 
     function announced(bytes32 digest) external view returns (uint40) {
-        return _announcedAt[digest] == 0 ? 0 : _announcedAt[digest] + noticePeriod;
+        uint40 at = _announcedAt[digest];
+        return at == 0 || at < _noticeSince ? 0 : at + noticePeriod;
     }
 
     function currentId(bytes32 deviceId) external view returns (bytes32) {
@@ -166,13 +168,18 @@ contract EventReplay {
         if (topic == IApp.AllowAnyDeviceSet.selector) allowAnyDevice = abi.decode(log.data, (bool));
         else if (topic == IApp.RequireTcbUpToDateSet.selector) requireTcbUpToDate = abi.decode(log.data, (bool));
         else if (topic == IApp.VariantsSet.selector) variants = abi.decode(log.data, (uint8));
-        else if (topic == IApp.NoticePeriodSet.selector) noticePeriod = abi.decode(log.data, (uint32));
+        else if (topic == IApp.NoticePeriodSet.selector) _noticeSet(abi.decode(log.data, (uint32)), time);
         else if (topic == IApp.Announced.selector)
             _announcedAt[log.topics[1]] = abi.decode(log.data, (uint40)) - noticePeriod;
         else if (topic == IApp.AnnouncementUsed.selector) delete _announcedAt[log.topics[1]];
         else if (topic == IApp.ReleasesSuperseded.selector) _superseded(log, time);
         else return false;
         return true;
+    }
+
+    function _noticeSet(uint32 period, uint256 time) private {
+        if (period != noticePeriod) _noticeSince = uint40(time);
+        noticePeriod = period;
     }
 
     function _superseded(Log calldata log, uint256 time) private {

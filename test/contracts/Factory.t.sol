@@ -32,10 +32,6 @@ contract Maker {
         return AppProxy.create(salt);
     }
 
-    function makeAnywhere() external returns (address) {
-        return AppProxy.createAnywhere();
-    }
-
     function addressOf(uint256 salt) external view returns (address) {
         return AppProxy.addressOf(salt);
     }
@@ -82,12 +78,6 @@ contract AppProxyTest is KmsAuthFixture {
         assertEq(address(uint160(uint256(vm.load(proxy, IMPLEMENTATION)))), implementation, "implementation");
         vm.expectRevert(AppProxy.AppNotCreated.selector);
         maker.make(7);
-        assertTrue(maker.makeAnywhere() != maker.makeAnywhere(), "the same address twice");
-        // where the next one would be; RLP of (maker, 5), which has made itself, two here and two there
-        bytes32 place = keccak256(abi.encodePacked(hex"d694", address(maker), uint8(vm.getNonce(address(maker)))));
-        vm.etch(address(uint160(uint256(place))), hex"00");
-        vm.expectRevert(AppProxy.AppNotCreated.selector);
-        maker.makeAnywhere();
     }
 
     function test_PassesOnCallsValuesAnswersAndErrors() public {

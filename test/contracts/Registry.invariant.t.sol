@@ -153,7 +153,7 @@ contract Actors is Test {
     function _act(address sender, Kind kind, bytes32 id, bytes memory call) private {
         State before = _kms.stateOf(kind, id);
         bool wasActive = before == State.Active;
-        uint256 opens = wasActive || before == State.Pending ? 0 : 1;
+        uint256 opens = wasActive || before == State.Pending || before == State.Suspended ? 0 : 1;
         vm.recordLogs();
         vm.prank(sender);
         (bool success, ) = address(_kms).call(call);

@@ -39,14 +39,17 @@ contract ApprovalProof {
         assert(!changed.isActiveAt(now_));
     }
 
-    /// @notice Allowing is delayed: a new version is never active before its start, and never after its end.
+    /// @notice Allowing is delayed: a new version is never active before its start, and never after its end. An approval of a
+    /// suspended id does not end its suspension.
     function check_AllowsAreDelayed(uint256 raw, uint40 from, uint40 until, uint40 now_, uint40 later) external pure {
         Approval word = Approval.wrap(raw);
         State found = word.stateAt(now_);
         Approval changed = word.approve(from, until, 1, now_);
 
-        bool isOpen = found == State.Active || found == State.Pending;
+        bool isSuspended = found == State.Suspended;
+        bool isOpen = found == State.Active || found == State.Pending || isSuspended;
         _implies(!isOpen && later < from, !changed.isActiveAt(later));
+        _implies(isSuspended && later < word.suspendedUntil(), !changed.isActiveAt(later));
         _implies(until != 0 && later >= until, !changed.isActiveAt(later));
     }
 
@@ -83,7 +86,7 @@ contract ApprovalProof {
         State found = word.stateAt(now_);
         Approval changed = word.approve(from, until, 1, now_);
 
-        bool isOpen = found == State.Active || found == State.Pending;
+        bool isOpen = found == State.Active || found == State.Pending || found == State.Suspended;
         assert(changed.version() == word.version() + (isOpen ? 0 : 1));
     }
 

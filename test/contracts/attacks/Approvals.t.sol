@@ -105,6 +105,27 @@ contract ApprovalAttacks is KmsAuthFixture {
         kms.suspend(Kind.OsImage, _ids(IMAGE));
     }
 
+    /// @dev The DAO can let its guardian act again sooner, in both ways.
+    function test_A5_OwnerShortensTheRest() public {
+        uint256 start = block.timestamp;
+        vm.prank(GUARDIAN);
+        kms.suspend(Kind.OsImage, _ids(IMAGE));
+        vm.warp(start + 7 days);
+        vm.prank(DAO);
+        kms.setGuardian(GUARDIAN, 1 hours, NEVER);
+        bytes memory suspends = abi.encodeCall(kms.suspend, (Kind.OsImage, _ids(IMAGE)));
+        _assertRefused(GUARDIAN, suspends, "no rest");
+        vm.startPrank(DAO);
+        kms.suspend(Kind.OsImage, _ids(IMAGE));
+        kms.lift(Kind.OsImage, _ids(IMAGE), NEVER);
+        vm.stopPrank();
+        vm.prank(GUARDIAN);
+        kms.suspend(Kind.OsImage, _ids(IMAGE));
+        vm.warp(start + 7 days + 2 hours);
+        vm.prank(GUARDIAN);
+        kms.suspend(Kind.OsImage, _ids(IMAGE));
+    }
+
     /// @dev It denies one boot by turns of image and app. What ends that is another guardian: see G3 for the vote.
     function test_A6_GuardianThatTakesTurnsDeniesOnlyUntilItIsReplaced() public {
         uint256 start = block.timestamp;
@@ -177,6 +198,28 @@ contract ApprovalAttacks is KmsAuthFixture {
     }
 
     /// @dev A stranger is first with each call of a batch that is open to him.
+    /// @dev The guardian suspends just before the votes are carried out. The suspension stays, and so does the vote.
+    function test_A9_GuardianMakesNoRenewalFail() public {
+        uint40 end = uint40(block.timestamp + 20 days);
+        vm.prank(DAO);
+        kms.shorten(Kind.OsImage, _ids(IMAGE), end - 10 days);
+        vm.prank(GUARDIAN);
+        kms.suspend(Kind.OsImage, _ids(IMAGE));
+        vm.startPrank(DAO);
+        kms.extend(Kind.OsImage, _ids(IMAGE), end - 5 days, NEVER);
+        assertEq(kms.approvalOf(Kind.OsImage, IMAGE).expiresAt(), end - 5 days, "not extended");
+        IApprovalRegistry.ApprovalTerms[] memory terms = new IApprovalRegistry.ApprovalTerms[](1);
+        terms[0] = IApprovalRegistry.ApprovalTerms(Kind.OsImage, IMAGE, 0, end, "");
+        kms.approve(terms, NEVER);
+        kms.addOsImageHash(IMAGE);
+        vm.stopPrank();
+        assertEq(kms.approvalOf(Kind.OsImage, IMAGE).expiresAt(), end, "not renewed");
+        assertEq(kms.approvalOf(Kind.OsImage, IMAGE).version(), 1, "another version");
+        assertTrue(kms.stateOf(Kind.OsImage, IMAGE) == State.Suspended, "lifted");
+        vm.warp(block.timestamp + 7 days);
+        assertTrue(kms.allowedOsImages(IMAGE), "not active after the suspension");
+    }
+
     function test_A9_NobodyMakesABatchFailByBeingFirst() public {
         address fresh = address(new YesApp());
         address second = address(new YesApp());

@@ -108,6 +108,29 @@ contract AppAttacks is KmsAuthFixture {
         assertTrue(!_owner(call), "twice");
     }
 
+    /// @dev It lapsed, and the owner raises the notice period so that it would be in its time again.
+    function test_P4_AnnouncementThatLapsedDoesNotComeBack() public {
+        bytes memory call = abi.encodeCall(app.setAllowAnyDevice, (true));
+        uint256 start = block.timestamp;
+        vm.startPrank(OWNER);
+        app.setNoticePeriod(1 days);
+        app.announce(keccak256(call));
+        vm.warp(start + 300 days);
+        app.setNoticePeriod(301 days);
+        vm.stopPrank();
+        vm.warp(start + 301 days);
+        assertTrue(!_owner(call), "with one day of notice");
+        assertEq(app.executableFrom(keccak256(call)), 0, "still announced");
+        // the same period again ends nothing
+        vm.startPrank(OWNER);
+        app.announce(keccak256(call));
+        vm.warp(start + 302 days);
+        app.setNoticePeriod(301 days);
+        vm.warp(start + 602 days);
+        vm.stopPrank();
+        assertTrue(_owner(call), "refused after the notice");
+    }
+
     function test_P5_HandOverLeavesTheFormerOwnerNothing() public {
         FactoryOf factory = new FactoryOf(DAO);
         DaoParameters memory terms;
@@ -121,6 +144,18 @@ contract AppAttacks is KmsAuthFixture {
         assertTrue(!accepted && !added, "he still decides");
         assertEq(app.owner(), DAO, "owner");
         assertEq(app.guardian(), GUARDIAN, "guardian");
+    }
+
+    function test_P5_NewOwnerReplacesAGuardianThatWasTheOwner() public {
+        vm.startPrank(OWNER);
+        app.setGuardian(OWNER, 1 days, type(uint40).max);
+        app.transferOwnership(DAO);
+        vm.stopPrank();
+        vm.startPrank(DAO);
+        app.acceptOwnership();
+        app.setGuardian(GUARDIAN, 1 days, type(uint40).max);
+        vm.stopPrank();
+        assertTrue(!_owner(abi.encodeCall(app.suspend, (Kind.Release, _ids(COMPOSE)))), "he still denies");
     }
 
     function test_P6_ManifestIsWhatHashesToTheRelease() public {

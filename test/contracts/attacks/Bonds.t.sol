@@ -8,6 +8,16 @@ import {IHostBonds} from "../../../contracts/registry/IHostBonds.sol";
 import {Coin, TaxedCoin} from "../HostBonds.t.sol";
 import {Test} from "../Vm.sol";
 
+/// @notice Takes a hundredth more from the sender than it moves.
+contract SenderPaysCoin is Coin {
+    constructor(address holder) Coin(holder) {}
+
+    function _update(address from, address to, uint256 value) internal override {
+        super._update(from, to, value);
+        if (from != address(0) && to != address(0)) super._update(from, address(0xdead), value / 100);
+    }
+}
+
 /// @notice Somebody tries to break each promise about bonds (docs/contracts.md, numbers with B).
 contract BondAttacks is Test {
     address private constant DAO = address(0xDA0);
@@ -94,6 +104,24 @@ contract BondAttacks is Test {
         assertTrue(!done, "it left at once");
     }
 
+    /// @dev A later unbonding under shorter terms takes nothing of an earlier one with it.
+    function test_B4_ShorterTermsBringNothingForward() public {
+        uint256 start = block.timestamp;
+        vm.prank(OPERATOR);
+        bonds.unbond(DEVICE, 1_000);
+        vm.prank(DAO);
+        bonds.setTerms(100, 1 hours, NEVER);
+        vm.startPrank(OPERATOR);
+        bonds.unbond(DEVICE, 1);
+        vm.warp(start + 14 days - 1);
+        (bool early, ) = address(bonds).call(abi.encodeCall(bonds.withdraw, (DEVICE)));
+        assertTrue(!early, "brought forward");
+        vm.warp(start + 14 days);
+        bonds.withdraw(DEVICE);
+        vm.stopPrank();
+        assertEq(bonds.bondOf(DEVICE, OPERATOR).unbonding, 0, "not paid out");
+    }
+
     function test_B5_BondIsOfOneMachineAndHolder() public {
         assertTrue(bonds.isBonded(DEVICE, OPERATOR), "not bonded");
         assertTrue(!bonds.isBonded(DEVICE, STRANGER), "for another holder");
@@ -111,5 +139,24 @@ contract BondAttacks is Test {
         vm.expectRevert(abi.encodeWithSelector(IHostBonds.BondTransferMismatch.selector, 99, 100));
         others.deposit(DEVICE, 100);
         vm.stopPrank();
+    }
+
+    /// @dev What the token takes on top would be another holder's.
+    function test_B6_TokenThatTakesMoreFromTheContractPaysNobody() public {
+        SenderPaysCoin greedy = new SenderPaysCoin(OPERATOR);
+        HostBonds others = _bondsIn(address(greedy));
+        vm.startPrank(OPERATOR);
+        greedy.approve(address(others), type(uint256).max);
+        others.deposit(DEVICE, 1_000);
+        others.deposit("of another", 1_000);
+        others.unbond(DEVICE, 1_000);
+        vm.warp(block.timestamp + 14 days);
+        vm.expectRevert(abi.encodeWithSelector(IHostBonds.BondTransferMismatch.selector, 1_010, 1_000));
+        others.withdraw(DEVICE);
+        vm.stopPrank();
+        vm.expectRevert(abi.encodeWithSelector(IHostBonds.BondTransferMismatch.selector, 1_010, 1_000));
+        vm.prank(DAO);
+        others.slash(DEVICE, OPERATOR, 1_000, DAO, "", NEVER);
+        assertEq(greedy.balanceOf(address(others)), 2_000, "taken from another");
     }
 }

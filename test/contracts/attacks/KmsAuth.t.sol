@@ -3,17 +3,51 @@ pragma solidity ^0.8.35;
 
 import {BoundedAppCall} from "../../../contracts/auth/BoundedAppCall.sol";
 import {AppProxy} from "../../../contracts/auth/AppProxy.sol";
+import {IAppAuth} from "../../../contracts/auth/IAppAuth.sol";
 import {IAppInitialization, IKmsAuth} from "../../../contracts/auth/IKmsAuth.sol";
 import {DenialCode} from "../../../contracts/auth/DenialReasons.sol";
 import {Images} from "../../../contracts/registry/Images.sol";
 import {State} from "../../../contracts/types/Approval.sol";
 import {AppBootInfo} from "../../../contracts/types/BootInfo.sol";
 import {Kind} from "../../../contracts/types/Kind.sol";
+import {TeeVariant} from "../../../contracts/types/TeeVariant.sol";
 import {ERC1967Proxy} from "@openzeppelin/contracts/proxy/ERC1967/ERC1967Proxy.sol";
 import {EchoApp, GasBombApp, RecursiveApp, ReturnBombApp, RevertingApp, YesApp} from "../hostile/MaliciousApps.sol";
 import {HostsOfOne, KmsAuthFixture} from "../KmsAuth.t.sol";
 
 uint40 constant NEVER = type(uint40).max;
+
+/// @notice Answers after much work.
+contract Rulebook {
+    mapping(uint256 => uint256) private _rules;
+
+    function allows(uint256 work) external view returns (bool) {
+        bytes32 digest;
+        for (uint256 i = 0; i < work; i++) digest = keccak256(abi.encode(digest, _rules[0]));
+        return digest != 0;
+    }
+}
+
+/// @notice Asks its rulebook, and treats a failure of it as a no.
+contract CarefulApp is IAppAuth {
+    Rulebook private immutable _book = new Rulebook();
+
+    function isAppAllowed(AppBootInfo calldata) external view returns (bool, string memory) {
+        return _asks(1_500) ? (true, "") : (false, "not in the rulebook");
+    }
+
+    function acceptsVariant(TeeVariant) external view returns (bool) {
+        return _asks(150);
+    }
+
+    function _asks(uint256 work) private view returns (bool) {
+        try _book.allows(work) returns (bool yes) {
+            return yes;
+        } catch {
+            return false;
+        }
+    }
+}
 
 /// @notice Somebody tries to break each promise about the question (docs/contracts.md, numbers with K).
 contract KmsAuthAttacks is KmsAuthFixture {
@@ -68,6 +102,23 @@ contract KmsAuthAttacks is KmsAuthFixture {
         assertTrue(BoundedAppCall.APP_GAS == 1_000_000, "the amounts above say nothing");
     }
 
+    /// @dev An app that asks another contract, and takes its failure for a reason to deny.
+    function test_K3_AppThatIsStarvedInsideDeniesNothing() public {
+        AppBootInfo memory boot = _boot();
+        boot.appId = address(new CarefulApp());
+        kms.registerApp(boot.appId);
+        bytes memory question = abi.encodeCall(kms.appDenial, (boot, TeeVariant.GcpTdx));
+        uint256 allowed;
+        for (uint256 amount = 40_000; amount < 1_600_000; amount += 13_000) {
+            (bool done, bytes memory answer) = address(kms).staticcall{gas: amount}(question);
+            if (!done) continue;
+            (DenialCode denial, ) = abi.decode(answer, (DenialCode, string));
+            assertTrue(denial == DenialCode.None, "denied for want of gas");
+            allowed++;
+        }
+        assertTrue(allowed != 0, "never enough");
+    }
+
     function test_K4_WhatTheDaoTookBackIsNotRegisteredAgain() public {
         bytes32 key = _key(address(app));
         bytes[3] memory ends = [
@@ -107,6 +158,33 @@ contract KmsAuthAttacks is KmsAuthFixture {
         assertTrue(done && next.code.length == 0, "there is something");
         boot.appId = next;
         assertTrue(!_isAllowed(boot), "it boots by now");
+    }
+
+    /// @dev The guardian takes the addresses that it can foresee, and suspends them: nobody's app fails.
+    function test_K5_GuardianCannotBlockTheNextApps() public {
+        bytes memory create = abi.encodeWithSignature(
+            "deployAndRegisterApp(address,bool,bool,bytes32,bytes32)",
+            OWNER,
+            false,
+            true,
+            bytes32(0),
+            COMPOSE
+        );
+        vm.startPrank(GUARDIAN);
+        for (uint8 nonce = 1; nonce < 20; nonce++) {
+            bytes memory list = abi.encodePacked(hex"d694", address(kms), nonce);
+            address made = address(uint160(uint256(keccak256(list))));
+            kms.registerApp(made);
+            kms.suspend(Kind.App, _ids(_key(made)));
+        }
+        uint256 next = kms.count(Kind.App) + 11;
+        for (uint256 i = 0; i < 10; i++) kms.registerApp(_predicted(next + i));
+        vm.stopPrank();
+        for (uint256 i = 0; i < 10; i++) {
+            (bool done, bytes memory answer) = address(kms).call(create);
+            assertTrue(done, "blocked");
+            assertTrue(kms.registeredApps(abi.decode(answer, (address))), "not registered");
+        }
     }
 
     function _predicted(uint256 salt) private view returns (address) {
