@@ -79,8 +79,7 @@ export function connectEndpoint(options: RpcEndpointOptions): Endpoint {
     async request(method, params, result, needed) {
       const facts = { endpoint: name, method }
       const body = JSON.stringify({ jsonrpc: '2.0', id: 1, method, params })
-      const timeout = AbortSignal.timeout(timeoutMs)
-      const signal = needed === undefined ? timeout : AbortSignal.any([timeout, needed])
+      const { signal, release } = openDeadline(timeoutMs, needed)
       let slot: RequestSlot | undefined
       try {
         slot = await takeSlot(queue, signal)
@@ -105,9 +104,27 @@ export function connectEndpoint(options: RpcEndpointOptions): Endpoint {
         })
       } finally {
         slot?.leave()
+        release()
       }
     },
   }
+}
+
+/**
+ * Aborted after some time, or with another signal. A signal of `AbortSignal.timeout` would keep the request and its answer in
+ * memory until the time is over, also when the answer came long before.
+ */
+function openDeadline(timeoutMs: number, needed: AbortSignal | undefined) {
+  const controller = new AbortController()
+  const abort = () => controller.abort()
+  const timer = setTimeout(abort, timeoutMs).unref()
+  if (needed?.aborted) abort()
+  needed?.addEventListener('abort', abort, { once: true })
+  const release = () => {
+    clearTimeout(timer)
+    needed?.removeEventListener('abort', abort)
+  }
+  return { signal: controller.signal, release }
 }
 
 /** Waits for a free slot. @throws the reason of the signal */
@@ -121,7 +138,10 @@ function takeSlot(queue: RequestQueue, signal: AbortSignal): Promise<RequestSlot
       reject(signal.reason)
     }
     signal.addEventListener('abort', leave, { once: true })
-    begun.then(() => resolve(slot))
+    begun.then(() => {
+      signal.removeEventListener('abort', leave)
+      resolve(slot)
+    })
   })
 }
 
