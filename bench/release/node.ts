@@ -292,7 +292,7 @@ async function spawnNode(configFile: string, workers: number) {
 }
 
 /** proc(5): user and system time are the 14th and 15th field of stat. */
-function usageOf(pid: number): Usage {
+export function usageOf(pid: number): Usage {
   const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8')
   const all = [pid, ...children.trim().split(' ').filter(Boolean).map(Number)]
   const each = all.map((one) => {

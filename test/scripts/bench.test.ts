@@ -36,6 +36,7 @@ describe('numbers from outside', () => {
     ['kms', 'ASSENT_BENCH_WORKERS'],
     ['kms', 'ASSENT_BENCH_APPS'],
     ['consensus', 'ASSENT_BENCH_PERIODS'],
+    ['growth', 'ASSENT_BENCH_GROWTH'],
   ])('%s does not begin with a wrong %s', (section, name) => {
     const { status, stdout, stderr } = bench([section], { [name]: '1.5' })
 
@@ -48,5 +49,5 @@ describe('numbers from outside', () => {
 test('its sections are the files that measure something', () => {
   const { stdout } = bench(['--help'])
 
-  expect(stdout).toContain('sections: cli, consensus, kms, registry, relayer, verifier')
+  expect(stdout).toContain('sections: cli, consensus, growth, kms, registry, relayer, verifier')
 })

@@ -11,6 +11,8 @@ export interface HeapJob {
   readonly urls: readonly string[]
   readonly kms: ViewOptions['kms']
   readonly pinned: ViewOptions['pinned']
+  /** Default: so little that it is full long before the first measurement. */
+  readonly cacheBytes?: number
 }
 
 /** One block: every boot is asked about once. */
@@ -46,7 +48,7 @@ process.on('message', async (message: HeapJob | HeapRound) => {
   process.send?.(process.memoryUsage().heapUsed + process.memoryUsage().arrayBuffers)
 })
 
-function open({ urls, kms, pinned }: HeapJob) {
+function open({ urls, kms, pinned, cacheBytes = 2 ** 18 }: HeapJob) {
   const endpoints = urls.map((url, index) =>
     connectEndpoint({ url, name: `${index}`, timeoutMs: 10_000 }),
   )
@@ -62,8 +64,7 @@ function open({ urls, kms, pinned }: HeapJob) {
     refreshSeconds: 12,
     withdrawals: 'deny-when-shown-by-one',
     foreignApps: 'refuse',
-    // full long before the first measurement
-    cacheBytes: 2 ** 18,
+    cacheBytes,
     clock: () => time,
     now: () => elapsed,
   })
