@@ -6,7 +6,18 @@
 import { createHash } from 'node:crypto'
 import type { PinnedCodeHashes } from './contract-storage.ts'
 import { type EvaluatedEntry, whyNotDenied, whyNotGranted } from './evaluate-entry.ts'
-import { asObject, evidenceName, type LoggedState, openEvidence } from './evidence.ts'
+import { evidenceName, type LoggedState, openEvidence } from './evidence.ts'
+import {
+  grantingKinds,
+  type LoggedEntry,
+  type LoggedGrounds,
+  type LoggedHead,
+  type LoggedHeader,
+  readEntryLine,
+  readHead,
+  readHeaderLine,
+  readSealLine,
+} from './lines.ts'
 import { isEd25519, isSecp256k1 } from './signatures.ts'
 import { NodePool } from './trie.ts'
 
@@ -48,16 +59,7 @@ export interface LogExpectations {
 }
 
 /** A signed head of a log, as `--head` or a witness gives it. */
-export interface ObservedHead {
-  /** Number of entries. */
-  readonly entries: number
-  /** Hash chain after these entries: 64 hex digits. */
-  readonly chain: string
-  /** Unix seconds by the clock of the node. */
-  readonly at: number
-  /** Ed25519 signature of the node: 128 hex digits. */
-  readonly signature: string
-}
+export type ObservedHead = LoggedHead
 
 /** One rule that the log violates. */
 export interface LogProblem {
@@ -79,6 +81,7 @@ export interface LogProblem {
  * - `SEAL`: the signature over entries is missing or wrong.
  * - `UNSEALED_END`: entries follow the last seal; they were never acknowledged.
  * - `ENTRY`: an entry is malformed or out of order.
+ * - `TIME`: the time of an entry or a seal does not fit the times around it.
  * - `PROOF`: the inclusion evidence of an entry does not verify.
  * - `NOT_GRANTED`: keys were released although the contracts did not allow it.
  * - `NOT_DENIED`: a boot was denied although the contracts allowed it.
@@ -97,6 +100,7 @@ export type LogProblemCode =
   | 'SEAL'
   | 'UNSEALED_END'
   | 'ENTRY'
+  | 'TIME'
   | 'PROOF'
   | 'NOT_GRANTED'
   | 'NOT_DENIED'
@@ -143,15 +147,18 @@ export interface LogReport {
 
 const version = 'assent-release-log-v1'
 const maxProblems = 50
-const granting = ['release', 'handover', 'certificate', 'onboarded', 'self']
+/** Longest text of one problem, in UTF-16 units: parts of it come from the log. */
+const maxProblemText = 500
 const ofKms = ['handover', 'onboarded', 'self']
-/** A self-authorization at one block covers decisions at other blocks for so long. */
+/** A self-authorization at one block covers decisions at other blocks for so long, before and after it. */
 const selfSeconds = 60
+/** The clock of a node may be set back by so much. */
+const setBackSeconds = 300
 
 /**
  * Verifies a log whose files are in memory. Files with other names are ignored.
  *
- * It never throws for a wrong log: problems are in the report.
+ * It never throws for a wrong log, whatever is in it: problems are in the report.
  *
  * @example
  * const report = verifyLog(files, { rootKey, chainId: 1, kmsContract, pins, heads: peerReport.peers[publicKey] ?? [] })
@@ -179,12 +186,6 @@ export function inOrder<T extends { readonly name: string }>(files: readonly T[]
     .toSorted((a, b) => (a.name < b.name ? -1 : 1))
 }
 
-/** Node and key in the first header. All later headers must repeat them. */
-interface LoggedSegmentHeader {
-  readonly node: string
-  readonly publicKey: string
-}
-
 /** State of the segment that is being read. */
 interface SegmentCheck {
   readonly name: string
@@ -192,6 +193,8 @@ interface SegmentCheck {
   readonly pool: NodePool
   lines: number
   unsealed: number
+  /** Highest time of the entries after the last seal, Unix seconds. */
+  unsealedAt: number
   /** False if the header is wrong. Then the rest of the segment is ignored. */
   isOurs: boolean
 }
@@ -214,8 +217,8 @@ const maxSelfAuthorizations = 1024
 export class LogVerification {
   readonly #expected: LogExpectations
   readonly #problems: LogProblem[] = []
-  readonly #kinds: Record<string, number> = {}
-  readonly #peers: Record<string, ObservedHead[]> = {}
+  readonly #kinds = new Map<string, number>()
+  readonly #peers = new Map<string, ObservedHead[]>()
   /** Chain values of observed heads that must still be reached, by number of entries. */
   readonly #expectedChains = new Map<number, string[]>()
   #file: SegmentCheck | undefined
@@ -228,10 +231,13 @@ export class LogVerification {
   #firstKeptSegment = 0
   /** Observed heads that are older than the first segment. */
   #headsBeforeStart = 0
-  #header: LoggedSegmentHeader = { node: '', publicKey: '' }
+  /** Node and key in the first header. All later headers must repeat them. */
+  #header: Pick<LoggedHeader, 'node' | 'publicKey'> = { node: '', publicKey: '' }
   #entries = 0
   #chain: Buffer = Buffer.alloc(32)
   #sealed = { entries: 0, chain: '', at: 0 }
+  /** Highest time of a seal so far, Unix seconds. */
+  #latestSealAt = 0
   readonly #counts = {
     proven: 0,
     executed: 0,
@@ -252,7 +258,15 @@ export class LogVerification {
   begin(name: string): void {
     this.#requireSealedEnd('entries follow the last seal of a finished segment')
     const evidence = new Map<string, LoggedState | undefined>()
-    this.#file = { name, evidence, pool: new NodePool(), lines: 0, unsealed: 0, isOurs: false }
+    this.#file = {
+      name,
+      evidence,
+      pool: new NodePool(),
+      lines: 0,
+      unsealed: 0,
+      unsealedAt: 0,
+      isOurs: false,
+    }
   }
 
   /** Reads one line, without its line feed. */
@@ -264,8 +278,9 @@ export class LogVerification {
     if (file.lines === 1) file.isOurs = this.#readHeader(line, file.name)
     else if (!file.isOurs) return
     else if (isSealLine(line)) {
-      this.#seal(line, where)
+      this.#seal(line, where, file)
       file.unsealed = 0
+      file.unsealedAt = 0
     } else {
       this.#entry(line, where, file)
       file.unsealed++
@@ -304,11 +319,11 @@ export class LogVerification {
       entries: this.#sealed.entries,
       chain: this.#sealed.chain,
       sealedAt: this.#sealed.at,
-      kinds: this.#kinds,
+      kinds: Object.fromEntries(this.#kinds),
       ...this.#counts,
       problems: this.#problems,
       unchecked: this.#unchecked(),
-      peers: this.#peers,
+      peers: Object.fromEntries(this.#peers),
     }
   }
 
@@ -334,14 +349,15 @@ export class LogVerification {
   }
 
   #readHeader(line: Buffer, name: string): boolean {
-    const header = parse(line)
     const number = Number.parseInt(name, 10)
-    if (header === undefined || header.log !== version || header.segment !== number) {
+    const header = this.#parse('HEADER', name, () => readHeaderLine(line))
+    if (header === undefined) return false
+    if (header.segment !== number) {
       this.#problem('HEADER', name, 'the header is missing or belongs to another segment')
       return false
     }
-    const [node, publicKey] = [String(header.node), String(header.publicKey)]
-    if (!this.#hasBegun) this.#startAt(header, number, { node, publicKey })
+    const { node, publicKey } = header
+    if (!this.#hasBegun) this.#startAt(header)
     else if (number !== this.#number + 1) {
       this.#problem('FILES', name, `segment ${this.#number + 1} is missing`)
     }
@@ -359,67 +375,77 @@ export class LogVerification {
   }
 
   /** A log starts with segment 0, or with a segment whose header the node has signed (a checkpoint). */
-  #startAt(
-    header: Record<string, unknown>,
-    number: number,
-    { node, publicKey }: LoggedSegmentHeader,
-  ): void {
-    const { first, previous, seal } = header
+  #startAt({ segment, first, previous, checkpoint, node, publicKey }: LoggedHeader): void {
     this.#header = { node, publicKey }
     this.#chain = sha256(`${version}\n${node}\n${publicKey}`)
-    if (number > 0 && isCount(first) && fromHex(previous).length === 32 && seal !== undefined) {
-      this.#start = { number, entries: first }
+    if (segment > 0 && checkpoint !== undefined) {
+      this.#start = { number: segment, entries: first }
       this.#entries = first
-      this.#chain = fromHex(previous)
+      this.#chain = Buffer.from(previous, 'hex')
     }
     this.#sealed = { entries: this.#entries, chain: this.#chain.toString('hex'), at: 0 }
-    if (number > 0 && this.#entries === 0) {
-      const what = `segment ${number - 1} is missing, and the log cannot be verified without it`
-      this.#problem('FILES', `${number}`, what)
+    if (segment > 0 && this.#entries === 0) {
+      const what = `segment ${segment - 1} is missing, and the log cannot be verified without it`
+      this.#problem('FILES', `${segment}`, what)
     }
     this.#expectHeads(this.#expected.heads ?? [])
     this.#compareWithHeads()
   }
 
-  #checkpoint({ first, previous, at, seal }: Record<string, unknown>, name: string): void {
-    if (at === undefined && seal === undefined) return
-    const { node, publicKey } = this.#header
-    const message = `assent-release-log-seal-v1\n${node}\n${first}\n${previous}\n${at}`
-    const isSealed = isCount(at) && isEd25519(fromHex(publicKey), message, fromHex(seal))
-    if (!isSealed) this.#problem('SEAL', name, 'the signature of the segment header is invalid')
+  #checkpoint({ first, previous, checkpoint }: LoggedHeader, name: string): void {
+    if (checkpoint === undefined) return
+    const { at, seal } = checkpoint
+    if (this.#isSigned({ entries: first, chain: previous, at, signature: seal })) {
+      this.#latestSealAt = Math.max(this.#latestSealAt, at)
+    } else this.#problem('SEAL', name, 'the signature of the segment header is invalid')
   }
 
-  #identity(header: Record<string, unknown>, name: string): void {
+  /** Whether the key of the log signed this head. */
+  #isSigned({ entries, chain, at, signature }: LoggedHead): boolean {
+    const { node, publicKey } = this.#header
+    const message = `assent-release-log-seal-v1\n${node}\n${entries}\n${chain}\n${at}`
+    return isEd25519(Buffer.from(publicKey, 'hex'), message, Buffer.from(signature, 'hex'))
+  }
+
+  #identity({ rootKey, rootSignature }: LoggedHeader, name: string): void {
     const { node, publicKey } = this.#header
     if (this.#expected.node !== undefined && this.#expected.node !== node) {
       this.#problem('HEADER', name, `it is the log of ${node} and not of ${this.#expected.node}`)
     }
     const message = `assent-release-log-key-v1\n${node}\n${publicKey}`
     const isOfRoot =
-      header.rootKey === this.#expected.rootKey &&
-      isSecp256k1(fromHex(header.rootKey), message, fromHex(header.rootSignature))
+      rootKey === this.#expected.rootKey &&
+      isSecp256k1(Buffer.from(rootKey, 'hex'), message, Buffer.from(rootSignature, 'hex'))
     if (!isOfRoot)
       this.#problem('KEY_NOT_OF_ROOT', name, 'the root key did not sign the key of the log')
   }
 
-  #seal(line: Buffer, where: string): void {
-    const { seal, chain, at, signature } = parse(line) ?? {}
-    const message = `assent-release-log-seal-v1\n${this.#header.node}\n${seal}\n${chain}\n${at}`
-    const fits = seal === this.#entries && chain === this.#chain.toString('hex') && isCount(at)
-    if (!fits || !isEd25519(fromHex(this.#header.publicKey), message, fromHex(signature))) {
+  #seal(line: Buffer, where: string, { unsealedAt }: SegmentCheck): void {
+    const seal = this.#parse('SEAL', where, () => readSealLine(line))
+    if (seal === undefined) return
+    const { entries, chain, at } = seal
+    const fits = entries === this.#entries && chain === this.#chain.toString('hex')
+    if (!fits || !this.#isSigned(seal)) {
       this.#problem('SEAL', where, 'the seal does not cover these entries')
       return
     }
-    this.#sealed = { entries: this.#entries, chain: String(chain), at: Number(at) }
+    if (at < unsealedAt) this.#problem('TIME', where, 'an entry is later than its seal')
+    if (at < this.#latestSealAt - setBackSeconds) {
+      this.#problem('TIME', where, 'the seal is earlier than a seal before it')
+    }
+    this.#latestSealAt = Math.max(this.#latestSealAt, at)
+    this.#sealed = { entries, chain, at }
   }
 
   #entry(line: Buffer, where: string, file: SegmentCheck): void {
-    const entry = parse(line)
-    if (entry === undefined || entry.seq !== this.#entries || typeof entry.kind !== 'string') {
+    const entry = this.#parse('ENTRY', where, () => readEntryLine(line))
+    if (entry !== undefined && entry.seq !== this.#entries) {
       this.#problem('ENTRY', where, `it is not entry ${this.#entries}`)
-    } else {
+    } else if (entry !== undefined) {
       // also kinds that this version does not know
-      this.#kinds[entry.kind] = (this.#kinds[entry.kind] ?? 0) + 1
+      const kind = entry.kind === 'other' ? entry.name : entry.kind
+      this.#kinds.set(kind, (this.#kinds.get(kind) ?? 0) + 1)
+      if (entry.at !== undefined) this.#time(entry.at, where, file)
       this.#read(entry, where, file)
     }
     this.#chain = createHash('sha256').update(this.#chain).update(sha256(line)).digest()
@@ -427,46 +453,44 @@ export class LogVerification {
     this.#compareWithHeads()
   }
 
-  #read(entry: Record<string, unknown>, where: string, { evidence, pool }: SegmentCheck): void {
+  #time(at: number, where: string, file: SegmentCheck): void {
+    file.unsealedAt = Math.max(file.unsealedAt, at)
+    if (at >= this.#latestSealAt - setBackSeconds) return
+    this.#problem('TIME', where, 'the entry is earlier than a seal before it')
+  }
+
+  #read(entry: LoggedEntry, where: string, { evidence, pool }: SegmentCheck): void {
     if (entry.kind === 'evidence') this.#evidence(entry, where, evidence, pool)
-    if (entry.kind === 'nodes') this.#nodes(entry, where, pool)
-    if (entry.kind === 'archived' && isCount(entry.segments)) {
+    if (entry.kind === 'nodes') {
+      for (const node of entry.nodes) pool.add(Buffer.from(node, 'base64'))
+    }
+    if (entry.kind === 'archived') {
       this.#firstKeptSegment = Math.max(this.#firstKeptSegment, entry.segments)
     }
     if (entry.kind === 'peer') this.#peer(entry)
-    if (granting.includes(entry.kind as string)) this.#checkRelease(entry, where, evidence)
+    if (isGranting(entry)) this.#checkRelease(entry, where, evidence)
     if (entry.kind === 'denial') this.#checkDenial(entry, where, evidence)
   }
 
-  #peer({ publicKey, head }: Record<string, unknown>): void {
+  #peer({ publicKey, head }: EntryOf<'peer'>): void {
     const { peerKey = publicKey } = this.#expected
     if (publicKey !== peerKey) return
-    const heads = this.#peers[String(publicKey)] ?? []
-    heads.push(head as ObservedHead)
-    this.#peers[String(publicKey)] = heads
-  }
-
-  #nodes({ nodes }: Record<string, unknown>, where: string, pool: NodePool): void {
-    const isList = Array.isArray(nodes) && nodes.every((node) => typeof node === 'string')
-    if (!isList) {
-      this.#problem('PROOF', where, 'it does not contain a list of trie nodes')
-      return
-    }
-    for (const node of nodes) pool.add(Buffer.from(node, 'base64'))
+    const heads = this.#peers.get(publicKey) ?? []
+    heads.push(head)
+    this.#peers.set(publicKey, heads)
   }
 
   #evidence(
-    entry: Record<string, unknown>,
+    { digest, evidence: parts }: EntryOf<'evidence'>,
     where: string,
     evidence: Map<string, LoggedState | undefined>,
     pool: NodePool,
   ): void {
-    const name = String(entry.digest)
-    evidence.set(name, undefined)
+    evidence.set(digest, undefined)
     try {
-      if (evidenceName(entry.evidence) !== name)
+      if (evidenceName(parts) !== digest)
         throw new RangeError('the digest of the evidence is wrong')
-      const state = openEvidence(entry.evidence, pool)
+      const state = openEvidence(parts, pool)
       const { chainId, kmsContract } = this.#expected
       if (chainId !== undefined && state.chainId !== chainId) {
         throw new RangeError(`evidence of chain ${state.chainId}`)
@@ -474,7 +498,7 @@ export class LogVerification {
       if (kmsContract !== undefined && state.kmsContract !== kmsContract.toLowerCase()) {
         throw new RangeError(`evidence of the contract ${state.kmsContract}`)
       }
-      evidence.set(name, state)
+      evidence.set(digest, state)
     } catch (error) {
       this.#problem('PROOF', where, (error as Error).message)
     }
@@ -482,77 +506,79 @@ export class LogVerification {
 
   /** Checks a key release: did the contracts allow it at the block of its evidence? */
   #checkRelease(
-    entry: Record<string, unknown>,
+    entry: EntryOf<GrantingKind>,
     where: string,
     evidence: Map<string, LoggedState | undefined>,
   ): void {
-    const kind = String(entry.kind)
-    const grounds = kind === 'onboarded' ? parsePart(entry.source) : entry
-    const { hash, timestamp } = parsePart(grounds.block)
-    const at = Number(entry.at)
+    const { kind, at, grounds, epochs } = entry
+    const { hash, timestamp } = grounds.block
     if (kind === 'self') {
-      this.#selfAuthorizedBlocks.add(String(hash))
+      this.#selfAuthorizedBlocks.add(hash)
       if (this.#selfAuthorizedBlocks.size > maxSelfAuthorizations)
         this.#selfAuthorizedBlocks.delete(this.#selfAuthorizedBlocks.values().next().value ?? '')
       this.#selfAuthorizedAt = at
-    } else if (kind !== 'onboarded') this.#requireSelfAuthorization(String(hash), at, where)
-    const age = at - Number(timestamp)
+    } else if (kind !== 'onboarded') this.#requireSelfAuthorization(hash, at, where)
+    const age = at - timestamp
     this.#counts.oldestBlockSeconds = Math.max(this.#counts.oldestBlockSeconds, age)
     const { maxBlockAgeSeconds = Number.POSITIVE_INFINITY } = this.#expected
     if (age > maxBlockAgeSeconds + selfSeconds)
       this.#problem('NOT_GRANTED', where, `its block was ${age} seconds old, which is too old`)
-    if (grounds.proof === null || grounds.proof === undefined) {
+    if (grounds.proof === null) {
       this.#counts.unproven++
       if (!this.#expected.acceptUnproven)
         this.#problem('UNPROVEN', where, 'there is no inclusion evidence')
       return
     }
-    const decided = this.#case(entry, grounds, where, evidence)
+    const question = ofKms.includes(kind) ? 'kms' : 'app'
+    // the quorum that the auditor asks for
+    const agreement = this.#expected.agreement ?? 1
+    const decided = this.#case({ question, grounds, at, agreement }, where, evidence)
     if (decided === undefined) return
     if (decided.state.executedBy.length > 0) this.#counts.executed++
     else this.#counts.proven++
-    const why = whyNotGranted(decided, kind === 'release' ? { logged: grounds.epochs } : undefined)
+    const why = whyNotGranted(decided, kind === 'release' ? { logged: epochs } : undefined)
     if (why !== undefined) this.#problem('NOT_GRANTED', where, why)
   }
 
   /** A node that is not allowed itself must not release anything. */
   #requireSelfAuthorization(block: string, at: number, where: string): void {
-    if (this.#selfAuthorizedBlocks.has(block) || at - this.#selfAuthorizedAt <= selfSeconds) return
+    const seconds = Math.abs(at - this.#selfAuthorizedAt)
+    if (this.#selfAuthorizedBlocks.has(block) || seconds <= selfSeconds) return
     const what = 'there is no self-authorization of the node for this time'
     this.#problem('NODE_NOT_ALLOWED', where, what)
   }
 
   #checkDenial(
-    entry: Record<string, unknown>,
+    { code, method, reason, grounds, at }: EntryOf<'denial'>,
     where: string,
     evidence: Map<string, LoggedState | undefined>,
   ): void {
-    if (entry.code !== 'KMS_BOOT_DENIED') return
-    if (typeof entry.proof !== 'string') {
+    if (code !== 'KMS_BOOT_DENIED') return
+    if (grounds === undefined) {
       this.#counts.denialsUnproven++
       return
     }
-    const decided = this.#case(entry, entry, where, evidence)
+    const question = method === 'GetKmsKey' ? 'kms' : 'app'
+    // one endpoint is enough for a denial
+    const decided = this.#case({ question, grounds, at, agreement: 1 }, where, evidence)
     if (decided === undefined) return
     this.#counts.denialsProven++
-    const why = whyNotDenied(decided, entry.reason)
+    const why = whyNotDenied(decided, reason)
     if (why !== undefined) this.#problem('NOT_DENIED', where, why)
   }
 
   #case(
-    entry: Record<string, unknown>,
-    grounds: Record<string, unknown>,
+    { question, grounds, at, agreement }: LoggedDecision,
     where: string,
     evidence: Map<string, LoggedState | undefined>,
   ): EvaluatedEntry | undefined {
-    const name = String(grounds.proof)
-    const state = evidence.get(name)
+    const { block, boot, proof } = grounds
+    const state = evidence.get(proof ?? '')
     if (state === undefined) {
-      const isKnown = evidence.has(name)
+      const isKnown = evidence.has(proof ?? '')
       if (!isKnown) this.#problem('PROOF', where, 'its evidence is not in this segment')
       return undefined
     }
-    const block = parsePart(grounds.block)
     const fits =
       state.blockHash === block.hash &&
       String(state.blockNumber) === block.number &&
@@ -561,33 +587,21 @@ export class LogVerification {
       this.#problem('PROOF', where, 'its evidence is for another block')
       return undefined
     }
-    // one endpoint is enough for a denial
-    const required = entry.kind === 'denial' ? 1 : (this.#expected.agreement ?? 1)
-    if (state.agreement.required < required) {
+    if (state.agreement.required < agreement) {
       this.#problem('PROOF', where, `the RPC quorum was only ${state.agreement.required}`)
       return undefined
     }
-    const isOfKms = ofKms.includes(String(entry.kind)) || entry.method === 'GetKmsKey'
-    return {
-      question: isOfKms ? 'kms' : 'app',
-      boot: parsePart(grounds.boot),
-      state,
-      writtenAt: Number(entry.at),
-      pins: this.#expected.pins,
-    }
+    return { question, boot, state, writtenAt: at, pins: this.#expected.pins }
   }
 
   #expectHeads(heads: readonly ObservedHead[]): void {
-    for (const head of heads) {
-      const { entries, chain, at, signature } = head
-      const { node, publicKey } = this.#header
-      const message = `assent-release-log-seal-v1\n${node}\n${entries}\n${chain}\n${at}`
-      if (!isEd25519(fromHex(publicKey), message, fromHex(signature))) {
-        this.#problem(
-          'HEAD_UNSIGNED',
-          `entry ${entries}`,
-          'the signature of the observed head is invalid',
-        )
+    for (const observed of heads) {
+      const head = this.#parse('HEAD_UNSIGNED', 'an observed head', () => readHead(observed))
+      if (head === undefined) continue
+      const { entries, chain } = head
+      if (!this.#isSigned(head)) {
+        const what = 'the signature of the observed head is invalid'
+        this.#problem('HEAD_UNSIGNED', `entry ${entries}`, what)
         continue
       }
       const chains = this.#expectedChains.get(entries) ?? []
@@ -604,39 +618,42 @@ export class LogVerification {
     else this.#expectedChains.set(this.#entries, missing)
   }
 
+  /** What `read` returns; a problem and undefined if it throws. */
+  #parse<T>(code: LogProblemCode, where: string, read: () => T): T | undefined {
+    try {
+      return read()
+    } catch (error) {
+      this.#problem(code, where, (error as Error).message)
+      return undefined
+    }
+  }
+
   #problem(code: LogProblemCode, where: string, what: string): void {
-    if (this.#problems.length < maxProblems) this.#problems.push({ code, where, what })
+    if (this.#problems.length >= maxProblems) return
+    const isLong = what.length > maxProblemText
+    this.#problems.push({ code, where, what: isLong ? `${what.slice(0, maxProblemText)}…` : what })
   }
 }
 
-function parsePart(value: unknown): Record<string, unknown> {
-  try {
-    return asObject(value, 'part')
-  } catch {
-    return {}
-  }
+type GrantingKind = (typeof grantingKinds)[number]
+type EntryOf<K extends LoggedEntry['kind']> = Extract<LoggedEntry, { readonly kind: K }>
+
+/** A decision to evaluate again. */
+interface LoggedDecision {
+  readonly question: 'app' | 'kms'
+  readonly grounds: LoggedGrounds
+  /** Unix seconds of the entry. */
+  readonly at: number
+  /** RPC quorum that its block must have had. */
+  readonly agreement: number
 }
 
-function parse(line: Buffer): Record<string, unknown> | undefined {
-  try {
-    return asObject(JSON.parse(line.toString('utf8')), 'line')
-  } catch {
-    return undefined
-  }
-}
-
-function fromHex(text: unknown): Buffer {
-  return typeof text === 'string' && /^(?:[0-9a-f]{2})*$/.test(text)
-    ? Buffer.from(text, 'hex')
-    : Buffer.alloc(0)
+function isGranting(entry: LoggedEntry): entry is EntryOf<GrantingKind> {
+  return grantingKinds.some((kind) => kind === entry.kind)
 }
 
 function isSealLine(line: Buffer): boolean {
   return line.subarray(0, 8).toString('latin1') === '{"seal":'
-}
-
-function isCount(value: unknown): value is number {
-  return Number.isSafeInteger(value) && Number(value) >= 0
 }
 
 function sha256(data: string | Buffer): Buffer {

@@ -9,6 +9,7 @@ import { attestationTargets } from './targets/attestations.ts'
 import { certificateTargets } from './targets/certificates.ts'
 import { documentTargets } from './targets/documents.ts'
 import { quoteTargets } from './targets/quotes.ts'
+import { releaseLogTargets } from './targets/release-log.ts'
 import { serviceTargets } from './targets/services.ts'
 
 export const targets: readonly Target<unknown, unknown>[] = [
@@ -17,4 +18,5 @@ export const targets: readonly Target<unknown, unknown>[] = [
   ...certificateTargets,
   ...documentTargets,
   ...serviceTargets,
+  ...releaseLogTargets,
 ]

@@ -190,7 +190,6 @@ describe('a release', () => {
       [newer, { write: 2, read: 0 }],
       [newer, { write: 3, read: 2 }],
       [newer, { write: 2, read: 3 }],
-      [newer, { write: 2 }],
       [newer, null],
     ]
     for (const [release, epochs] of cases) {
@@ -201,6 +200,11 @@ describe('a release', () => {
         ['NOT_GRANTED', expect.stringContaining('allowed were')],
       ])
     }
+    const boot = bootOf(newer)
+    const half = { epochs: { write: 2 } }
+    expect(problems(await write(await decide('isAppAllowed', boot), boot, half))).toEqual([
+      ['ENTRY', 'epochs.read is missing or malformed'],
+    ])
   })
 
   test('of the previous key epoch after the migration is reported', async () => {

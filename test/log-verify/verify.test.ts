@@ -110,7 +110,7 @@ describe('verifyLog', () => {
     const torn = edit(
       files,
       files.length - 1,
-      (text) => `${text}{"seq":30,"at":1,"kind":"x"}\n{"se`,
+      (text) => `${text}{"seq":30,"at":1787184000,"kind":"x"}\n{"se`,
     )
 
     expect(codes(torn)).toEqual(['UNSEALED_END'])
