@@ -6,6 +6,7 @@ import { fromHex } from '../lib/bytes.ts'
 import { ingressShape } from '../lib/ingress/settings.ts'
 import { isRemoteHttp, portSchema, urlListSchema } from '../lib/schema.ts'
 import { trustAnchorSchema } from '../quote/certificates/trust-anchor.ts'
+import { pccsUrlsSchema } from '../quote/collateral/pccs-urls.ts'
 import { parsePolicy } from '../quote/policy.ts'
 import { maxKnownLogs, nodeNameSchema } from './log/witness-response.ts'
 
@@ -129,7 +130,7 @@ export const kmsConfigSchema = z.object({
     z
       .strictObject({
         /** PCCS URLs; all are asked. */
-        pccsUrls: urlListSchema.min(1),
+        pccsUrls: pccsUrlsSchema.min(1),
         /** Allows `http://` to other machines, where anyone on the network path can withhold or delay collateral. */
         insecureRemoteHttp: z.boolean().default(false),
         /** Additional CA certificates (PEM), for a PCCS with a private CA. */

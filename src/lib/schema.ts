@@ -77,10 +77,13 @@ function requireDistinct(identityOf: (url: string) => string, problem: string) {
   }
 }
 
+/** A list of service URLs. @param identityOf equal for two spellings of one service, which are an error */
+export function distinctUrls(identityOf: (url: string) => string) {
+  return z.array(urlSchema).superRefine(requireDistinct(identityOf, 'the same as number'))
+}
+
 /** A list of service URLs. Two spellings of one address are an error. */
-export const urlListSchema = z
-  .array(urlSchema)
-  .superRefine(requireDistinct(addressOf, 'the same as number'))
+export const urlListSchema = distinctUrls(addressOf)
 
 /**
  * JSON-RPC endpoints that count toward a quorum. Two URLs with the same host and port are one endpoint, whatever their

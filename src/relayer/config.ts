@@ -11,10 +11,10 @@ import {
   endpointListSchema,
   isRemoteHttp,
   portSchema,
-  urlListSchema,
   urlSchema,
 } from '../lib/schema.ts'
 import { trustAnchorSchema } from '../quote/certificates/trust-anchor.ts'
+import { pccsUrlsSchema } from '../quote/collateral/pccs-urls.ts'
 import type { FinalityRule } from './endpoints/quorum.ts'
 
 const gwei = z
@@ -102,7 +102,7 @@ export const relayerConfigSchema = z.object({
 
   /** A file with collateral for every quote; for test networks. */
   collateralFile: z.string().min(1).optional(),
-  pccsUrls: urlListSchema.min(1).optional(),
+  pccsUrls: pccsUrlsSchema.min(1).optional(),
   /** CA certificates (PEM) for a PCCS, in addition to the public ones. */
   pccsCaFile: z.string().min(1).optional(),
   /** Root of trust: Intel's root certificate, or a simulator's. */

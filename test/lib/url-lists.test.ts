@@ -4,6 +4,7 @@ import { z } from 'zod'
 import { bootChainShape } from '../../src/chain/boot-config.ts'
 import { kmsConfigSchema } from '../../src/kms/config.ts'
 import { endpointListSchema, isRemoteHttp, urlListSchema } from '../../src/lib/schema.ts'
+import { pccsUrlsSchema } from '../../src/quote/collateral/pccs-urls.ts'
 import { readRelayerConfig } from '../../src/relayer/config.ts'
 
 const hash = `0x${'11'.repeat(32)}`
@@ -71,6 +72,25 @@ describe('one service in two spellings', () => {
   ])('not %s and %s', async (one, other) => {
     expect(chainView([one, other])).toBe(true)
     expect(await relayerTakes([one, other])).toBe(true)
+  })
+})
+
+describe('one PCCS', () => {
+  const pccs = (...urls: string[]) =>
+    relayerTakes(['https://a.example'], { ASSENT_RELAYER_PCCS_URLS: JSON.stringify(urls) })
+
+  test.each([
+    ['https://p.example:8081', 'https://p.example:8081/sgx/certification/v4/'],
+    ['https://p.example/sgx/certification/v4', 'https://p.example/tdx/certification/v4'],
+    ['https://p.example/a', 'https://P.example/a/sgx/certification/v4?x'],
+    ['https://p.example', 'https://p.example/%73gx/certification/v4'],
+  ])('is one with and without the path of the API: %s and %s', async (one, other) => {
+    expect(pccsUrlsSchema.safeParse([one, other]).success).toBe(false)
+    expect(await pccs(one, other)).toBe(false)
+  })
+
+  test('is not another one on the same host with another path', async () => {
+    expect(await pccs('https://p.example/a', 'https://p.example/b/sgx/certification/v4')).toBe(true)
   })
 })
 

@@ -11,6 +11,7 @@ import { parseCertificate } from '../certificates/certificate.ts'
 import type { Quote } from '../parse.ts'
 import { type Collateral, MAX_COLLATERAL_FIELD_CHARS, parseCollateral } from './collateral.ts'
 import type { EvaluationNumbersDocument } from './evaluation-numbers.ts'
+import { apiBase } from './pccs-urls.ts'
 
 /** `early`: collateral of a TCB recovery as soon as it is published. `standard`: about a year later. */
 export type CollateralUpdate = 'standard' | 'early'
@@ -239,12 +240,6 @@ function createGetter(
       throw unavailable({ host, path }, `no answer (${reasonOf(cause)})`, {}, cause)
     }
   }
-}
-
-/** Removes the path of the API, which Intel's own settings contain (`https://host:8081/sgx/certification/v4/`). */
-function apiBase(url: string): string {
-  const { origin, pathname } = new URL(url)
-  return origin + pathname.replace(/\/+$/, '').replace(/\/(sgx|tdx)\/certification\/v\d+$/, '')
 }
 
 /** The innermost cause has the useful reason, for example an expired certificate or an unknown host. */
