@@ -384,6 +384,33 @@ describe('a request to a PCCS', () => {
     expect(await outcome(source)).toBe('verified')
   })
 
+  test('is sent less and less often for a family that no PCCS has, and again after a success', async () => {
+    let now = 0
+    const source = sourceOf([bad.url], { now: () => now })
+    bad.fault = 'down'
+    /** How many of 50 quotes caused requests. */
+    const rounds = async () => {
+      let count = 0
+      for (let index = 0; index < 50; index++) {
+        const before = bad.asked.length
+        expect(await outcome(source)).toBe('PCCS_UNAVAILABLE')
+        if (bad.asked.length > before) count++
+      }
+      return count
+    }
+
+    expect(await rounds()).toBe(3)
+    for (const pause of [5_000, 10_000, 20_000, 40_000, 80_000, 160_000, 300_000, 300_000]) {
+      now += pause - 1
+      expect(await rounds()).toBe(0)
+      now += 1
+      expect(await rounds()).toBe(1)
+    }
+    now += 300_000
+    bad.fault = undefined
+    expect(await outcome(source)).toBe('verified')
+  })
+
   test('is sent for each platform family', async () => {
     const source = sourceOf([good.url])
     await judge(source)

@@ -52,6 +52,8 @@ export interface PccsSourceOptions extends PccsOptions, SourceRules {
   readonly refreshSeconds: number
   /** Milliseconds to wait for the other PCCS after the first valid response. Default: 2,000. */
   readonly graceMs?: number
+  /** Monotonic time in milliseconds. */
+  readonly now?: () => number
 }
 
 /** Collateral that was verified. */
@@ -66,6 +68,27 @@ interface CachedCollateral extends FoundCollateral {
 
 /** Most platform families in memory. Intel has some tens of them, and only real platforms add one. */
 const capacity = 64
+
+/** Failures of a platform family in a row after which the next request asks again at once. */
+const freeFailures = 3
+/** Pause after the next failure. It doubles with each further one. */
+const firstPauseMs = 5_000
+const longestPauseMs = 300_000
+
+/** The failures of a platform family in a row. */
+interface Failures {
+  readonly count: number
+  readonly last: unknown
+  /** Until then, in milliseconds of the monotonic clock, requests get the last failure. */
+  readonly until: number
+}
+
+function countFailure(before: Failures | undefined, last: unknown, now: number): Failures {
+  const count = (before?.count ?? 0) + 1
+  const pauses = count - freeFailures
+  const pauseMs = pauses < 0 ? 0 : Math.min(firstPauseMs * 2 ** pauses, longestPauseMs)
+  return { count, last, until: now + pauseMs }
+}
 
 /** A source that always returns the same collateral: for files, tests and the demo. */
 export function fixedCollateral(json: unknown): CollateralSource {
@@ -114,12 +137,15 @@ function requireUsableCollateral(
 /**
  * Creates a source that fetches collateral from PCCS, for each platform family.
  *
- * Concurrent requests for one family share one fetch.
+ * Concurrent requests for one family share one fetch. After three failures in a row a family is asked for again only
+ * after a pause, so that a genuine quote of a family that no PCCS has does not cause requests for ever.
  */
 export function createPccsSource(options: PccsSourceOptions): CollateralSource {
   const { root, clock, refreshSeconds, cache = createCollateralCache() } = options
+  const { now = () => performance.now() } = options
   const kept = new Map<string, CachedCollateral>()
   const rounds = new Map<string, Promise<Collateral>>()
+  const failed = new Map<string, Failures>()
   return async (quote) => {
     const name = nameOf(platformFamily(quote))
     const known = kept.get(name)
@@ -128,6 +154,8 @@ export function createPccsSource(options: PccsSourceOptions): CollateralSource {
     const origin = verifyOrigin(quote, { root, cache })
     const running = rounds.get(name)
     if (running) return running
+    const failures = failed.get(name)
+    if (failures !== undefined && now() < failures.until) throw failures.last
     const round = askAgain(origin, known, { ...options, cache }).then((found) => {
       kept.delete(name)
       kept.set(name, { ...found, fetchedAt: clock() })
@@ -135,8 +163,16 @@ export function createPccsSource(options: PccsSourceOptions): CollateralSource {
       return found.collateral
     })
     rounds.set(name, round)
-    // a failure is not kept, so that the next request tries again
-    round.catch(() => {}).finally(() => rounds.delete(name))
+    round
+      .then(
+        () => void failed.delete(name),
+        (error: unknown) => {
+          failed.delete(name)
+          failed.set(name, countFailure(failures, error, now()))
+          if (failed.size > capacity) failed.delete(failed.keys().next().value as string)
+        },
+      )
+      .finally(() => rounds.delete(name))
     return round
   }
 }
