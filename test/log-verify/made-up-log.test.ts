@@ -90,17 +90,20 @@ function* variants(value: unknown): Generator<unknown> {
 }
 
 describe('a made-up log', () => {
-  test.each(Object.keys(entries))('with a wrong member in an entry %s gives a bounded report', (kind) => {
-    for (const variant of variants(JSON.parse(entryOf(entries[kind] as object)))) {
-      const lines = sealed([JSON.stringify(variant)])
-      const report = verify(lines)
+  test.each(Object.keys(entries))(
+    'with a wrong member in an entry %s gives a bounded report',
+    (kind) => {
+      for (const variant of variants(JSON.parse(entryOf(entries[kind] as object)))) {
+        const lines = sealed([JSON.stringify(variant)])
+        const report = verify(lines)
 
-      for (const { what, where } of report.problems) {
-        expect(what.length).toBeLessThan(600)
-        expect(where.length).toBeLessThan(100)
+        for (const { what, where } of report.problems) {
+          expect(what.length).toBeLessThan(600)
+          expect(where.length).toBeLessThan(100)
+        }
       }
-    }
-  })
+    },
+  )
 
   test('with a wrong member in its header or in a seal is reported', () => {
     const [header = '', seal = ''] = sealed([])
