@@ -12,8 +12,9 @@ import { p256 } from '@noble/curves/nist.js'
 import { z } from 'zod'
 
 import { AssentError, isAssentError } from '../errors/index.ts'
-import { concatBytes, equalBytes, fromHex, toHex, utf8ToBytes } from '../lib/bytes.ts'
+import { equalBytes, fromHex, toHex, utf8ToBytes } from '../lib/bytes.ts'
 import { type Clock, systemClock } from '../lib/clock.ts'
+import { collectPieces } from '../lib/collect-pieces.ts'
 import { describeIssues } from '../lib/config.ts'
 import type { Attestation } from '../quote/attestation.ts'
 import type { QuoteSource } from '../tee/source.ts'
@@ -424,19 +425,15 @@ function exchange(
     const outgoing = request(new URL(path, url), options, (incoming) => {
       const server = (incoming.socket as TLSSocket).getPeerX509Certificate()
       const code = incoming.headers['x-assent-error']
-      const chunks: Uint8Array[] = []
-      let length = 0
-      incoming.on('data', (chunk: Buffer) => {
-        length += chunk.length
-        if (length > maxAnswer) incoming.destroy(new RangeError('The answer is too long.'))
-        else chunks.push(chunk)
-      })
+      const body = collectPieces(incoming, maxAnswer, () =>
+        incoming.destroy(new RangeError('The answer is too long.')),
+      )
       incoming.on('error', fail)
       incoming.on('end', () =>
         resolve({
           status: incoming.statusCode ?? 0,
           code: typeof code === 'string' ? code : undefined,
-          body: concatBytes(...chunks),
+          body: new Uint8Array(body()),
           server,
         }),
       )

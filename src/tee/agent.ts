@@ -10,6 +10,7 @@ import { z } from 'zod'
 
 import { AssentError, isAssentError } from '../errors/index.ts'
 import { fromHex, requireLength, toHex } from '../lib/bytes.ts'
+import { collectPieces } from '../lib/collect-pieces.ts'
 import { describeIssues } from '../lib/config.ts'
 import { type QuoteSource, type RawAttestation, requireReportData } from './source.ts'
 
@@ -201,18 +202,12 @@ function post(
     const call = request(
       { socketPath: socket, path: `/${method}`, method: 'POST', headers, agent: false, signal },
       (response) => {
-        const chunks: Buffer[] = []
-        let size = 0
-        response.on('data', (chunk: Buffer) => {
-          size += chunk.length
-          if (size > maxAnswerBytes) call.destroy(tooLarge(method))
-          else chunks.push(chunk)
-        })
+        const body = collectPieces(response, maxAnswerBytes, () => call.destroy(tooLarge(method)))
         response.on('error', fail)
         response.on('end', () =>
           resolve({
             status: response.statusCode ?? 0,
-            body: Buffer.concat(chunks).toString('utf8'),
+            body: body().toString('utf8'),
           }),
         )
       },

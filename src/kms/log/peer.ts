@@ -3,6 +3,7 @@ import { request } from 'node:https'
 
 import { AssentError } from '../../errors/index.ts'
 import { fromHex } from '../../lib/bytes.ts'
+import { collectPieces } from '../../lib/collect-pieces.ts'
 import type { WitnessClient } from './witness.ts'
 import { digestsPerAnswer } from './writer.ts'
 
@@ -39,16 +40,12 @@ function get(url: string, path: string, limit: number, signal: AbortSignal): Pro
     const fail = (cause: unknown) => reject(unreachable(url, 'did not answer', cause))
     const options = { rejectUnauthorized: false, agent: false, signal }
     const outgoing = request(new URL(path, url), options, (incoming) => {
-      const chunks: Buffer[] = []
-      let size = 0
-      incoming.on('data', (chunk: Buffer) => {
-        size += chunk.length
-        if (size > limit) outgoing.destroy(new RangeError(`an answer of over ${limit} bytes`))
-        else chunks.push(chunk)
-      })
+      const body = collectPieces(incoming, limit, () =>
+        outgoing.destroy(new RangeError(`an answer of over ${limit} bytes`)),
+      )
       incoming.on('error', fail)
       incoming.on('end', () => {
-        if (incoming.statusCode === 200) resolve(Buffer.concat(chunks).toString('utf8'))
+        if (incoming.statusCode === 200) resolve(body().toString('utf8'))
         else fail(new Error(`status ${incoming.statusCode}`))
       })
     })
