@@ -101,21 +101,21 @@ async function examine(
 }
 
 test('complete collateral of every host passes', async () => {
-  expect(await examine(complete)).toMatchObject({ verdict: 'ok' })
+  expect(await examine(complete)).toMatchObject({ status: 'ok' })
 })
 
 test.each(Object.keys(complete))('an expired or missing %s fails and is named', async (name) => {
   const found = expect.stringContaining(name.endsWith(':20') ? name.slice(0, -3) : name)
-  expect(await examine({ ...complete, [name]: -1 })).toMatchObject({ verdict: 'failed', found })
+  expect(await examine({ ...complete, [name]: -1 })).toMatchObject({ status: 'failed', found })
   const { [name]: _removed, ...without } = complete
-  expect(await examine(without)).toMatchObject({ verdict: 'failed', found })
-  expect(await examine(without, { keepCollateral: true })).toMatchObject({ verdict: 'warning' })
+  expect(await examine(without)).toMatchObject({ status: 'failed', found })
+  expect(await examine(without, { keepCollateral: true })).toMatchObject({ status: 'warning' })
 })
 
 test.each(['crl:2', 'crl:9', 'crl:16'])('an expired CRL of another CA, %s, warns', async (name) => {
-  expect(await examine({ ...complete, [name]: 10 * day })).toMatchObject({ verdict: 'ok' })
+  expect(await examine({ ...complete, [name]: 10 * day })).toMatchObject({ status: 'ok' })
   const found = expect.stringContaining(name)
-  expect(await examine({ ...complete, [name]: -1 })).toMatchObject({ verdict: 'warning', found })
+  expect(await examine({ ...complete, [name]: -1 })).toMatchObject({ status: 'warning', found })
 })
 
 test('the documents of the standard evaluation number count, not those of a higher one', async () => {
@@ -126,7 +126,7 @@ test('the documents of the standard evaluation number count, not those of a high
   )
   const store = { ...complete, ...early, [`document:${family(first)}:20`]: -1 }
   const inForce = { standard: 20, standardUntil: now + day }
-  expect(await examine(store, {}, inForce)).toMatchObject({ verdict: 'failed' })
+  expect(await examine(store, {}, inForce)).toMatchObject({ status: 'failed' })
   // without a list of evaluation numbers the verifier uses the highest number that it holds
-  expect(await examine(store)).toMatchObject({ verdict: 'ok' })
+  expect(await examine(store)).toMatchObject({ status: 'ok' })
 })

@@ -21,7 +21,8 @@ const invalidCodes: readonly ErrorCode[] = [
 
 /** The caller showed something that the rules or the chain do not allow; the same request fails again. */
 const deniedPatterns: readonly RegExp[] = [
-  /^(QUOTE|ATTESTATION|EVENT_LOG|APP_INFO|IMAGE|OS_IMAGE|VM_CONFIG|MR_CONFIG_ID)_/,
+  /^(QUOTE|ATTESTATION|EVENT_LOG|APP_INFO|OS_IMAGE|VM_CONFIG|MR_CONFIG_ID)_/,
+  /^IMAGE_(CLAIM_INVALID|NOT_PROVEN|UNKNOWN)$/,
   /^POLICY_.+_(REFUSED|UNTRUSTED|CLEAR)$/,
   /^POLICY_TCB_DATE_TOO_OLD$/,
   /^KMS_(BOOT|SELF)_DENIED$/,
