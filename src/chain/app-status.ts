@@ -74,7 +74,7 @@ export async function readAppStatus(
   { fromBlock, now }: { readonly fromBlock: bigint; readonly now: number },
 ): Promise<AppStatus> {
   const state = await readApp(client, app)
-  const blockNumber = await client.getBlockNumber().catch((cause: unknown) => {
+  const blockNumber = await client.getBlockNumber({ cacheTime: 0 }).catch((cause: unknown) => {
     throw toChainError(cause, 'read the newest block')
   })
   const slots = [appSlots.rules, appSlots.ends]

@@ -126,7 +126,11 @@ export interface AppState {
  */
 export async function readApp(client: PublicClient, app: Address): Promise<AppState> {
   try {
-    const at = { address: app, abi: appAbi, blockNumber: await client.getBlockNumber() } as const
+    const at = {
+      address: app,
+      abi: appAbi,
+      blockNumber: await client.getBlockNumber({ cacheTime: 0 }),
+    } as const
     const [owner, pendingOwner, guardian, suspension, noticePeriod, any, tcb, variants, code] =
       await Promise.all([
         client.readContract({ ...at, functionName: 'owner' }),

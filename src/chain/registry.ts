@@ -519,7 +519,7 @@ export async function pageOfApprovals(
   { offset, limit, blockNumber }: { offset: number; limit: number; blockNumber?: bigint },
 ): Promise<Listed[]> {
   if (limit > largestPage) {
-    const block = blockNumber ?? (await client.getBlockNumber())
+    const block = blockNumber ?? (await client.getBlockNumber({ cacheTime: 0 }))
     const total = await countApprovals(client, registry, kind, block)
     const end = Math.min(offset + limit, total)
     const offsets = steps(offset, end, largestPage)
@@ -560,7 +560,7 @@ export async function listApprovals(
   options: { pageSize?: number; blockNumber?: bigint } = {},
 ): Promise<Listed[]> {
   const limit = options.pageSize ?? largestPage
-  const blockNumber = options.blockNumber ?? (await client.getBlockNumber())
+  const blockNumber = options.blockNumber ?? (await client.getBlockNumber({ cacheTime: 0 }))
   const total = await countApprovals(client, registry, kind, blockNumber)
   const pages = await mapWithConcurrency(steps(0, total, limit), (offset) =>
     pageOfApprovals(client, registry, kind, { offset, limit, blockNumber }),

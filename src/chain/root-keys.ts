@@ -48,7 +48,7 @@ export async function readCurrentRootKey(
 ): Promise<RootKey | undefined> {
   const contract = { address: registry, abi: rootKeysAbi } as const
   try {
-    const blockNumber = await client.getBlockNumber()
+    const blockNumber = await client.getBlockNumber({ cacheTime: 0 })
     const epoch = await client.readContract({
       ...contract,
       functionName: 'currentEpoch',
