@@ -21,7 +21,12 @@ import { createSelfAuthorizer, type SelfAuthorizer } from './authorization/self-
 import { type EvidenceRules, verifyQuote } from './authorization/verify-attestation.ts'
 import { readCertificate, toPem } from './certificates/certificate.ts'
 import { type Credentials, issueCredentials } from './certificates/credentials.ts'
-import { readBoundAttestation, readBoundQuote, requireSelfIssued } from './certificates/ratls.ts'
+import {
+  readAttestation,
+  readBoundQuote,
+  requireBound,
+  requireSelfIssued,
+} from './certificates/ratls.ts'
 import { createAppKeyring } from './keys/app-keys.ts'
 import { encodeSpki, k256PublicKey } from './keys/derive.ts'
 import type { KmsSecrets } from './keys/key-store.ts'
@@ -442,9 +447,9 @@ function createCallerVerifier(rules: EvidenceRules, metrics: KmsMetrics): Caller
 }
 
 async function verifyCaller(socket: TLSSocket, rules: EvidenceRules): PendingVerification {
-  const certificate = socket.getPeerX509Certificate()
-  if (certificate === undefined) return undefined
-  const der = new Uint8Array(certificate.raw)
+  const peer = socket.getPeerX509Certificate()
+  if (peer === undefined) return undefined
+  const der = new Uint8Array(peer.raw)
   if (!socket.authorized) requireSelfIssued(der, rules.clock(), String(socket.authorizationError))
   return withVerdictContext('invalid quote', async () => {
     const certificate = readCertificate(der)
@@ -452,8 +457,10 @@ async function verifyCaller(socket: TLSSocket, rules: EvidenceRules): PendingVer
     if (quote === undefined) return undefined
     const verdict = await verifyQuote(quote, rules)
     // only the holder of a genuine quote makes the KMS decode an event log
-    const { attestation } = readBoundAttestation(der)
-    return attestation && { verdict, attestation }
+    const attestation = readAttestation(certificate)
+    if (attestation === undefined) return undefined
+    requireBound(attestation, certificate.spki)
+    return { verdict, attestation }
   })
 }
 

@@ -163,9 +163,8 @@ export function readAttestation(certificate: CertificateFacts): Attestation | un
 export function readBoundQuote({ extensions, spki }: CertificateFacts): Quote | undefined {
   const current = extensions.get(extensionIds.attestation)
   const legacy = extensions.get(extensionIds.quote)
-  if (current === undefined && legacy === undefined) return undefined
-  const quote = current === undefined ? parseQuote(legacy ?? nothing) : decodeAttestedQuote(current)
-  requireBoundQuote(quote, spki)
+  const quote = current !== undefined ? decodeAttestedQuote(current) : legacy && parseQuote(legacy)
+  if (quote !== undefined) requireBoundQuote(quote, spki)
   return quote
 }
 

@@ -54,15 +54,16 @@ export async function signCertificate(kms: KmsContext, message: SignRequest, cal
     throw new AssentError('KMS_API_VERSION_UNSUPPORTED', `Unsupported API version: ${apiVersion}`)
   }
   const now = kms.clock()
-  requireSigned(csr, signature, readRequestKey(csr))
+  const spki = readRequestKey(csr)
+  requireSigned(csr, signature, spki)
   const verdict = await withVerdictContext('Quote verification failed', async () => {
     const quote = readRequestQuote(apiVersion, csr)
-    requireBoundQuote(quote, readRequestKey(csr))
+    requireBoundQuote(quote, spki)
     return verifyQuote(quote, kms.rules)
   })
   // only the holder of a genuine quote makes the KMS decode an event log
   const request = parseCertificateRequest(apiVersion, csr)
-  requireBound(request.attestation, request.spki)
+  requireBound(request.attestation, spki)
   const proven = { verdict, attestation: request.attestation }
   // the app is running, and the contracts know it as it was at boot: later events are left out
   const boot = proveBoot(proven, vmConfig, 'boot', kms.rules)
