@@ -13,7 +13,6 @@ import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { approveManifest, supersede } from '../../src/chain/app.ts'
 import { sendCall } from '../../src/chain/call.ts'
 import { deployAndRegisterApp, deployedApp, setKmsInfo } from '../../src/chain/registry.ts'
-import { main } from '../../src/cli/main.ts'
 import { releaseCommands } from '../../src/commands/app-release.ts'
 import { issueSelfSigned, keyToPem, toPem } from '../../src/kms/certificates/certificate.ts'
 import {
@@ -30,6 +29,7 @@ import { openEnvironment } from '../../src/manifest/seal-environment.ts'
 import { findAnvil } from '../anvil.ts'
 import { createTaskFixture, type TaskFixture } from '../tasks/fixture.ts'
 import { vectorsFolder } from '../vectors.ts'
+import { assent } from './run-command.ts'
 
 const absent = findAnvil() === undefined
 const digest = `sha256:${'ab'.repeat(32)}`
@@ -49,23 +49,6 @@ let app: Address
 let kms: Server
 let kmsUrl: string
 let file: (name: string) => string
-
-async function assent(...args: string[]) {
-  const lines: string[] = []
-  const capture = (text: unknown = '') => {
-    lines.push(String(text))
-  }
-  const log = vi.spyOn(console, 'log').mockImplementation(capture)
-  const error = vi.spyOn(console, 'error').mockImplementation(capture)
-  process.exitCode = undefined
-  try {
-    return { exitCode: await main(args), text: lines.join('\n') }
-  } finally {
-    log.mockRestore()
-    error.mockRestore()
-    process.exitCode = undefined
-  }
-}
 
 /** The JSON value, checked by the command's own schema. */
 async function json(...args: string[]) {

@@ -7,35 +7,17 @@ import { Wallet } from 'ethers'
 import { privateKeyToAddress } from 'viem/accounts'
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
 
-import { main } from '../../src/cli/main.ts'
 import { anvilKeys, findAnvil } from '../anvil.ts'
 import { daoTimes } from '../chain/dao.ts'
 import { createTaskFixture, type TaskFixture } from '../tasks/fixture.ts'
 import { serveWeb3Signer } from '../web3signer.ts'
+import { assent } from './run-command.ts'
 
 const absent = findAnvil() === undefined
 if (absent) console.warn('\n*** ANVIL ABSENT: the tests of both front doors are SKIPPED. ***\n')
 
 let fixture: TaskFixture
 let folder: string
-
-/** Runs the command line in this process. */
-async function assent(...args: string[]) {
-  const lines: string[] = []
-  const capture = (text: unknown = '') => {
-    lines.push(String(text))
-  }
-  const log = vi.spyOn(console, 'log').mockImplementation(capture)
-  const error = vi.spyOn(console, 'error').mockImplementation(capture)
-  process.exitCode = undefined
-  try {
-    return { exitCode: await main(args), text: lines.join('\n') }
-  } finally {
-    log.mockRestore()
-    error.mockRestore()
-    process.exitCode = undefined
-  }
-}
 
 const json = async (...args: string[]) => JSON.parse((await assent(...args, '--json')).text)
 

@@ -6,7 +6,6 @@ import { join } from 'node:path'
 import { sha256, toHex } from 'viem'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 
-import { main } from '../../src/cli/main.ts'
 import * as drill from '../../src/commands/dao/drill.ts'
 import * as proposal from '../../src/commands/dao/proposal.ts'
 import * as report from '../../src/commands/dao/report.ts'
@@ -14,29 +13,13 @@ import * as verifySources from '../../src/commands/deployment/verify-sources.ts'
 import { findAnvil } from '../anvil.ts'
 import { daoTimes } from '../chain/dao.ts'
 import { createTaskFixture, type TaskFixture } from '../tasks/fixture.ts'
+import { assent } from './run-command.ts'
 
 const absent = findAnvil() === undefined
 const image = `0x${'a1'.repeat(32)}`
 
 let fixture: TaskFixture
 let folder: string
-
-async function assent(...args: string[]) {
-  const lines: string[] = []
-  const capture = (text: unknown = '') => {
-    lines.push(String(text))
-  }
-  const log = vi.spyOn(console, 'log').mockImplementation(capture)
-  const error = vi.spyOn(console, 'error').mockImplementation(capture)
-  process.exitCode = undefined
-  try {
-    return { exitCode: await main(args), text: lines.join('\n') }
-  } finally {
-    log.mockRestore()
-    error.mockRestore()
-    process.exitCode = undefined
-  }
-}
 
 const json = async (...args: string[]) => JSON.parse((await assent(...args, '--json')).text)
 
