@@ -35,7 +35,7 @@ describe('numbers from outside', () => {
     ['kms', 'ASSENT_BENCH_REQUESTS'],
     ['kms', 'ASSENT_BENCH_WORKERS'],
     ['kms', 'ASSENT_BENCH_APPS'],
-    ['consensus', 'ASSENT_BENCH_PERIODS'],
+    ['chain', 'ASSENT_BENCH_PERIODS'],
     ['growth', 'ASSENT_BENCH_GROWTH'],
   ])('%s does not begin with a wrong %s', (section, name) => {
     const { status, stdout, stderr } = bench([section], { [name]: '1.5' })
