@@ -49,8 +49,11 @@ const provenSchema = z
     endpoints: endpointListSchema,
     /** Allows `http://` to other machines, where anyone on the network path can change answers. */
     insecureRemoteHttp: z.boolean().default(false),
-    /** How many of them must return the same block. A quorum of one lets that endpoint invent blocks. */
-    quorum: z.union([z.int().min(2), z.literal('insecure-single')]),
+    /**
+     * How many of them must return the same block. A quorum of one lets that endpoint invent blocks. `light-client`: the
+     * block is the one that the light client proved, so one endpoint is enough.
+     */
+    quorum: z.union([z.int().min(2), z.enum(['light-client', 'insecure-single'])]),
     /** Folder of the trusted checkpoint. */
     checkpointFolder: z.string().min(1),
     /** Seconds for which a chain snapshot is used. */
@@ -66,9 +69,9 @@ const provenSchema = z
     }),
     /** A block counts only if a sync committee signed that it is final. Without it, the RPC quorum alone decides. */
     consensus: consensusSchema.optional(),
-    /** Whether the newest block of each endpoint can deny what the final block allows. */
+    /** Which blocks that are not final can deny what the final block allows. */
     withdrawalCheck: z
-      .enum(['deny-when-shown-by-one', 'insecure-wait-until-final'])
+      .enum(['deny-when-shown-by-one', 'deny-when-signed', 'insecure-wait-until-final'])
       .default('deny-when-shown-by-one'),
     foreignApps: z.enum(['refuse', 'insecure-execute']).default('refuse'),
     /** Fields that a fork added to headers after this version was made, in the order of the header. */
@@ -94,6 +97,20 @@ const provenSchema = z
   .refine(({ endpoints, quorum }) => requiredOf(quorum) <= endpoints.length, {
     message: 'is larger than the number of endpoints',
     path: ['quorum'],
+  })
+  .refine(({ quorum, consensus }) => quorum !== 'light-client' || consensus !== undefined, {
+    message: 'light-client needs consensus',
+    path: ['quorum'],
+  })
+  .refine(
+    ({ withdrawalCheck, consensus }) =>
+      withdrawalCheck !== 'deny-when-signed' || consensus !== undefined,
+    { message: 'deny-when-signed needs consensus', path: ['withdrawalCheck'] },
+  )
+  // the answer of a foreign app is not in the state, so that only several endpoints can confirm it
+  .refine(({ quorum, foreignApps }) => quorum !== 'light-client' || foreignApps === 'refuse', {
+    message: 'insecure-execute needs an RPC quorum',
+    path: ['foreignApps'],
   })
 
 /**
@@ -363,6 +380,6 @@ export function endpointHosts({ chainView }: BootChainConfig): string[] {
   })
 }
 
-function requiredOf(quorum: number | 'insecure-single'): number {
-  return quorum === 'insecure-single' ? 1 : quorum
+function requiredOf(quorum: number | 'light-client' | 'insecure-single'): number {
+  return typeof quorum === 'number' ? quorum : 1
 }

@@ -49,5 +49,5 @@ describe('numbers from outside', () => {
 test('its sections are the files that measure something', () => {
   const { stdout } = bench(['--help'])
 
-  expect(stdout).toContain('sections: cli, consensus, growth, kms, registry, relayer, verifier')
+  expect(stdout).toContain('sections: chain, cli, growth, kms, registry, relayer, verifier')
 })

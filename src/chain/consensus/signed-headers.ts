@@ -1,13 +1,14 @@
 /**
  * The final block that a sync committee signed, shown by enough RPC endpoints.
  *
- * Both are needed: endpoints that collude cannot invent a block that the validators did not finalize, and a sync
- * committee that lies is not enough either.
+ * Endpoints that collude cannot invent a block that the validators did not finalize. With an RPC quorum, a sync
+ * committee that lies is not enough either; with one endpoint (`required: 1`), the validators alone decide.
  */
 import { AssentError } from '../../errors/index.ts'
-import { to0x } from '../../lib/bytes.ts'
+import { type Hex, to0x } from '../../lib/bytes.ts'
 import { agreedHeaders, type HeaderSource, type QuorumRules } from '../proven/header-quorum.ts'
 import type { LightClient } from './light-client.ts'
+import type { LightStore } from './store.ts'
 
 /**
  * @param rules who has to show the block; their `finality` is not used
@@ -28,7 +29,17 @@ export function signedHeaders(rules: QuorumRules, client: LightClient): HeaderSo
       }
       const finality = { hash: to0x(execution.blockHash) }
       const agreed = await agreedHeaders({ ...rules, finality }).newest(known)
-      return { ...agreed, disagreeing: [...agreed.disagreeing, ...dissents] }
+      return {
+        ...agreed,
+        disagreeing: [...agreed.disagreeing, ...dissents],
+        signedHead: signedHeadOf(store),
+      }
     },
   }
+}
+
+/** The execution block of the optimistic header, if it is newer than the finalized one. */
+function signedHeadOf({ finalized, optimistic }: LightStore): Hex | undefined {
+  const { execution } = optimistic
+  return optimistic.slot > finalized.slot && execution ? to0x(execution.blockHash) : undefined
 }

@@ -28,6 +28,11 @@ export interface AgreedHeader {
   readonly agreement: Agreement
   /** Endpoints that did not return this block, each with an error code. */
   readonly disagreeing: readonly EndpointFault[]
+  /**
+   * Hash of the newest block that a sync committee signed, final or not. Its state can deny and never allows. Undefined
+   * without a light client, and where it is not newer than the final block.
+   */
+  readonly signedHead?: Hex | undefined
 }
 
 /** A source of final blocks. */

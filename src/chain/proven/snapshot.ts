@@ -46,15 +46,18 @@ export function createSnapshotRefresher(options: ViewContext) {
     for (const each of asked) each.catch(() => {})
     const agreed = await options.source.newest(known)
     requireRecent(agreed.header, options)
-    const heads = await collectAnswers(
-      asked,
-      () => true,
-      () => undefined,
-    )
+    const [heads, signed] = await Promise.all([
+      collectAnswers(
+        asked,
+        () => true,
+        () => undefined,
+      ),
+      fetchSignedHead(agreed, options),
+    ])
     const isNewer = known === undefined || agreed.header.number > known.number
     if (isNewer) await options.memory.write(agreed.header)
     seen = agreed.header
-    const taken = assemble({ takenAt, agreed, heads, last, options })
+    const taken = assemble({ takenAt, agreed, heads, signed, last, options })
     await readShared(taken, options)
     observe({
       kind: 'looked',
@@ -119,11 +122,28 @@ function fetchHeads({
   heads,
   headerFields,
 }: ViewContext): readonly Promise<EndpointHead | undefined>[] {
-  if (withdrawals === 'insecure-wait-until-final') return []
+  if (withdrawals !== 'deny-when-shown-by-one') return []
   return endpoints.filter(heads.isHealthy).map(async (endpoint) => {
     const header = await fetchHeader(endpoint, 'latest', headerFields).catch(ignoreOutage)
     return header && { endpoint, header }
   })
+}
+
+/**
+ * The newest block that a sync committee signed, from the first endpoint that returns it. Its hash is known, so that
+ * any endpoint may serve it. A missing answer denies nothing.
+ */
+async function fetchSignedHead(
+  { header, signedHead: hash }: AgreedHeader,
+  { endpoints, withdrawals, headerFields }: ViewContext,
+): Promise<EndpointHead | undefined> {
+  if (withdrawals === 'insecure-wait-until-final') return undefined
+  if (hash === undefined || hash === header.hash) return undefined
+  const asked = endpoints.map(async (endpoint) => ({
+    endpoint,
+    header: await fetchHeader(endpoint, { hash }, headerFields),
+  }))
+  return withinMs(headStragglerTimeoutMs, Promise.any(asked)).catch(() => undefined)
 }
 
 /** Builds a snapshot. Blocks that did not change keep their cached state. */
@@ -131,12 +151,15 @@ export function assemble({
   takenAt,
   agreed,
   heads,
+  signed,
   last,
   options,
 }: {
   readonly takenAt: number
   readonly agreed: AgreedHeader
   readonly heads: readonly (EndpointHead | undefined)[]
+  /** The newest signed block and the endpoint that returned it. */
+  readonly signed?: EndpointHead | undefined
   readonly last: ChainSnapshot | undefined
   readonly options: ViewContext
 }): ChainSnapshot {
@@ -149,23 +172,37 @@ export function assemble({
   const newer = heads.flatMap((head) =>
     head !== undefined && isRecentHead(head.header, header, options) ? [head] : [],
   )
+  const openHead = (
+    head: BlockHeader,
+    names: readonly string[],
+    { servers, provers }: { servers: readonly Endpoint[]; provers: readonly Endpoint[] },
+  ): BlockView => {
+    const known = [...(last?.heads ?? [])].find(
+      (each) => isSame(each, head.hash) && isServedBy(each, servers),
+    )
+    if (known !== undefined) return known
+    const alone = { ...agreement, required: 1, endpoints: names }
+    return { ...openBlock(head, alone, provers, options), endpoints: servers }
+  }
+  const signedHeads = signed
+    ? [openHead(signed.header, [signed.endpoint.name], { servers: [], provers: ordered })]
+    : []
   return {
     takenAt,
     final: isSame(last?.final, header.hash)
       ? (last as ChainSnapshot).final
       : openBlock(header, agreement, ordered, options),
-    heads: new Set(
-      groupByHash(newer).map((group) => {
-        const { header: head } = group[0]
-        const servers = group.map(({ endpoint }) => endpoint)
-        const known = [...(last?.heads ?? [])].find(
-          (each) => isSame(each, head.hash) && isServedBy(each, servers),
-        )
-        const names = servers.map(({ name }) => name)
-        const alone = { ...agreement, required: 1, endpoints: names }
-        return known ?? openBlock(head, alone, servers, options)
-      }),
-    ),
+    heads: new Set([
+      ...signedHeads,
+      // an endpoint whose newest block is the signed one adds nothing
+      ...groupByHash(newer.filter((head) => head.header.hash !== signed?.header.hash)).map(
+        (group) => {
+          const servers = group.map(({ endpoint }) => endpoint)
+          const names = servers.map(({ name }) => name)
+          return openHead(group[0].header, names, { servers, provers: servers })
+        },
+      ),
+    ]),
   }
 }
 

@@ -15,6 +15,15 @@ import type { PinnedCode, Registry } from './read-boot-facts.ts'
 import type { Endpoint } from './rpc-endpoint.ts'
 import type { ProvenState, StateCache } from './state.ts'
 
+/**
+ * Which blocks that are not final can deny: the newest block of each endpoint and the newest signed block; the newest
+ * signed block alone, which no endpoint can invent; none.
+ */
+export type WithdrawalCheck =
+  | 'deny-when-shown-by-one'
+  | 'deny-when-signed'
+  | 'insecure-wait-until-final'
+
 /** What a chain view reads, and from where. */
 export interface ViewOptions {
   /** EIP-155 chain id; endpoints of another chain do not count. */
@@ -35,8 +44,8 @@ export interface ViewOptions {
   readonly maxBlockAgeSeconds: number
   /** Seconds for which a chain snapshot is used. */
   readonly refreshSeconds: number
-  /** Whether the newest block of a single endpoint is enough to deny. */
-  readonly withdrawals: 'deny-when-shown-by-one' | 'insecure-wait-until-final'
+  /** Which blocks that are not final can deny. */
+  readonly withdrawals: WithdrawalCheck
   /** Whether a foreign app is denied, or executed by the endpoints. */
   readonly foreignApps: ForeignApps
   /** Header fields that this version does not know, in the order of the header. */
@@ -59,7 +68,10 @@ export interface BlockView {
   readonly state: ProvenState
   /** For the inclusion evidence: how many endpoints had to return the block, and which did. */
   readonly agreement: Agreement
-  /** Endpoints that returned this block; they share its proofs. */
+  /**
+   * Endpoints that returned this block as their newest one, and must prove it. Empty for the newest signed block, which
+   * any endpoint may prove.
+   */
   readonly endpoints: readonly Endpoint[]
 }
 
@@ -69,7 +81,7 @@ export interface ChainSnapshot {
   readonly takenAt: number
   /** The block that can allow a boot. */
   readonly final: BlockView
-  /** Newest blocks of single endpoints, which can only deny. Endpoints that failed are left out. */
+  /** Newest blocks of single endpoints, and the newest signed block: they can only deny. What failed is left out. */
   readonly heads: Set<BlockView>
 }
 

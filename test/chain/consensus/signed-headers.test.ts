@@ -5,12 +5,18 @@ import { join } from 'node:path'
 
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { z } from 'zod'
-
+import { approvalSlot } from '../../../src/chain/approval.ts'
 import { bootChainShape, initCheckpoint, openChain } from '../../../src/chain/boot-config.ts'
 import type { Network } from '../../../src/chain/consensus/network.ts'
 import { isAssentError } from '../../../src/errors/index.ts'
 import { fromHex, to0x } from '../../../src/lib/bytes.ts'
-import { buildChain, genesisTime, type SyntheticChain, serveChain } from '../proven/synthetic.ts'
+import {
+  approval,
+  buildChain,
+  genesisTime,
+  type SyntheticChain,
+  serveChain,
+} from '../proven/synthetic.ts'
 import { type BeaconChain, createBeaconChain, type ExecutionBlock } from './beacon-chain.ts'
 import {
   asAnswer,
@@ -29,6 +35,8 @@ const network: Network = {
   forks: smallNetwork.forks.map((fork) => ({ ...fork, epoch: fork.name === 'gloas' ? 12 : 0 })),
 }
 const slots = 200
+/** From this block on the third app is withdrawn, and the fourth is approved. */
+const change = 180
 const configSchema = z.strictObject(bootChainShape)
 
 let execution: SyntheticChain
@@ -44,9 +52,16 @@ function blockOf({ blocks }: SyntheticChain, slot: number): ExecutionBlock {
 }
 
 beforeAll(async () => {
-  execution = await buildChain({ apps: 2 })
-  invented = await buildChain({ apps: 3 })
+  execution = await buildChain({ apps: 4 })
+  invented = await buildChain({ apps: 5 })
+  const release = approvalSlot('release', execution.release)
+  const [, , withdrawn = '0x', approved = '0x'] = execution.apps
+  await execution.store(approved, release, 0n)
   for (let block = 1; block < slots; block++) {
+    if (block === change) {
+      await execution.store(withdrawn, release, 0n)
+      await execution.store(approved, release, approval(1))
+    }
     execution.mine()
     invented.mine()
   }
@@ -64,18 +79,25 @@ interface Setting {
   readonly beacons?: readonly Behaviour[]
   readonly change?: object
   readonly hasLightClient?: boolean
+  /** Changes `chainView`. */
+  readonly view?: object
+  /** Blocks by which the newest block that an endpoint names is behind. It serves all others by their hash. */
+  readonly hidden?: number
+  readonly trustedSlot?: number
 }
 
 /** A node whose endpoints show these chains, at slot 90. */
 async function setUp(setting: Setting) {
   const { rpcs, beacons = [honest, honest], change = {}, hasLightClient = true } = setting
+  const { hidden = 0 } = setting
   let shown = rpcs
   const view = { chain: beacon, head: 90 }
   let now = beacon.time(91)
   const endpoints = await Promise.all(
     rpcs.map((_, index) =>
       serveChain((method, params) => {
-        const head = { head: view.head, final: view.head - 12 }
+        const isNewest = method === 'eth_getBlockByNumber' && params[0] === 'latest'
+        const head = { head: view.head - (isNewest ? hidden : 0), final: view.head - 12 }
         return (shown[index] as SyntheticChain).answer(method, params, head)
       }),
     ),
@@ -87,7 +109,7 @@ async function setUp(setting: Setting) {
   const consensus = {
     network,
     beaconApis: apis.map(({ endpoint }) => endpoint.name),
-    trustedBlockRoot: to0x(beacon.root(72)),
+    trustedBlockRoot: to0x(beacon.root(setting.trustedSlot ?? 72)),
     storeFolder: join(folder, 'light-client'),
   }
   const config = configSchema.parse({
@@ -102,6 +124,7 @@ async function setUp(setting: Setting) {
       refreshSeconds: 1,
       pinnedCode: execution.pinned,
       ...(hasLightClient ? { consensus } : {}),
+      ...setting.view,
     },
     ...change,
   })
@@ -160,7 +183,7 @@ describe('a node with a light client', () => {
     node.goTo(110)
     node.show([invented, invented])
     // approved in the invented chain alone
-    const app = invented.apps[2] as `0x${string}`
+    const app = invented.apps[4] as `0x${string}`
     const asked = node.open().authorize('isAppAllowed', invented.boot(app))
     expect(await codeOf(asked)).toBe('CHAIN_NO_AGREEMENT')
     node.show([execution, execution])
@@ -194,7 +217,7 @@ describe('a node with a light client', () => {
     node.goTo(110)
     await node.apis[0]?.close()
     node.show([invented, invented])
-    const app = invented.apps[2] as `0x${string}`
+    const app = invented.apps[4] as `0x${string}`
     const asked = node.open().authorize('isAppAllowed', invented.boot(app))
     expect(await codeOf(asked)).toBe('CONSENSUS_UNREACHABLE')
   })
@@ -227,3 +250,102 @@ describe('a node with a light client', () => {
     expect(() => node.open()).toThrow(expect.objectContaining({ code: 'CONFIG_INVALID' }))
   })
 })
+
+const alone = { quorum: 'light-client' }
+
+describe('with "quorum": "light-client"', () => {
+  test('one RPC endpoint is enough', async () => {
+    const node = await setUp({ rpcs: [execution], view: alone })
+    await node.begin()
+    const decision = await node.open().authorize('isAppAllowed', bootOf(execution, 0))
+    expect(decision).toMatchObject({ allowed: true, block: { number: 72n } })
+  })
+
+  test('the only RPC endpoint cannot invent a block', async () => {
+    const node = await setUp({ rpcs: [execution], view: alone })
+    await node.begin()
+    node.goTo(110)
+    node.show([invented])
+    const asked = node.open().authorize('isAppAllowed', bootOf(invented, 4))
+    expect(await codeOf(asked)).toBe('CHAIN_NO_AGREEMENT')
+  })
+
+  test('an endpoint that serves another chain does not stop the others', async () => {
+    const node = await setUp({ rpcs: [invented, execution, invented], view: alone })
+    await node.begin()
+    const decision = await node.open().authorize('isAppAllowed', bootOf(execution, 0))
+    expect(decision).toMatchObject({ allowed: true, block: { number: 72n } })
+  })
+})
+
+describe('the newest block that a sync committee signed', () => {
+  /** The final block is 168, the signed one 190: between them is the change. */
+  async function openAt190(view: object, rpcs: readonly SyntheticChain[] = [execution, execution]) {
+    const node = await setUp({ rpcs, view, hidden: 22, trustedSlot: 128 })
+    node.goTo(190)
+    await node.begin()
+    return node.open()
+  }
+
+  test.each([[{}], [alone], [{ withdrawalCheck: 'deny-when-signed' }]])(
+    'denies what RPC endpoints hide: %j',
+    async (view) => {
+      const opened = await openAt190(view)
+      expect(await opened.authorize('isAppAllowed', bootOf(execution, 2))).toMatchObject({
+        allowed: false,
+        refusedBy: 'unconfirmed-withdrawal',
+        block: { number: 190n },
+      })
+      expect(await opened.authorize('isAppAllowed', bootOf(execution, 0))).toMatchObject({
+        allowed: true,
+        block: { number: 168n },
+      })
+    },
+  )
+
+  test('allows nothing that the final block does not allow', async () => {
+    const opened = await openAt190({})
+    expect(await opened.authorize('isAppAllowed', bootOf(execution, 3))).toMatchObject({
+      allowed: false,
+      block: { number: 168n },
+    })
+  })
+
+  test('is not asked with insecure-wait-until-final', async () => {
+    const opened = await openAt190({ withdrawalCheck: 'insecure-wait-until-final' })
+    const decision = await opened.authorize('isAppAllowed', bootOf(execution, 2))
+    expect(decision).toMatchObject({ allowed: true, block: { number: 168n } })
+  })
+
+  test('is alone in denying with deny-when-signed: one endpoint cannot block', async () => {
+    // the third shows, as its newest block, one of a chain on which nothing is approved
+    const nothing = await buildChain({ apps: 0 })
+    for (let block = 1; block < slots; block++) nothing.mine()
+    const rpcs = [execution, execution, nothing]
+    const boot = bootOf(execution, 0)
+    const shown = await openAt190({}, rpcs)
+    expect((await shown.authorize('isAppAllowed', boot)).allowed).toBe(false)
+    const signed = await openAt190({ withdrawalCheck: 'deny-when-signed' }, rpcs)
+    expect((await signed.authorize('isAppAllowed', boot)).allowed).toBe(true)
+  })
+})
+
+describe('settings of the light client', () => {
+  test.each<[string, object, string]>([
+    ['light-client as quorum without one', { quorum: 'light-client' }, 'light-client needs'],
+    ['deny-when-signed without one', { withdrawalCheck: 'deny-when-signed' }, 'deny-when-signed'],
+  ])('refuse %s', async (_, view, why) => {
+    await expect(
+      setUp({ rpcs: [execution, execution], hasLightClient: false, view }),
+    ).rejects.toThrow(why)
+  })
+
+  test('refuse foreign apps where no RPC quorum confirms their answers', async () => {
+    const view = { quorum: 'light-client', foreignApps: 'insecure-execute' }
+    await expect(setUp({ rpcs: [execution], view })).rejects.toThrow('needs an RPC quorum')
+  })
+})
+
+function bootOf(chain: SyntheticChain, app: number) {
+  return chain.boot(chain.apps[app] as `0x${string}`)
+}
