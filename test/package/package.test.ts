@@ -12,6 +12,7 @@ import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { packageProblems } from '../../scripts/package/release-check.ts'
 import { toolCommand } from '../../scripts/run-tool.ts'
 import { createSimulator } from '../../src/tee/simulator/simulator.ts'
+import { isBuilt, type Packed, packPackage } from './packed.ts'
 
 const run = promisify(execFile)
 const root = resolve(import.meta.dirname, '../..')
@@ -20,27 +21,19 @@ const consumer = join(folder, 'consumer')
 const at = Date.parse('2026-08-20T12:00:00Z') / 1000
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
-interface Packed {
-  filename: string
-  files: { path: string }[]
-}
-
 const manifest = JSON.parse(await readFile(join(root, 'package.json'), 'utf8'))
 let packed: Packed
 
-// `npm test` builds first; a single run of this file needs `npm run build`
-describe.skipIf(!existsSync(join(root, 'dist')))('the npm package', { timeout: 300_000 }, () => {
+describe.skipIf(!isBuilt)('the npm package', { timeout: 300_000 }, () => {
   beforeAll(async () => {
-    const pack = ['pack', '--ignore-scripts', '--json', '--pack-destination', folder]
-    const { stdout } = await run('npm', pack, { cwd: root, maxBuffer: 1 << 26 })
-    packed = (JSON.parse(stdout) as Packed[])[0] as Packed
+    packed = await packPackage()
     await mkdir(consumer)
     const { solc, hardhat, ethers, '@types/node': types } = manifest.devDependencies
     await writeJson('package.json', {
       private: true,
       type: 'module',
       dependencies: {
-        assent: `file:../${packed.filename}`,
+        assent: `file:${packed.file}`,
         ethers,
         hardhat,
         solc,
@@ -55,7 +48,7 @@ describe.skipIf(!existsSync(join(root, 'dist')))('the npm package', { timeout: 3
   const node = (...args: string[]) => run(process.execPath, args, { cwd: consumer })
 
   test('contains every required file and no test file', () => {
-    expect(packageProblems(packed.files.map(({ path }) => path))).toEqual([])
+    expect(packageProblems(packed.paths)).toEqual([])
   })
 
   test('installs no program that only the tests need', () => {
