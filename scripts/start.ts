@@ -7,8 +7,6 @@ import path from 'node:path'
 import { parseArgs } from 'node:util'
 
 import hre from 'hardhat'
-import type { Address } from 'viem'
-
 import { deploymentFile } from '../src/chain/deployments.ts'
 import { colors as pc } from '../src/commands/output/colors.ts'
 import { reportError } from '../src/commands/output/report-error.ts'
@@ -26,7 +24,7 @@ import {
 import { startHardhatNode } from './demo/hardhat-node.ts'
 import { writeDemoProfile } from './demo/profile.ts'
 import { createStepReporter } from './demo/report-steps.ts'
-import { runDemoSteps } from './demo/steps.ts'
+import { type DemoResult, runDemoSteps } from './demo/steps.ts'
 
 const help = `usage: npm start [-- options]
 
@@ -94,7 +92,7 @@ async function run(): Promise<number> {
   )
 
   const reporter = createStepReporter(write)
-  const app = await runDemoSteps(reporter, demo, evidence)
+  const result = await runDemoSteps(reporter, demo, evidence)
   const succeeded = reporter.steps.filter(({ ok }) => ok).length
   const seconds = (performance.now() - began) / 1000
   write(
@@ -104,7 +102,7 @@ async function run(): Promise<number> {
     const ok = succeeded === reporter.steps.length
     console.log(JSON.stringify({ ok, evidence: evidence.kind, seconds, steps: reporter.steps }))
   }
-  if (!values.once) await waitForStop(demo, node.url, app)
+  if (!values.once) await waitForStop(demo, node.url, result)
   await demo.stop()
   await node.stop()
   return succeeded === reporter.steps.length ? 0 : 1
@@ -136,7 +134,7 @@ async function chooseEvidence(at: number): Promise<DemoEvidence> {
 async function waitForStop(
   demo: DemoEnvironment,
   rpcUrl: string,
-  app: Address | undefined,
+  result: DemoResult | undefined,
 ): Promise<void> {
   const { addresses } = demo.dao
   const file = await writeDemoProfile(values.project, {
@@ -146,9 +144,12 @@ async function waitForStop(
     account: demo.dao.people.alice.walletClient.account.address,
     kms: demo.fleet.kms.url,
     relayer: demo.relayer.url,
+    machine: path.resolve(demo.machineFolder),
     names: {
-      ...(app === undefined ? {} : { 'hello-assent': app }),
+      ...(result && { 'hello-assent': result.app }),
+      ...(result?.proposal && { 'release-2': String(result.proposal) }),
       'demo-host': to0x(demo.fleet.host.deviceId),
+      'demo-image': to0x(demo.fleet.mendedImage.osImageHash),
     },
   })
   const program = path.relative(path.resolve(values.project), assentProgram)
@@ -165,11 +166,14 @@ ${pc.bold('Still running')} (Ctrl-C stops it)
   KMS       ${demo.fleet.kms.url}
 
 ${pc.bold(`Try next, in another terminal${values.project === '.' ? '' : `, in ${values.project}`}`)}
-  voter      ${assent('dao proposals')}
+  voter      ${assent('dao proposal release-2')}
   app owner  ${assent('app status')}
   operator   ${assent('host status demo-host')}`)
+  // visitors move the chain's clock with `assent simulate advance-time`
+  const following = setInterval(() => demo.chain.followTime().catch(() => undefined), 500)
   await new Promise<void>((resolve) => {
     process.once('SIGINT', resolve)
     process.once('SIGTERM', resolve)
   })
+  clearInterval(following)
 }

@@ -26,6 +26,8 @@ export interface DevChain {
   wallet(index: number): DemoWallet & { account: HDAccount }
   /** Moves time forward and mines a block, so that votes and delays need no waiting. */
   advanceTime(seconds: number): Promise<void>
+  /** Takes over the time of the chain if another program has moved it forward. */
+  followTime(): Promise<void>
 }
 
 /** The development accounts that Hardhat's node and anvil both start with. */
@@ -47,12 +49,17 @@ export async function connectDevChain(url: string): Promise<DevChain> {
 
   let chainTime = Number((await client.getBlock()).timestamp)
   let seenAt = performance.now()
+  const clock = () => chainTime + Math.floor((performance.now() - seenAt) / 1000)
+  const readTime = async () => {
+    chainTime = Number((await client.getBlock()).timestamp)
+    seenAt = performance.now()
+  }
 
   return {
     url,
     chain,
     client,
-    clock: () => chainTime + Math.floor((performance.now() - seenAt) / 1000),
+    clock,
     wallet: (index) =>
       createWalletClient({
         account: mnemonicToAccount(developmentMnemonic, { addressIndex: index }),
@@ -62,8 +69,10 @@ export async function connectDevChain(url: string): Promise<DevChain> {
     async advanceTime(seconds) {
       await test.increaseTime({ seconds })
       await test.mine({ blocks: 1 })
-      chainTime = Number((await client.getBlock()).timestamp)
-      seenAt = performance.now()
+      await readTime()
+    },
+    async followTime() {
+      if (Number((await client.getBlock()).timestamp) > clock()) await readTime()
     },
   }
 }

@@ -19,6 +19,8 @@ export interface Dao {
   readonly people: Record<Part, Clients>
   /** Proposes, votes, queues and executes `calls` in one proposal. */
   decide(calls: readonly Call[], description: string): Promise<Decision>
+  /** Proposes `calls`, and waits until voting starts. Returns the proposal's id. */
+  open(calls: readonly Call[], description: string): Promise<bigint>
 }
 
 export interface Decision {
@@ -38,7 +40,7 @@ const minute = 60
 const supply = parseEther('1000')
 
 /** Short times in seconds, so that the collateral is valid until the end of the demo. A real DAO uses days. */
-const times = { votingDelay: minute, votingPeriod: 10 * minute, timelockDelay: 5 * minute }
+const times = { votingDelay: minute, votingPeriod: 60 * minute, timelockDelay: 5 * minute }
 
 /**
  * Deploys Assent with its DAO and delegates the votes of both token holders.
@@ -89,14 +91,19 @@ export async function createDemoDao(
   // the governor counts the votes of the second before the proposal
   await chain.advanceTime(2)
 
+  const { governor } = addresses
+  const open = async (calls: readonly Call[], description: string) => {
+    const { id } = await propose(people.alice, governor, calls, description)
+    await chain.advanceTime(times.votingDelay + 1)
+    return id
+  }
   return {
     addresses: { ...addresses, quoteVerifier, hosts, rootKeys },
     people,
+    open,
     async decide(calls, description) {
       const start = chain.clock()
-      const { governor } = addresses
-      const { id } = await propose(people.alice, governor, calls, description)
-      await chain.advanceTime(times.votingDelay + 1)
+      const id = await open(calls, description)
       await vote(people.alice, governor, id, 'for')
       await vote(people.bob, governor, id, 'for')
       await chain.advanceTime(times.votingPeriod + minute)

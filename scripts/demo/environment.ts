@@ -1,4 +1,6 @@
 /** Starts everything that the demo needs on this machine: DAO, KMS, auth webhook and relayer on a development chain. */
+import path from 'node:path'
+
 import { startAuth } from '../../src/auth/service.ts'
 import type { BootAuthorizer } from '../../src/chain/boot.ts'
 import { volatileCheckpoint } from '../../src/chain/proven/checkpoint.ts'
@@ -6,9 +8,9 @@ import { agreedHeaders } from '../../src/chain/proven/header-quorum.ts'
 import { readPinnedCode } from '../../src/chain/proven/pinning.ts'
 import { connectEndpoint } from '../../src/chain/proven/rpc-endpoint.ts'
 import { openView } from '../../src/chain/proven/view.ts'
+import { writeMachine } from '../../src/commands/simulate/machine-folder.ts'
 import type { Clock } from '../../src/lib/clock.ts'
 import { createLog } from '../../src/lib/log.ts'
-import { createSimulator } from '../../src/tee/simulator/simulator.ts'
 import { connectDevChain, type DevChain } from './chain.ts'
 import { createDemoDao, type Dao, relayerAccount } from './dao.ts'
 import { type Fleet, startFleet } from './fleet.ts'
@@ -22,6 +24,8 @@ export interface DemoEnvironment {
   readonly fleet: Fleet
   readonly relayer: DemoRelayer
   readonly auth: { readonly url: string }
+  /** Folder of the host, as `assent simulate machine` makes it. */
+  readonly machineFolder: string
   stop(): Promise<void>
 }
 
@@ -62,10 +66,14 @@ export async function startDemoEnvironment(
 ): Promise<DemoEnvironment> {
   const chain = await connectDevChain(rpcUrl)
   const { clock } = chain
-  const simulator = createSimulator({ at: clock() })
+  // `assent simulate boot` boots the same machine
+  const machineFolder = path.join(recordFolder, 'machine')
+  const settings = { at: clock(), name: 'demo-host', image: 'assent-sim-app-1.0.1' }
+  const machine = await writeMachine(machineFolder, settings, 'w')
+  const { simulator } = machine
   const dao = await createDemoDao(chain, simulator.rootCertificate, recordFolder)
   const bootChain = await proveChain(chain, dao)
-  const fleet = await startFleet({ simulator, chain: bootChain, clock })
+  const fleet = await startFleet({ machine, chain: bootChain, clock })
   const relayer = await startDemoRelayer({
     chain,
     hosts: dao.addresses.hosts,
@@ -89,6 +97,7 @@ export async function startDemoEnvironment(
     fleet,
     relayer,
     auth,
+    machineFolder,
     async stop() {
       await Promise.all([fleet.stop(), auth.stop(), relayer.stop()])
     },

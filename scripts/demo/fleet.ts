@@ -5,6 +5,7 @@ import { join } from 'node:path'
 
 import type { BootAuthorizer } from '../../src/chain/boot.ts'
 import type { KmsInfo } from '../../src/chain/registry.ts'
+import type { SimulatedMachine } from '../../src/commands/simulate/machine-folder.ts'
 import {
   type EvidenceRules,
   proveBoot,
@@ -26,7 +27,6 @@ import { createCollateralCache } from '../../src/quote/verify-cache.ts'
 import type { SimulatedCvm } from '../../src/tee/simulator/cvm.ts'
 import { createImage, type OsImage } from '../../src/tee/simulator/image.ts'
 import type { Platform } from '../../src/tee/simulator/platform.ts'
-import type { Simulator } from '../../src/tee/simulator/simulator.ts'
 import type { QuoteSource } from '../../src/tee/source.ts'
 
 export interface Fleet {
@@ -34,6 +34,8 @@ export interface Fleet {
   readonly collateral: Collateral
   /** The base image of apps; the KMS has one of its own. */
   readonly appImage: OsImage
+  /** Its next version. */
+  readonly mendedImage: OsImage
   /** Runs the KMS and the app. */
   readonly host: Platform
   /** Another machine, which proves nothing to anyone. */
@@ -43,8 +45,8 @@ export interface Fleet {
   /** Public root keys with the quote of their making, for the registry. */
   readonly kmsInfo: KmsInfo
   readonly kms: RunningKms
-  /** Boots `compose` as app `appId`, on the host unless another machine is named. */
-  boot(compose: string, appId: Uint8Array, platform?: Platform): SimulatedCvm
+  /** Boots `compose` as app `appId`: on the host with `appImage`, unless others are named. */
+  boot(compose: string, appId: Uint8Array, others?: BootedOn): SimulatedCvm
   /** Asks the KMS for the CVM's keys, over a connection of its own. */
   fetchKeys(cvm: SimulatedCvm): Promise<FetchedAppKeys>
   /** The same with whatever quotes the caller has. */
@@ -52,8 +54,15 @@ export interface Fleet {
   stop(): Promise<void>
 }
 
+/** A machine and a base image. */
+export interface BootedOn {
+  readonly platform?: Platform
+  readonly image?: OsImage
+}
+
 export interface FleetOptions {
-  readonly simulator: Simulator
+  /** The host, with the base image that replaces the suspended one. */
+  readonly machine: SimulatedMachine
   readonly chain: BootAuthorizer
   readonly clock: Clock
 }
@@ -62,10 +71,10 @@ const kmsCompose = '{"manifest_version":2,"name":"assent-kms","no_instance_id":t
 const localProvider = { name: 'local-sgx', id: new Uint8Array(32).fill(1) } as const
 
 /** Starts a KMS that has made its root keys and waits for the DAO to approve it. */
-export async function startFleet({ simulator, chain, clock }: FleetOptions): Promise<Fleet> {
+export async function startFleet({ machine, chain, clock }: FleetOptions): Promise<Fleet> {
+  const { simulator, host, image: mendedImage } = machine
   const appImage = createImage({ name: 'assent-sim-app-1.0.0' })
   const kmsImage = createImage({ name: 'assent-sim-kms-1.0.0' })
-  const host = simulator.createPlatform({ name: 'demo-host' })
   const collateral = parseCollateral(simulator.collateral())
   const rules: EvidenceRules = {
     collateral: fixedCollateral(collateral),
@@ -106,6 +115,7 @@ export async function startFleet({ simulator, chain, clock }: FleetOptions): Pro
   return {
     collateral,
     appImage,
+    mendedImage,
     host,
     kmsBoot: proveBoot(proven, '', 'full', rules).bootInfo,
     kmsInfo: {
@@ -116,8 +126,8 @@ export async function startFleet({ simulator, chain, clock }: FleetOptions): Pro
     },
     kms,
     stranger: simulator.createPlatform({ name: 'stranger' }),
-    boot: (compose, appId, platform = host) =>
-      platform.createCvm({ image: appImage, compose, appId }),
+    boot: (compose, appId, { platform = host, image = appImage } = {}) =>
+      platform.createCvm({ image, compose, appId }),
     fetchKeys: (cvm) => fetchAppKeys(client, cvm.source, cvm.vmConfig),
     presentQuote: (source, vmConfig) => fetchAppKeys(client, source, vmConfig),
     async stop() {

@@ -16,6 +16,8 @@ export interface DemoProfile {
   readonly account: string
   readonly kms: string
   readonly relayer: string
+  /** Absolute path of the folder of the demo's machine. */
+  readonly machine: string
   readonly names: Readonly<Record<string, string>>
 }
 
@@ -29,7 +31,7 @@ const mark = '# Written by npm start; it writes this file again at the next star
  */
 export async function writeDemoProfile(
   folder: string,
-  { rpcUrl, chainId, deployments, account, kms, relayer, names }: DemoProfile,
+  { rpcUrl, chainId, account, names, ...places }: DemoProfile,
 ): Promise<string | undefined> {
   const file = path.join(folder, projectFile)
   const known = await readFile(file, 'utf8').catch(() => mark)
@@ -38,10 +40,8 @@ export async function writeDemoProfile(
   const demo = {
     rpcUrls: [rpcUrl],
     chainId,
-    deployments,
+    ...places,
     ...app,
-    kms,
-    relayer,
     account: { node: account },
     names,
   }

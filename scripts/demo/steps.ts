@@ -3,6 +3,7 @@ import hre from 'hardhat'
 import { type Address, encodeFunctionData, parseEventLogs } from 'viem'
 
 import { kmsAuthAbi, quoteVerifierAbi } from '../../src/chain/abi.ts'
+import { approveManifest } from '../../src/chain/app.ts'
 import { sendCall } from '../../src/chain/call.ts'
 import { readHost } from '../../src/chain/hosts.ts'
 import {
@@ -22,7 +23,7 @@ import { uploadCollateral } from '../../src/chain/verifier/collateral.ts'
 import { deployVerifier } from '../../src/chain/verifier/verifier.ts'
 import { isAssentError } from '../../src/errors/index.ts'
 import { verifyFetchedKeys } from '../../src/kms/client.ts'
-import { fromHex, to0x, toHex } from '../../src/lib/bytes.ts'
+import { fromHex, to0x, toHex, utf8ToBytes } from '../../src/lib/bytes.ts'
 import { parseEventLog, replayRtmr3, requireRtmr3 } from '../../src/quote/measurements/event-log.ts'
 import {
   type BootInfo,
@@ -38,16 +39,23 @@ import type { DemoEnvironment } from './environment.ts'
 import { type DemoEvidence, short } from './evidence.ts'
 import { requireThat, type StepReporter } from './report-steps.ts'
 
+/** What a visitor can go on with. */
+export interface DemoResult {
+  readonly app: Address
+  /** Id of an open proposal; undefined if that step failed. */
+  readonly proposal: bigint | undefined
+}
+
 /**
  * Runs all steps. A step that depends on a failed one is skipped or fails too.
  *
- * @returns the address of the demo's app, if it was created
+ * @returns the demo's app and an open proposal, if there are any
  */
 export async function runDemoSteps(
   reporter: StepReporter,
   demo: DemoEnvironment,
   evidence: DemoEvidence,
-): Promise<Address | undefined> {
+): Promise<DemoResult | undefined> {
   reporter.heading('0. The DAO approves a KMS node')
   await approveKms(reporter, demo)
 
@@ -75,7 +83,13 @@ export async function runDemoSteps(
   await proveHost(reporter, demo)
 
   reporter.heading('6. Boot the approved release and get its keys')
-  return bootApproved(reporter, demo)
+  const booted = await bootApproved(reporter, demo)
+
+  reporter.heading('8. Approve a mended base image')
+  await approveMended(reporter, demo, booted)
+
+  reporter.heading('9. Leave a proposal open')
+  return { app: booted, proposal: await proposeNext(reporter, demo, booted) }
 }
 
 /* 0 */
@@ -343,8 +357,10 @@ const demoCompose = JSON.stringify({
   manifest_version: 2,
   name: 'hello-assent',
   runner: 'docker-compose',
-  docker_compose_file: 'services: {hello: {image: "hello@sha256:00"}}',
+  docker_compose_file: `services: {hello: {image: "hello@sha256:${'00'.repeat(32)}"}}`,
 })
+
+const nextCompose = demoCompose.replaceAll('00', '01')
 
 async function bootApproved(reporter: StepReporter, demo: DemoEnvironment): Promise<Address> {
   const { dao, fleet } = demo
@@ -361,7 +377,7 @@ async function bootApproved(reporter: StepReporter, demo: DemoEnvironment): Prom
     async () => {
       const calls = [
         addOsImageHash(kmsAuth, to0x(appImage.osImageHash)),
-        addComposeHash(app, to0x(cvm.composeHash)),
+        approveManifest(app, to0x(cvm.composeHash), cvm.compose, { notAfter: demo.clock() + day }),
         approve(hosts, [{ kind: 'host', id: to0x(host.deviceId) }], demo.clock() + day),
         setHosts(kmsAuth, hosts),
       ]
@@ -398,7 +414,7 @@ async function bootApproved(reporter: StepReporter, demo: DemoEnvironment): Prom
     'On a host that is not registered, the same CVM is refused.',
     () =>
       refusedBy(
-        fleet.fetchKeys(fleet.boot(demoCompose, appId, stranger)),
+        fleet.fetchKeys(fleet.boot(demoCompose, appId, { platform: stranger })),
         /Host is not registered/,
       ),
   )
@@ -417,6 +433,49 @@ async function bootApproved(reporter: StepReporter, demo: DemoEnvironment): Prom
     refusedBy(fleet.fetchKeys(fleet.boot(demoCompose, appId)), /OS image is not allowed/),
   )
   return app
+}
+
+/* 8 */
+
+async function approveMended(
+  reporter: StepReporter,
+  { dao, fleet }: DemoEnvironment,
+  app: Address,
+): Promise<void> {
+  const { mendedImage: image } = fleet
+  await reporter.step(
+    'dao.approves-image',
+    'The DAO approves the next version of the base image.',
+    async () => {
+      const call = addOsImageHash(dao.addresses.kmsAuth, to0x(image.osImageHash))
+      await dao.decide([call], 'Approve the mended base image')
+      return call.summary
+    },
+  )
+  await reporter.step('cvm.gets-keys-again', 'With it, the CVM gets its keys again.', async () => {
+    const cvm = fleet.boot(demoCompose, fromHex(app, 'app', 20), { image })
+    await fleet.fetchKeys(cvm)
+    return `the same app on ${image.name}`
+  })
+}
+
+/* 9 */
+
+async function proposeNext(
+  reporter: StepReporter,
+  { dao, clock }: DemoEnvironment,
+  app: Address,
+): Promise<bigint | undefined> {
+  let proposal: bigint | undefined
+  await reporter.step('dao.votes', 'Release 2 of hello-assent is proposed.', async () => {
+    const manifest = utf8ToBytes(nextCompose)
+    const call = approveManifest(app, to0x(composeHash(manifest)), manifest, {
+      notAfter: clock() + day,
+    })
+    proposal = await dao.open([call], 'Release 2 of hello-assent')
+    return `proposal ${String(proposal).slice(0, 12)}… is open for an hour of chain time`
+  })
+  return proposal
 }
 
 async function readRootKey({ chain, dao }: DemoEnvironment): Promise<Uint8Array> {

@@ -10,8 +10,13 @@ const releases = {
 export const create = defineCommand({
   path: ['app', 'create'],
   summary: 'Create an app and print its app id',
-  examples: ['app create --any-device --guardian 0x… --suspension 14d'],
+  help: 'With --name, the app id is written into the profile under this name, for --app NAME.',
+  examples: [
+    'app create --name shop --any-device',
+    'app create --any-device --guardian 0x… --suspension 14d',
+  ],
   options: {
+    name: { value: 'NAME', description: 'name of the app in the profile of assent.toml' },
     owner: { value: 'ADDRESS', description: 'owner of the app (default: the account that signs)' },
     release: { value: 'HASH', description: 'compose hash of the first release' },
     device: { value: 'ID', description: 'device id of the first device' },

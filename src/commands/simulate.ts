@@ -1,5 +1,6 @@
 /** The group `simulate`: parts for trying things out without hardware. */
 import { defineCommand } from './command.ts'
+import { appOption } from './options.ts'
 
 export const advanceTime = defineCommand({
   path: ['simulate', 'advance-time'],
@@ -28,4 +29,29 @@ secret of the machine stays in the folder, so it is the same machine each time.`
   load: () => import('./simulate/machine.ts'),
 })
 
-export const simulateCommands = [machine, advanceTime]
+export const boot = defineCommand({
+  path: ['simulate', 'boot'],
+  summary:
+    'Boot a release on a simulated machine: get its keys from the KMS, and open its environment',
+  help: `The KMS must accept quotes of the simulator, as that of npm start does. The machine shows the KMS a quote of the base image and of the manifest. The keys are verified with the root key that the chain records, and are not printed. Then the guest's check follows: a pinned environment must be the one in the file.
+Exit code: 0 the keys are there, 1 the KMS denies them.`,
+  examples: ['simulate boot app-compose.json --app shop'],
+  arguments: { manifest: { description: 'the manifest: app-compose.json' } },
+  options: {
+    ...appOption,
+    machine: {
+      value: 'FOLDER',
+      description: 'folder of simulate machine (default: of the profile)',
+    },
+    kmsUrl: { value: 'URL', description: 'a KMS node (default: of the profile)' },
+    sealed: {
+      value: 'FILE',
+      description: 'the sealed environment; read if the manifest pins one',
+      default: 'env.sealed',
+    },
+  },
+  reads: 'the root keys on-chain, the folder of the machine, and the KMS',
+  load: () => import('./simulate/boot.ts'),
+})
+
+export const simulateCommands = [machine, boot, advanceTime]

@@ -1,6 +1,6 @@
-/** Reading files that the user named. An error always contains the path. */
-import { X509Certificate } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
+/** Reading and writing files that the user named. An error always contains the path. */
+import { randomBytes, X509Certificate } from 'node:crypto'
+import { readFile, rename, rm, writeFile } from 'node:fs/promises'
 
 import { AssentError, type ErrorCode } from '../errors/index.ts'
 
@@ -25,6 +25,27 @@ export async function readJson(file: string, code: ErrorCode = 'CONFIG_INVALID')
     return JSON.parse(bytes.toString('utf8'))
   } catch (cause) {
     throw new AssentError(code, `${file} is not JSON.`, { cause, facts: { file } })
+  }
+}
+
+/**
+ * Writes a file as a whole: at every moment, also after an interruption, it has the old content or the new one.
+ *
+ * @param mode of a new file; default: as the process creates files
+ * @throws FILE_UNWRITABLE
+ */
+export async function replaceFile(
+  file: string,
+  content: string | Uint8Array,
+  { mode }: { readonly mode?: number } = {},
+): Promise<void> {
+  const aside = `${file}.new-${process.pid}-${randomBytes(4).toString('hex')}`
+  try {
+    await writeFile(aside, content, { flag: 'wx', ...(mode === undefined ? {} : { mode }) })
+    await rename(aside, file)
+  } catch (cause) {
+    await rm(aside, { force: true }).catch(() => undefined)
+    throw new AssentError('FILE_UNWRITABLE', `Cannot write ${file}.`, { cause, facts: { file } })
   }
 }
 

@@ -44,7 +44,7 @@ describe('the demo of npm start', { timeout: 240_000 }, () => {
   })
 
   test.each([
-    ['voter', /executed: /],
+    ['voter', /Release 2 of hello-assent/],
     ['app owner', /1 release\n/],
     ['operator', /TCB UpToDate/],
   ])('prints a working command for the role %s', async (user, output) => {

@@ -9,6 +9,7 @@ import { sendCalls } from '../calls/submit-calls.ts'
 import type { ArgumentsOf } from '../command.ts'
 import { readAddress, readDuration, readId } from '../input/arguments.ts'
 import { address, bytes32, seconds } from '../output/json.ts'
+import { rememberName, requireNewName } from '../session/remember-name.ts'
 import type { Session } from '../session/session.ts'
 
 const guardianSchema = z.strictObject({
@@ -32,6 +33,7 @@ export async function run(args: CreateArguments, session: Session) {
   const account = (await session.signer()).walletClient.account.address
   const owner = args.owner === undefined ? account : readAddress(args.owner, '--owner')
   const guardian = readGuardianOption(args, isAddressEqual(owner, account))
+  if (args.name !== undefined) requireNewName(session.profile, args.name)
   const call = deployAndRegisterApp(addresses.kmsAuth, {
     owner,
     disableUpgrades: args.renounceUpgrades,
@@ -44,9 +46,15 @@ export async function run(args: CreateArguments, session: Session) {
   const [hash] = sent.transactions as readonly [Hex]
   const app = deployedApp(await publicClient.getTransactionReceipt({ hash }))
   output.line(`App id: ${app}`)
+  if (args.name !== undefined) {
+    await rememberName(session.profile, args.name, app)
+    output.line(`It is ${args.name} in ${session.profile.file}: pass --app ${args.name}.`)
+  }
   if (guardian === undefined) {
     output.warning('The app has no guardian: only its owner can suspend a release.')
-    output.line(`To set one: assent app guardian GUARDIAN --suspension 14d --app ${app}`)
+    output.line(
+      `To set one: assent app guardian GUARDIAN --suspension 14d --app ${args.name ?? app}`,
+    )
     return { app, guardian: null, ...sent }
   }
   const named = await sendCalls(session, [setGuardian(app, guardian.address, guardian.suspension)])

@@ -15,8 +15,10 @@ import type { sealEnv } from '../app-release.ts'
 import type { ArgumentsOf } from '../command.ts'
 import { readBytes, readText } from '../input/arguments.ts'
 import { openState } from '../input/boot-question.ts'
+import { chainClock } from '../input/chain-clock.ts'
 import { requireApp } from '../input/contracts.ts'
 import { pinKmsKey, readKmsInfo } from '../input/kms-root.ts'
+import { readKmsUrl } from '../input/kms-url.ts'
 import { bytes, bytes32 } from '../output/json.ts'
 import type { Session } from '../session/session.ts'
 
@@ -32,24 +34,18 @@ export const schema = z.strictObject({
 })
 
 export async function run(args: ArgumentsOf<typeof sealEnv>, session: Session) {
-  const { output, profile } = session
+  const { output } = session
   const manifest = readManifest(await readBytes(args.manifest))
   const environment = parseEnvironment(await readVariables(args.envFile))
   requireDeclared(environment, manifest)
-  const url = args.kmsUrl ?? profile.kms
-  if (url === undefined) {
-    throw new AssentError('USAGE_INVALID', 'The option --kms-url is missing.', {
-      facts: { option: '--kms-url' },
-      hint: 'Pass --kms-url, or set kms in a profile of assent.toml.',
-    })
-  }
+  const url = readKmsUrl(session, args.kmsUrl)
   const app = (await requireApp(session, args.app)).toLowerCase() as Hex
   const { k256Pubkey, caPubkey } = await readKmsInfo(session)
   const epoch = await newestEpoch(session, app)
   const root = fromHex(k256Pubkey, 'root key on-chain', 33)
   const question = { appId: fromHex(app, 'app id', 20), root, epoch }
   output.progress('asking the KMS for the public key')
-  const { publicKey } = await fetchEnvPublicKey({ url }, question)
+  const { publicKey } = await fetchEnvPublicKey({ url, clock: await chainClock(session) }, question)
 
   const sealed = sealEnvironment(publicKey, environment)
   const digest = sealedDigest(sealed)

@@ -40,6 +40,7 @@ function settingsOf(profile: Profile) {
     kms: profile.kms && withoutPath(profile.kms),
     relayer: profile.relayer && withoutPath(profile.relayer),
     pccs: profile.pccs && withoutPath(profile.pccs),
+    machine: profile.machine,
     names: Object.fromEntries(profile.names),
   }
   return Object.entries(profile.sources).map(([name, source]) => ({

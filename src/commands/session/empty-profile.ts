@@ -13,6 +13,7 @@ export const emptyProfile: Profile = {
   kms: undefined,
   relayer: undefined,
   pccs: undefined,
+  machine: undefined,
   names: new Map(),
   sources: {},
 }

@@ -29,12 +29,16 @@ const accountSchema = z.union([
   z.strictObject({ node: addressSchema }),
 ])
 
+const namePattern = /^(?!0x)(?=.*[g-z_-])[a-z][a-z0-9_-]{0,62}$/
+
+/** Tells if `names` of a profile can have this name. */
+export function isName(text: string): boolean {
+  return namePattern.test(text)
+}
+
 const nameSchema = z
   .string()
-  .regex(
-    /^(?!0x)(?=.*[g-z_-])[a-z][a-z0-9_-]{0,62}$/,
-    'a name: lower-case, and not only hexadecimal digits',
-  )
+  .regex(namePattern, 'a name: lower-case, and not only hexadecimal digits')
 
 const idSchema = z
   .string()
@@ -53,6 +57,7 @@ const profileSchema = z.strictObject({
   kms: urlSchema.optional(),
   relayer: urlSchema.optional(),
   pccs: urlSchema.optional(),
+  machine: z.string().min(1).optional(),
   names: z
     .record(nameSchema, idSchema)
     .refine((names) => Object.keys(names).length <= maxNames, `at most ${maxNames} names`)
@@ -132,8 +137,8 @@ async function readProjectFile(file: string): Promise<z.output<typeof fileSchema
   })
 }
 
-/** The parser's message quotes lines of the file, so it is not printed. */
-function parseToml(text: string, file: string): unknown {
+/** The parser's message quotes lines of the file, so it is not printed. @throws CONFIG_INVALID */
+export function parseToml(text: string, file: string): unknown {
   try {
     // names such as __proto__ become plain members
     return JSON.parse(JSON.stringify(parse(text)))
@@ -206,6 +211,7 @@ function merge(
     kms: choose('kms', [[label, section.kms]]),
     relayer: choose('relayer', [[label, section.relayer]]),
     pccs: choose('pccs', [[label, section.pccs]]),
+    machine: choose('machine', [[label, inFile(section.machine)]]),
     names: new Map(Object.entries(choose('names', [[label, section.names]]) ?? {})),
     sources,
   }

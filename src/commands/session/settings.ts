@@ -28,6 +28,8 @@ export interface Profile {
   readonly kms: string | undefined
   readonly relayer: string | undefined
   readonly pccs: string | undefined
+  /** Folder of the simulated machine that `simulate boot` boots. */
+  readonly machine: string | undefined
   /** Names of apps, proposals, hosts and images, for use in place of their ids. */
   readonly names: ReadonlyMap<string, string>
   /** Where each setting comes from: `--rpc-url`, `ASSENT_RPC_URL`, `profile demo`, `default`. */
