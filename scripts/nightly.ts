@@ -145,6 +145,15 @@ const steps: readonly Step[] = [
     commands: [['node', 'scripts/proofs/halmos.ts']],
   },
   {
+    name: 'slither',
+    minutes: 3,
+    proves: 'Slither finds nothing in the contracts that is not listed with a reason',
+    commands: [
+      ['hardhat', 'build'],
+      ['node', 'scripts/proofs/slither.ts'],
+    ],
+  },
+  {
     name: 'relayer-model',
     minutes: 6,
     proves: '100,000 schedules of crashes, lies and reorgs: every intent final exactly once',
