@@ -5,6 +5,7 @@
  *   folder/cases/<name>/quote.bin
  *   folder/cases/<name>/collateral.json QuoteCollateralV3, the field names of dcap-qvl
  *   folder/cases/<name>/expected.json   what every verifier must say, and why it is asked
+ *   folder/expected.json                the same of all cases, for --expected
  *
  * All of it is made from one seed: the same bytes on every machine. Nothing of it is secret, nothing is Intel's.
  */
@@ -33,17 +34,20 @@ const root = bench.simulator.rootCertificate
 mkdirSync(folder, { recursive: true })
 writeFileSync(path.join(folder, 'root.der'), root)
 
-let written = 0
+const expected: Record<string, object> = {}
 for (const entry of faultCatalogue) {
   const evidence = entry.build(bench)
   // one run has one root and one time
   if (!equalBytes(evidence.root, root) || evidence.at !== at) continue
   writeCase(path.join(folder, 'cases', entry.name), entry, evidence)
-  written += 1
+  expected[entry.name] = { about: entry.about, ...entry.expect }
 }
-console.log(`${written} cases in ${path.join(folder, 'cases')}, verify them at ${at}:`)
+writeFileSync(path.join(folder, 'expected.json'), json(expected))
 console.log(
-  `npx assent quote verify ${path.join(folder, 'cases')} --root ${path.join(folder, 'root.der')} --policy none --at ${at} --json`,
+  `${Object.keys(expected).length} cases in ${path.join(folder, 'cases')}, verify them at ${at}:`,
+)
+console.log(
+  `npx assent quote verify ${path.join(folder, 'cases')} --root ${path.join(folder, 'root.der')} --policy none --at ${at} --expected ${path.join(folder, 'expected.json')}`,
 )
 
 function writeCase(place: string, { about, expect }: FaultCase, evidence: CaseEvidence): void {

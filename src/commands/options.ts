@@ -97,3 +97,22 @@ export type OwnerArguments = OptionsOf<typeof ownerOptions>
 /** The sentence about sending that commands with {@link ownerOptions} share. */
 export const ownerSends =
   'its calls: sent by the owner, proposed to the DAO, added to a draft or exported (--via, --draft)'
+
+/** Options of commands that fetch collateral. */
+export const pccsOptions = {
+  pccs: {
+    value: 'URL',
+    description: 'PCCS with the collateral; can be given several times (default: of the profile)',
+    isRepeatable: true,
+  },
+  pccsCa: { value: 'FILE', description: 'certificates (PEM) to trust for the PCCS' },
+  update: {
+    value: 'KIND',
+    description: 'early: collateral of a TCB recovery as soon as it is published',
+    choices: ['standard', 'early'],
+    default: 'standard',
+  },
+} as const
+
+/** Values of {@link pccsOptions}. */
+export type PccsArguments = OptionsOf<typeof pccsOptions>

@@ -16,6 +16,18 @@ export const cliErrors = {
     why: 'The in-process chain needs the package `hardhat` and the compiled contracts. One of them is missing.',
     fix: 'In a clone, run `npm run build`. With the installed package, run `npm install hardhat@3`. Without --onchain neither is needed.',
   },
+  QUOTE_MISSING: {
+    why: 'A file, an answer or a certificate is readable but contains no quote.',
+    fix: 'Pass a quote, an answer of the guest agent to GetQuote or Attest, or a certificate with a quote (RA-TLS).',
+  },
+  QUOTE_AMBIGUOUS: {
+    why: 'The input can be read in two ways, or contains two quotes that differ. Assent does not choose one.',
+    fix: 'Pass the quote alone, as raw bytes. A file that is named like an address: put `./` before its name.',
+  },
+  SERVER_UNREACHABLE: {
+    why: 'A server did not answer, or did not finish a TLS handshake in time.',
+    fix: 'Check the address and the port, and that the server speaks TLS itself. This says nothing about its quote.',
+  },
   CASE_INCOMPLETE: {
     why: 'A case in the folder or list lacks a required file or has an unknown one.',
     fix: 'Give each folder a `quote.bin` and a `collateral.json`, and each line of a list a quote and its collateral.',

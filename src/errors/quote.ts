@@ -279,6 +279,10 @@ export const refusalErrors = {
     why: 'MRCONFIGID binds the TD to another configuration than the event log shows.',
     fix: 'Boot the CVM with the app-compose file that its host configured.',
   },
+  COMPOSE_HASH_MISMATCH: {
+    why: 'The CVM measured another app-compose file than this one. A single changed byte makes another file.',
+    fix: 'Pass the file as it was deployed, or do not trust this CVM to run it. `assent app diff` shows the difference.',
+  },
   APP_INFO_INCOMPLETE: {
     why: 'The event log lacks an event of the app, or the payload of the event has the wrong length.',
     fix: 'Boot the CVM with a dstack base image that measures app id and compose hash.',

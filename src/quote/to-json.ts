@@ -2,6 +2,7 @@
 import { isAssentError } from '../errors/index.ts'
 import { toHex } from '../lib/bytes.ts'
 import { parseCertificate } from './certificates/certificate.ts'
+import { deviceId } from './measurements/measure.ts'
 import type { Quote } from './parse.ts'
 import type { Verified } from './verdict.ts'
 
@@ -36,7 +37,8 @@ function describePck({ pckChain }: Quote) {
     const pck = parseCertificate(pckChain[0] as Uint8Array, 'PCK certificate')
     const { serial, subjectCommonName, notBefore, notAfter, sgx } = pck
     const validity = { notBefore, notAfter }
-    return { serial, subjectCommonName, ...validity, ...(sgx ? hexFields(sgx) : {}) }
+    const named = { serial, subjectCommonName, ...validity }
+    return sgx ? { ...named, deviceId: toHex(deviceId(sgx.ppid)), ...hexFields(sgx) } : named
   } catch (error) {
     if (isAssentError(error)) return { code: error.code, message: error.message }
     throw error

@@ -7,10 +7,25 @@ import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vite
 import { main } from '../../src/cli/main.ts'
 import type { VerifyOutput } from '../../src/commands/quote/verify-case.ts'
 import { toHex } from '../../src/lib/bytes.ts'
+import { encodeAttestation } from '../../src/quote/attestation.ts'
 import { parseCertificate } from '../../src/quote/certificates/certificate.ts'
 import { SPKI_PREFIX } from '../../src/quote/certificates/p256.ts'
 import { syntheticCase, syntheticCases, syntheticRoot, syntheticTime } from '../synthetic.ts'
 import { describeRecorded, vectorsFolder } from '../vectors.ts'
+
+/** GetQuote with an attestation of another quote. */
+const twoQuotes = JSON.stringify({
+  quote: toHex(syntheticCase('valid_v4_td10').quote),
+  attestation: toHex(
+    encodeAttestation({
+      quote: syntheticCase('td_debug').quote,
+      eventLog: [],
+      runtimeEvents: [],
+      reportData: new Uint8Array(64),
+      config: '',
+    }),
+  ),
+})
 
 let folder: string
 const file = (name: string, content: Uint8Array | string): string => {
@@ -143,7 +158,13 @@ describe('quote verify --json', () => {
 
   test.each([
     ['an empty file', '', 'QUOTE_TRUNCATED'],
-    ['JSON without a quote', '{"event_log":"[]"}', 'QUOTE_TRUNCATED'],
+    ['JSON without a quote', '{"event_log":"[]"}', 'QUOTE_MISSING'],
+    ['JSON that is cut off', '{"quote":"0400', 'QUOTE_MISSING'],
+    ['an answer with two quotes', twoQuotes, 'QUOTE_AMBIGUOUS'],
+    ['an answer with a member twice', '{"quote":"","quote":""}', 'QUOTE_AMBIGUOUS'],
+    ['a PEM text without a certificate', '-----BEGIN X-----\n-----END X-----', 'QUOTE_MISSING'],
+    ['an attestation that is cut off', '0000394e', 'ATTESTATION_MALFORMED'],
+    ['an attestation of another platform', '0003040000', 'ATTESTATION_UNSUPPORTED'],
     ['half a byte of hex', '040', 'HEX_INVALID'],
     ['a text', 'not a quote '.repeat(9), 'QUOTE_VERSION_UNSUPPORTED'],
   ])('calls %s malformed', async (_, content, code) => {
@@ -318,6 +339,54 @@ describe('quote verify of many', () => {
     const { out, exitCode } = await run('verify', make(), ...common(), '--json')
 
     expect(JSON.parse(out)).toMatchObject({ error: { code } })
+    expect(exitCode).toBe(2)
+  })
+})
+
+describe('quote verify --expected', () => {
+  const { quote, collateral } = syntheticCase('valid_v4_td10')
+  const args = (expected: object) => {
+    const place = mkdtempSync(join(folder, 'expected-'))
+    for (const name of ['good', 'cut']) {
+      mkdirSync(join(place, name))
+      writeFileSync(join(place, name, 'quote.bin'), name === 'cut' ? quote.subarray(0, 99) : quote)
+      writeFileSync(join(place, name, 'collateral.json'), JSON.stringify(collateral))
+    }
+    return [
+      ...['verify', place, '--at', String(syntheticTime)],
+      ...['--root', file('root.der', syntheticRoot), '--policy', 'none'],
+      ...['--expected', file('expected.json', JSON.stringify(expected))],
+    ]
+  }
+  const good = { verdict: 'verified', status: 'UpToDate', advisoryIds: [] }
+  const cut = { verdict: 'malformed', codes: ['QUOTE_SIZE_MISMATCH', 'QUOTE_TRUNCATED'] }
+
+  test('ends with one line', async () => {
+    const { out, exitCode } = await run(...args({ good, cut }))
+
+    expect(out.split('\n').at(-1)).toBe('2 as expected, 0 differ')
+    expect(exitCode).toBe(0)
+  })
+
+  test.each<[string, object, string[]]>([
+    ['another verdict', { good, cut: { verdict: 'rejected' } }, ['cut']],
+    ['another code', { good, cut: { ...cut, codes: ['QUOTE_TOO_LARGE'] } }, ['cut']],
+    ['another status', { good: { ...good, status: 'OutOfDate' }, cut }, ['good']],
+    ['another advisory', { good: { ...good, advisoryIds: ['INTEL-SA-00001'] }, cut }, ['good']],
+    ['a case without an expectation', { good }, ['cut']],
+    ['an expectation without a case', { good, cut, gone: cut }, ['gone']],
+    ['a name of a prototype', { good, cut, constructor: cut }, ['constructor']],
+  ])('counts %s as a difference', async (_, expected, differing) => {
+    const { out, exitCode } = await run(...args(expected), '--json')
+
+    expect(JSON.parse(out.split('\n').at(-1) as string)).toMatchObject({ differing })
+    expect(exitCode).toBe(1)
+  })
+
+  test('refuses a file of another form', async () => {
+    const { out, exitCode } = await run(...args({ good: { verdict: 'maybe' } }), '--json')
+
+    expect(JSON.parse(out)).toMatchObject({ error: { code: 'INPUT_INVALID' } })
     expect(exitCode).toBe(2)
   })
 })

@@ -21,7 +21,7 @@ import {
 import { parseQuote } from '../../quote/parse.ts'
 import type { ArgumentsOf } from '../command.ts'
 import type { predict } from '../kms.ts'
-import { readQuote } from '../quote/quote-cases.ts'
+import { readEvidenceAt } from '../quote/read-evidence.ts'
 import type { Context } from '../session/context.ts'
 
 const hex = z.string().regex(/^(?:[0-9a-f]{2})+$/)
@@ -89,7 +89,7 @@ async function readBase(
     if (described.some((option) => option !== undefined)) {
       throw usage('--like takes the place of --image, --memory, --qemu and --acpi')
     }
-    const { mrTd, rtmrs } = parseQuote(await readQuote(like)).report
+    const { mrTd, rtmrs } = parseQuote((await readEvidenceAt(like)).quote).report
     return { base: { mrTd, rtmr0: rtmrs[0], rtmr1: rtmrs[1], rtmr2: rtmrs[2] } }
   }
   if (image === undefined || memory === undefined || qemu === undefined || acpi === undefined) {

@@ -5,17 +5,15 @@ import path from 'node:path'
 import { z } from 'zod'
 
 import { AssentError } from '../../errors/index.ts'
-import { fromHex } from '../../lib/bytes.ts'
-import { readBytes, readJson } from '../../lib/files.ts'
-import { type Collateral, parseCollateral } from '../../quote/collateral/collateral.ts'
+import { readBytes } from '../../lib/files.ts'
 
-const maxInput = 16 * 1024 * 1024
-
-/** Files of one quote. Nothing is read yet, so that one that cannot be read does not hide the others. */
+/** Where one quote is. Nothing is read yet, so that one that cannot be read does not hide the others. */
 export interface QuoteCase {
   readonly name: string
+  /** Path, `-`, or the address of a server. */
   readonly quote: string
-  readonly collateral: string
+  /** Path; undefined: a PCCS has it. */
+  readonly collateral: string | undefined
   /** unix seconds, where the list says so */
   readonly at?: number
 }
@@ -28,10 +26,10 @@ export interface QuoteSuite {
 }
 
 /**
- * A quote (with `collateral` beside it), a folder with `quote.bin` and `collateral.json`, a folder of such
+ * Evidence (with `collateral` beside it), a folder with `quote.bin` and `collateral.json`, a folder of such
  * folders, or a list: a `.jsonl` file with a line `{name, quote, collateral, at}` for each, paths from there.
  *
- * @throws FILE_UNREADABLE, CASE_INCOMPLETE, USAGE_INVALID
+ * @throws FILE_UNREADABLE, CASE_INCOMPLETE
  */
 export async function findCases(
   paths: readonly string[],
@@ -45,11 +43,6 @@ export async function findCases(
 async function casesAt(place: string, collateral: string | undefined): Promise<QuoteSuite> {
   if (await isFolder(place)) return { cases: await casesInFolder(place), isSingle: false }
   if (place.endsWith('.jsonl')) return { cases: await casesInList(place), isSingle: false }
-  if (collateral === undefined) {
-    throw new AssentError('USAGE_INVALID', `${place} is a quote: name its --collateral too.`, {
-      facts: { file: place },
-    })
-  }
   return { cases: [{ name: place, quote: place, collateral }], isSingle: true }
 }
 
@@ -110,51 +103,6 @@ function parseLine(line: string): unknown {
   } catch {
     return undefined
   }
-}
-
-/**
- * A quote in a form that people have: raw bytes, hex text in one line or several (`xxd -p`), base64, or the JSON that
- * `GetQuote` answers. Texts are told apart because a raw quote starts with a version and a zero byte.
- *
- * @param file path, or `-` for standard input
- * @throws FILE_UNREADABLE, HEX_INVALID, INPUT_TOO_LARGE
- */
-export async function readQuote(file: string): Promise<Uint8Array> {
-  const bytes = file === '-' ? await readStandardInput() : await readBytes(file)
-  const text = bytes.toString('latin1').trim()
-  return quoteFromText(text.startsWith('{') ? quoteMember(text) : text) ?? new Uint8Array(bytes)
-}
-
-function quoteFromText(text: string): Uint8Array | undefined {
-  const digits = text.replace(/\s+/g, '')
-  if (/^(?:0x)?[0-9a-fA-F]+$/.test(digits)) return fromHex(digits, 'quote')
-  const decoded = Buffer.from(digits, 'base64')
-  const isBase64 = digits !== '' && decoded.toString('base64') === digits
-  return isBase64 ? new Uint8Array(decoded) : undefined
-}
-
-/** The member `quote` of a JSON object, which may be an answer of the guest agent's. */
-function quoteMember(text: string): string {
-  const json = parseLine(text) as { quote?: unknown } | undefined
-  return typeof json?.quote === 'string' ? json.quote : ''
-}
-
-async function readStandardInput(): Promise<Buffer> {
-  const chunks: Buffer[] = []
-  let size = 0
-  for await (const chunk of process.stdin) {
-    chunks.push(chunk)
-    size += chunk.length
-    if (size > maxInput) {
-      throw new AssentError('INPUT_TOO_LARGE', 'Standard input is larger than 16 MiB.')
-    }
-  }
-  return Buffer.concat(chunks)
-}
-
-/** @throws FILE_UNREADABLE, QUOTE_COLLATERAL_MALFORMED */
-export async function readCollateral(file: string): Promise<Collateral> {
-  return parseCollateral(await readJson(file, 'QUOTE_COLLATERAL_MALFORMED'))
 }
 
 function unreadable(file: string, cause: unknown): AssentError {

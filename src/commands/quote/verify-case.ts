@@ -1,6 +1,8 @@
 /** One question to either implementation of the verifier, one shape of answer. */
+
+import type { ProvenApp } from '../../audit/prove-app.ts'
 import { createJudge, type OnchainVerified } from '../../chain/verifier/verify-onchain.ts'
-import { type AssentError, isAssentError } from '../../errors/index.ts'
+import { type AssentError, type ErrorCode, isAssentError } from '../../errors/index.ts'
 import { malformedErrors } from '../../errors/quote.ts'
 import type { TrustAnchor } from '../../quote/certificates/trust-anchor.ts'
 import type { Collateral } from '../../quote/collateral/collateral.ts'
@@ -9,6 +11,7 @@ import { describeVerdict, hexFields } from '../../quote/to-json.ts'
 import type { Rejected, Verified } from '../../quote/verdict.ts'
 import { verifyQuote } from '../../quote/verify.ts'
 import { createCollateralCache } from '../../quote/verify-cache.ts'
+import { type AppJson, describeApp } from './describe-app.ts'
 import { startInProcessChain } from './in-process-chain.ts'
 
 /** What `--json` prints for `verify`; scripts decide by `verdict`, people look up `code`. */
@@ -24,6 +27,8 @@ export interface VerifyOutput {
   readonly advisoryIds: readonly string[]
   /** who judged */
   readonly verifier: Implementation
+  /** what the event log proves; null if there is none, or if the quote was not believed */
+  readonly app: AppJson | null
   readonly [field: string]: unknown
 }
 
@@ -66,19 +71,54 @@ export async function createSolidityVerifier(root: TrustAnchor): Promise<Verifie
   }
 }
 
+/** A quote with its collateral, and what is asked beyond the quote. */
+export interface Question {
+  readonly input: VerificationInput
+  /** Proves the app from the verified quote; undefined: there is no event log. @throws what speaks against it */
+  proveApp(): Promise<ProvenApp | undefined>
+}
+
 /** @param read may fail with what makes a quote or a bundle malformed */
 export async function answer(
   verifier: Verifier,
   policy: QuotePolicy | 'none',
-  read: () => Promise<VerificationInput>,
+  read: () => Promise<Question>,
 ): Promise<VerifyOutput> {
   try {
-    return decide(await verifier.verify(await read()), policy, verifier.name)
+    const { input, proveApp } = await read()
+    const verdict = decide(await verifier.verify(input), policy, verifier.name)
+    return verdict.verdict === 'verified' ? await addApp(verdict, proveApp) : verdict
   } catch (error) {
     if (!isAssentError(error) || !isMalformed(error)) throw error
     return unbelieved('malformed', error, verifier.name)
   }
 }
+
+/** The quote stays described if its event log, app-compose file or image is another one. */
+async function addApp(
+  verified: VerifyOutput,
+  proveApp: Question['proveApp'],
+): Promise<VerifyOutput> {
+  try {
+    const app = await proveApp()
+    return { ...verified, app: app === undefined ? null : describeApp(app) }
+  } catch (error) {
+    if (!isAssentError(error) || isMalformed(error)) throw error
+    const { code, message, facts } = error
+    if (!refusals.has(code)) throw error
+    return { ...verified, verdict: 'rejected', code, message, facts }
+  }
+}
+
+/** Codes that say that the evidence belongs together with another quote, file or image. */
+const refusals: ReadonlySet<ErrorCode> = new Set([
+  'EVENT_LOG_RTMR3_MISMATCH',
+  'APP_INFO_INCOMPLETE',
+  'MR_CONFIG_ID_MISMATCH',
+  'COMPOSE_HASH_MISMATCH',
+  'IMAGE_NOT_PROVEN',
+  'KMS_REPORT_DATA_UNBOUND',
+])
 
 function decide(
   verdict: Verified | OnchainVerified | Rejected,
@@ -87,7 +127,7 @@ function decide(
 ): VerifyOutput {
   if (verdict.verdict === 'rejected') return unbelieved('rejected', verdict, verifier)
   const described = 'issuedAt' in verdict ? describeVerdict(verdict) : describeOnchain(verdict)
-  const proven = { ...described, code: null, message: null, facts: {}, verifier }
+  const proven = { ...described, code: null, message: null, facts: {}, verifier, app: null }
   if (policy === 'none') return proven
   try {
     checkPolicy(policySubject(verdict), policy)
@@ -116,10 +156,24 @@ function unbelieved(
   { code, message, facts }: Pick<AssentError, 'code' | 'message' | 'facts'>,
   verifier: Implementation,
 ): VerifyOutput {
-  return { verdict, code, message, facts, status: null, tcbDate: null, advisoryIds: [], verifier }
+  const unknown = { status: null, tcbDate: null, advisoryIds: [], app: null }
+  return { verdict, code, message, facts, ...unknown, verifier }
 }
 
+/** Codes beside those of quotes that say that the evidence does not follow its format. */
+const malformed: ReadonlySet<ErrorCode> = new Set([
+  'HEX_INVALID',
+  'QUOTE_MISSING',
+  'QUOTE_AMBIGUOUS',
+  'ATTESTATION_MALFORMED',
+  'ATTESTATION_UNSUPPORTED',
+  'KMS_CERTIFICATE_INVALID',
+  'KMS_EVIDENCE_INVALID',
+  'IMAGE_CLAIM_INVALID',
+  'OS_IMAGE_MEASUREMENT_MALFORMED',
+])
+
 /** Whether quote or collateral is at fault, and not how the command was used. */
-function isMalformed(error: AssentError): boolean {
-  return error.code in malformedErrors || error.code === 'HEX_INVALID'
+function isMalformed({ code }: AssentError): boolean {
+  return code in malformedErrors || malformed.has(code)
 }

@@ -4,17 +4,28 @@ import { systemClock } from '../../lib/clock.ts'
 import { readBytes, readJson } from '../../lib/files.ts'
 import { defaultPolicy, parsePolicy, type QuotePolicy } from '../../quote/policy.ts'
 import type { ArgumentsOf } from '../command.ts'
-import type { ExitCode } from '../exit-code.ts'
+import { type ExitCode, exitCodeOfError } from '../exit-code.ts'
 import { colors as pc } from '../output/colors.ts'
 import type { Output } from '../output/output.ts'
 import type { verify } from '../quote.ts'
 import type { Context } from '../session/context.ts'
+import {
+  type CollateralFetcher,
+  collateralMissing,
+  createCollateralFetcher,
+  readCollateral,
+} from './collateral-of.ts'
+import { appSchema } from './describe-app.ts'
+import { Comparison, readExpected } from './expectations.ts'
 import { formatFields } from './format-fields.ts'
-import { findCases, type QuoteCase, readCollateral, readQuote } from './quote-cases.ts'
+import { type AppDemands, proveEvidence, readDemands } from './prove-question.ts'
+import { findCases, type QuoteCase } from './quote-cases.ts'
+import { readEvidenceAt } from './read-evidence.ts'
 import {
   answer,
   createSolidityVerifier,
   createTypeScriptVerifier,
+  type Question,
   type Verifier,
   type VerifyOutput,
 } from './verify-case.ts'
@@ -29,6 +40,9 @@ const verdictFields = {
   tcbDate: z.unknown().describe('null if the quote was not believed'),
   advisoryIds: z.array(z.string()),
   verifier: z.enum(['typescript', 'solidity']),
+  app: appSchema
+    .nullable()
+    .describe('of the event log; null: there is none, or it was not believed'),
 }
 
 export const schema = z.union([
@@ -42,45 +56,84 @@ export const schema = z.union([
       hint: z.string(),
     }),
   }),
+  z
+    .strictObject({
+      asExpected: z.int(),
+      differ: z.int(),
+      differing: z.array(z.string()).describe('names of the cases'),
+    })
+    .describe('the last line, with --expected'),
 ])
 
-type Line =
-  | (VerifyOutput & { case?: string })
-  | { case: string; error: ReturnType<AssentError['toJSON']> }
+interface Unanswered {
+  readonly case: string
+  readonly error: ReturnType<AssentError['toJSON']>
+}
+type Answered = (VerifyOutput & { readonly case?: string }) | Unanswered
+type Line = Answered | ReturnType<Comparison['result']>
 
 const codeOfOne = { verified: 0, rejected: 1, malformed: 2 } as const
 
 /** @param lines the answer about one quote, without a name, or about several */
 export function exitCode(lines: readonly Line[]): ExitCode {
+  const last = lines.at(-1)
+  if (last !== undefined && 'differ' in last) return last.differ === 0 ? 0 : 1
   const [only] = lines
   if (lines.length === 1 && only !== undefined && 'verdict' in only && only.case === undefined)
     return codeOfOne[only.verdict]
-  if (lines.some((line) => 'error' in line)) return 2
+  const failures = lines.flatMap((line) => (isUnanswered(line) ? [failureOf(line)] : []))
+  if (failures.length > 0) return failures.every((code) => code === 3) ? 3 : 2
   return lines.some((line) => 'verdict' in line && line.verdict !== 'verified') ? 1 : 0
+}
+
+function failureOf({ error }: Unanswered): ExitCode {
+  return exitCodeOfError(error.code)
+}
+
+function isUnanswered(line: Line): line is Unanswered {
+  return !('verdict' in line) && 'error' in line
 }
 
 export async function* run(
   args: ArgumentsOf<typeof verify>,
-  { output }: Context,
+  { output, profile }: Context,
 ): AsyncGenerator<Line> {
   const policy = await readPolicy(args.policy)
   const at = args.at === undefined ? systemClock() : readSeconds(args.at)
+  const expected = args.expected === undefined ? undefined : await readExpected(args.expected)
   const { cases, isSingle } = await findCases(args.paths, args.collateral)
+  const fetcher = await createCollateralFetcher(args, profile.pccs)
+  const alone = cases.find(({ collateral }) => collateral === undefined)
+  if (alone !== undefined && fetcher === undefined) throw collateralMissing(alone.name)
+  const demands = await readDemands(args)
   const verifier = await createVerifier(args)
+  const ask = (asked: QuoteCase) =>
+    answer(verifier, policy, () => readQuestion(asked, { at, demands, fetcher }))
   try {
-    for (const asked of cases) {
-      if (isSingle) {
-        const verdict = await answer(verifier, policy, () => readEvidence(asked, at))
-        for (const line of formatVerdict(verdict)) output.line(line)
-        yield verdict
-      } else
-        yield await answerOneOfMany(output, asked, () =>
-          answer(verifier, policy, () => readEvidence(asked, at)),
-        )
+    if (isSingle && expected === undefined) {
+      const verdict = await ask(cases[0] as QuoteCase)
+      for (const line of formatVerdict(verdict)) output.line(line)
+      yield verdict
+      return
     }
+    const comparison = expected && new Comparison(expected, args.policy === 'default')
+    for (const [index, asked] of cases.entries()) {
+      output.progress(`${index} of ${cases.length} are verified`)
+      const line = await answerOneOfMany(output, asked, () => ask(asked))
+      comparison?.add(asked.name, isUnanswered(line) ? undefined : line)
+      yield line
+    }
+    if (comparison !== undefined) yield printResult(output, comparison)
   } finally {
     await verifier.close()
   }
+}
+
+function printResult(output: Output, comparison: Comparison) {
+  const result = comparison.result()
+  for (const name of result.differing) output.line(`${pc.red('differs')}  ${name}`)
+  output.line(`${result.asExpected} as expected, ${result.differ} differ`)
+  return result
 }
 
 /** Whatever is wrong with one quote, the others are answered. */
@@ -88,7 +141,7 @@ async function answerOneOfMany(
   output: Output,
   { name }: QuoteCase,
   ask: () => Promise<VerifyOutput>,
-): Promise<Line> {
+): Promise<Answered> {
   try {
     const verdict = await ask()
     output.line(formatLine(name, verdict))
@@ -108,9 +161,25 @@ async function createVerifier({
   return onchain ? await createSolidityVerifier(root) : createTypeScriptVerifier(root)
 }
 
-async function readEvidence({ quote, collateral, at }: QuoteCase, otherwiseAt: number) {
-  const bundle = await readCollateral(collateral)
-  return { quote: await readQuote(quote), collateral: bundle, at: at ?? otherwiseAt }
+interface CaseSettings {
+  /** Unix seconds, unless the case says otherwise. */
+  readonly at: number
+  readonly demands: AppDemands
+  readonly fetcher: CollateralFetcher | undefined
+}
+
+async function readQuestion(asked: QuoteCase, settings: CaseSettings): Promise<Question> {
+  const { demands, fetcher } = settings
+  const evidence = await readEvidenceAt(asked.quote)
+  const collateral =
+    asked.collateral === undefined
+      ? await fetcher?.(evidence.quote)
+      : await readCollateral(asked.collateral)
+  if (collateral === undefined) throw collateralMissing(asked.name)
+  return {
+    input: { quote: evidence.quote, collateral, at: asked.at ?? settings.at },
+    proveApp: () => proveEvidence(evidence, demands),
+  }
 }
 
 async function readPolicy(value: string): Promise<QuotePolicy | 'none'> {
