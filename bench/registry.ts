@@ -18,7 +18,7 @@ import {
   type WalletClient,
 } from 'viem'
 import { hardhat } from 'viem/chains'
-import { erc1967ProxyAbi, kmsAuthAbi, rootKeysAbi } from '../src/chain/abi.ts'
+import { erc1967ProxyAbi, heartbeatAbi, kmsAuthAbi, rootKeysAbi } from '../src/chain/abi.ts'
 import { type Call, type Clients, sendCall } from '../src/chain/call.ts'
 import * as registry from '../src/chain/registry.ts'
 import { proveRootKey } from '../src/chain/root-keys.ts'
@@ -67,6 +67,21 @@ export async function rows(): Promise<BenchRow[]> {
     row('app.deploy', Number(created.gasUsed), 250_000, 272_600),
     row('app.is-allowed', asked, 70_000, 53_700),
     row('kms.register-root', await registerRootKey(clients, kmsAuth), 700_000, 9_500_000),
+    ...(await heartbeatRows(clients)),
+  ]
+}
+
+/** The first post of an account writes a new slot; later ones change it. */
+async function heartbeatRows(clients: Clients): Promise<BenchRow[]> {
+  const to = await place(clients, 'Heartbeat', [])
+  const post = async (root: Hex) => {
+    const data = encodeFunctionData({ abi: heartbeatAbi, functionName: 'beat', args: [root] })
+    return Number((await sendCall(clients, { to, data, summary: 'post a heartbeat' })).gasUsed)
+  }
+  const first = await post(hash(1))
+  return [
+    { ...row('heartbeat.gas', first, 45_000, 0), peer: null, peerValue: null },
+    { ...row('heartbeat.next', await post(hash(2)), 28_000, 0), peer: null, peerValue: null },
   ]
 }
 

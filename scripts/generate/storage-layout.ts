@@ -1,5 +1,5 @@
 /**
- * Writes snapshots/storage.json: where every upgradeable contract keeps what.
+ * Writes snapshots/storage.json: where each contract whose storage others rely on keeps what.
  *
  *   node scripts/generate/storage-layout.ts             write it
  *   node scripts/generate/storage-layout.ts --check     write nothing; fail if it is not up to date, or if anything lies elsewhere
@@ -12,7 +12,8 @@ import { type Layouts, layoutOf, moved } from '../../src/deploy/storage-layout.t
 
 const target = new URL('../../snapshots/storage.json', import.meta.url)
 const released = new URL('../../snapshots/storage.released.json', import.meta.url)
-const upgradeable = ['KmsAuth', 'App', 'Hosts', 'HostBonds', 'Images', 'RootKeys']
+/** Upgradeable contracts, and `Heartbeat`, whose storage nodes read by proofs. */
+const kept = ['KmsAuth', 'App', 'Hosts', 'HostBonds', 'Images', 'RootKeys', 'Heartbeat']
 
 /** Where the last release keeps what. */
 async function releasedLayouts(): Promise<Layouts> {
@@ -22,7 +23,7 @@ async function releasedLayouts(): Promise<Layouts> {
 async function main(): Promise<void> {
   const { default: hre } = await import('hardhat')
   const layouts: Record<string, string[]> = {}
-  for (const contract of upgradeable) layouts[contract] = await layoutOf(hre, contract)
+  for (const contract of kept) layouts[contract] = await layoutOf(hre, contract)
   const found = `${JSON.stringify(layouts, null, 2)}\n`
   if (!process.argv.includes('--check')) {
     await mkdir(new URL('.', target), { recursive: true })

@@ -447,6 +447,12 @@ export const erc1967ProxyAbi = [
   {"stateMutability":"payable","type":"fallback"},
 ] as const
 
+export const heartbeatAbi = [
+  {"anonymous":false,"inputs":[{"indexed":false,"internalType":"bytes32","name":"root","type":"bytes32"}],"name":"Beat","type":"event"},
+  {"inputs":[{"internalType":"bytes32","name":"root","type":"bytes32"}],"name":"beat","outputs":[],"stateMutability":"nonpayable","type":"function"},
+  {"inputs":[{"internalType":"address","name":"poster","type":"address"}],"name":"rootOf","outputs":[{"internalType":"bytes32","name":"root","type":"bytes32"}],"stateMutability":"view","type":"function"},
+] as const
+
 export const hostBondsAbi = [
   {"inputs":[],"stateMutability":"nonpayable","type":"constructor"},
   {"inputs":[{"internalType":"address","name":"target","type":"address"}],"name":"AddressEmptyCode","type":"error"},

@@ -117,6 +117,8 @@ export type Addresses = Record<ContractName, Address> & {
   readonly rootKeys?: Address
   /** Bonds of operators. */
   readonly hostBonds?: Address
+  /** Roots that relayers post, by which a KMS node proves how old its view is. */
+  readonly heartbeat?: Address
 }
 
 /**

@@ -134,6 +134,8 @@ export async function deploy(options: DeployOptions): Promise<Addresses> {
   const kmsAuth = await placeKms(run, rules, timelock)
   if (attestation) await placeAttestation(run, attestation, { rules, timelock, kmsAuth })
   await placeDaoFactory(run)
+  // the last one, so that running an older deployment again adds it
+  await place(run, { name: 'heartbeat', contract: 'Heartbeat', args: [] })
   return deployedAddresses(run.deployment)
 }
 

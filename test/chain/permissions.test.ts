@@ -43,6 +43,7 @@ const contracts: Record<string, Abi> = {
   AssentVotesWrapper: abis.assentVotesWrapperAbi,
   DaoFactory: abis.daoFactoryAbi,
   QuoteVerifier: abis.quoteVerifierAbi,
+  Heartbeat: abis.heartbeatAbi,
 }
 
 /** Parts of the above, proxies, and what is no contract of its own. */
@@ -196,6 +197,7 @@ describe('a running contract', () => {
       AssentVotes: votes,
       AssentVotesWrapper: await place('AssentVotesWrapper', [votes, 'Wrapped', 'WRAP', 1n]),
       DaoFactory: await place('DaoFactory', [[votes, votes], votes, votes, votes]),
+      Heartbeat: await place('Heartbeat', []),
     }
   }
 

@@ -18,6 +18,7 @@ const unexplained: Readonly<Record<string, string>> = {
   RenounceableUpgrades: 'a part of every registry, never deployed alone',
   AssentVotesWrapper:
     'a token like any other: any wallet or voting front end deposits and takes back',
+  Heartbeat: 'only relayers call it, and what they post decides nothing',
 }
 
 const here: Hex = `0x${'11'.repeat(20)}`

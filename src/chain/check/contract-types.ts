@@ -18,6 +18,7 @@ const typesByName: Readonly<Record<string, readonly string[]>> = {
   p256: ['P256Solidity'],
   quoteVerifier: ['QuoteVerifier'],
   bootLog: ['BootLog'],
+  heartbeat: ['Heartbeat'],
   daoFactory: ['DaoFactory'],
   ...Object.fromEntries(Object.keys(ownedContracts).map((name) => [name, [proxyType]])),
 }
