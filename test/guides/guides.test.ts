@@ -2,16 +2,17 @@
  * Runs the guides of docs/guides as their readers do: the commands of each page, from the installed package, in an empty
  * folder beside a running `npm start`.
  */
-import { copyFile, mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
+import { copyFile, cp, mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 
-import { readGuide, showsOutput } from './guide-page.ts'
+import { readGuide, showsOutput } from '../../scripts/guides/guide-page.ts'
+import { type LocalStack, startLocalStack } from '../../scripts/guides/local-stack.ts'
+import { runGuide } from '../../scripts/guides/run-guide.ts'
+import { readSixCommands } from '../../scripts/guides/six-commands.ts'
 import { installProgram } from './installed-program.ts'
-import { type LocalStack, startLocalStack } from './local-stack.ts'
-import { runGuide } from './run-guide.ts'
 
 const pages = join(import.meta.dirname, '../../docs/guides')
 const guides = (await readdir(pages)).filter((name) => name.endsWith('.md'))
@@ -45,6 +46,34 @@ describe('the guide', { timeout: 400_000 }, () => {
     const ran = await runGuide(blocks, { folder: await emptyFolder(name), programs })
 
     expect(ran).toHaveLength(blocks.length)
+  })
+})
+
+describe('the six commands of the README', { timeout: 400_000 }, () => {
+  test('lead from nothing to a booted release, without a copied id', async () => {
+    const { start, blocks } = await readSixCommands()
+    const place = await emptyFolder('six-commands')
+    await cp(join(pages, '../examples'), join(place, 'docs/examples'), { recursive: true })
+
+    const ran = await runGuide(blocks, { folder: place, programs })
+
+    const commands = [start, ...blocks.map((block) => block.commands)]
+    expect(commands.length).toBeLessThanOrEqual(6)
+    expect(commands[0]).toBe('npm start')
+    expect(commands.filter((command) => /[0-9a-fA-F]{8}/.test(command))).toEqual([])
+    expect(ran.at(-1)?.printed).toMatch(/^keys +of epoch 1, signed by the root key/m)
+  })
+
+  test('are the ones in the picture, which loads nothing else', async () => {
+    const svg = await readFile(join(pages, '../pictures/six-commands.svg'), 'utf8')
+    const { start, blocks } = await readSixCommands()
+    const [, description = ''] = /<desc id="desc">The output of: (.*)<\/desc>/.exec(svg) ?? []
+
+    expect(description).toBe([start, ...blocks.map(({ commands }) => commands)].join('; '))
+    expect(svg.length).toBeLessThan(20_000)
+    expect(svg).toContain('prefers-color-scheme: dark')
+    const outside = svg.match(/url\(|@import|@font-face|<image|href=|\/tmp\//g)
+    expect(outside).toBeNull()
   })
 })
 

@@ -13,7 +13,12 @@ export interface GuidePlace {
   /** Folder of the program `assent`. */
   readonly programs: string
   readonly env?: Readonly<Record<string, string>>
+  /** Default: five minutes for the whole page. */
   readonly timeoutMs?: number
+  /** Width of the terminal; default: so wide that no line is wrapped. */
+  readonly columns?: number
+  /** Keep colours. */
+  readonly hasColors?: boolean
 }
 
 /** What one block did. */
@@ -29,22 +34,35 @@ export interface RanBlock extends GuideBlock {
  */
 export async function runGuide(
   blocks: readonly GuideBlock[],
-  { folder, programs, env = {}, timeoutMs = 300_000 }: GuidePlace,
+  place: GuidePlace,
 ): Promise<readonly RanBlock[]> {
+  const {
+    folder,
+    programs,
+    env = {},
+    timeoutMs = 300_000,
+    columns = 1_000,
+    hasColors = false,
+  } = place
   const mark = randomBytes(8).toString('hex')
   const script = join(folder, '.guide.sh')
   const parts = blocks.map(({ commands }, index) => `echo "${mark} ${index}"\n${commands}`)
   await writeFile(script, `set -euo pipefail\n${parts.join('\n')}\necho "${mark} end"\n`)
-  const printed = await runOnTerminal(`bash --noprofile --norc ${script}`, {
+  const recorded = await runOnTerminal(`bash --noprofile --norc ${script}`, {
     cwd: folder,
     timeoutMs,
+    columns,
     env: {
       ...process.env,
-      ...env,
       PATH: `${programs}:${process.env.PATH}`,
-      NO_COLOR: '1',
+      TERM: 'xterm',
+      // no moving signs of npx
+      npm_config_progress: 'false',
+      ...(hasColors ? {} : { NO_COLOR: '1' }),
+      ...env,
     },
   })
+  const printed = hasColors ? recorded : stripVTControlCharacters(recorded)
   const outputs = new Map(
     printed
       .split(mark)
@@ -75,14 +93,15 @@ interface TerminalOptions {
   readonly cwd: string
   readonly env: NodeJS.ProcessEnv
   readonly timeoutMs: number
+  readonly columns: number
 }
 
-/** `script` (util-linux) gives the command a terminal, so wide that no line is wrapped. */
+/** `script` (util-linux) gives the command a terminal. */
 function runOnTerminal(
   command: string,
-  { timeoutMs, ...options }: TerminalOptions,
+  { timeoutMs, columns, ...options }: TerminalOptions,
 ): Promise<string> {
-  const args = ['--quiet', '--return', '--command', `stty cols 1000; ${command}`, '/dev/null']
+  const args = ['--quiet', '--return', '--command', `stty cols ${columns}; ${command}`, '/dev/null']
   const child = spawn('script', args, {
     ...options,
     detached: true,
@@ -105,9 +124,11 @@ function runOnTerminal(
   })
 }
 
-/** The status lines of long steps overwrite each other. */
+/** Status lines of long steps overwrite each other, and a question moves the cursor. Colours stay. */
 function withoutStatus(printed: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: the sequence that clears a line
+  // biome-ignore-start lint/suspicious/noControlCharactersInRegex: ESC begins a control sequence (ECMA-48)
   const status = /\r\x1b\[K(?:assent [^\r\n]* s(?=\r))?/g
-  return stripVTControlCharacters(printed.replace(status, '')).replaceAll('\r\n', '\n')
+  const movement = /\x1b\[[0-9;?]*[A-LN-Za-ln-z]/g
+  // biome-ignore-end lint/suspicious/noControlCharactersInRegex: see above
+  return printed.replace(status, '').replace(movement, '').replace(/\r+\n/g, '\n')
 }

@@ -6,6 +6,8 @@ import { join } from 'node:path'
 const root = join(import.meta.dirname, '..', '..')
 
 export interface LocalStack {
+  /** What it printed so far. */
+  readonly printed: string
   stop(): Promise<void>
 }
 
@@ -24,6 +26,7 @@ export async function startLocalStack(folder: string): Promise<LocalStack> {
   })
   if (printed.includes('✗')) throw new Error(`A step of npm start failed:\n${printed}`)
   return {
+    printed,
     async stop() {
       if (child.exitCode !== null) return
       child.kill('SIGTERM')
