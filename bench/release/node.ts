@@ -12,7 +12,7 @@ import { join } from 'node:path'
 import { type EIP1193Provider, http } from 'viem'
 
 import { kinds } from '../../src/chain/kinds.ts'
-import { proveBoot, verifyAttestation } from '../../src/kms/authorization/verify-attestation.ts'
+import { verifyAttestation, verifyBoot } from '../../src/kms/authorization/verify-attestation.ts'
 import { keyToPem, toPem } from '../../src/kms/certificates/certificate.ts'
 import { attest } from '../../src/kms/certificates/ratls.ts'
 import { mintIdentity } from '../../src/kms/client.ts'
@@ -79,7 +79,7 @@ async function buildMachines() {
     clock: systemClock,
   }
   const proven = await verifyAttestation(await attest(own.source, new Uint8Array(64)), rules)
-  const { bootInfo } = proveBoot(proven, '', 'full', rules)
+  const { bootInfo } = verifyBoot(proven, '', 'full', rules)
   const agent = await serveAgent(own, join(folder, 'agent.sock'))
   await writeFile(join(folder, 'root.der'), simulator.rootCertificate)
   await writeFile(join(folder, 'collateral.json'), JSON.stringify(collateral))

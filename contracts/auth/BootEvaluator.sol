@@ -29,7 +29,7 @@ struct BootDecision {
     /// @notice Oldest key epoch that the release may read; 0 as for `release`.
     uint32 readEpoch;
     /// @notice First second in which the allowed boot would be denied without a transaction, unix seconds; 0 = none known.
-    uint40 holdsUntil;
+    uint40 validUntil;
 }
 
 /// @notice Explains the decision of any KmsAuth about a boot: the reason, the state behind it and how long it holds.
@@ -49,7 +49,7 @@ contract BootEvaluator {
         decision.isAllowed = decision.denial == DenialCode.None;
         if (!decision.isAllowed) return decision;
 
-        (decision.release, decision.writeEpoch, decision.readEpoch, decision.holdsUntil) = BoundedAppCall.details(
+        (decision.release, decision.writeEpoch, decision.readEpoch, decision.validUntil) = BoundedAppCall.details(
             bootInfo.appId,
             bootInfo.composeHash,
             bootInfo.deviceId
@@ -99,9 +99,9 @@ contract BootEvaluator {
     }
 
     /// @dev End of the host's admission; 0 without a host registry.
-    function _hostEnd(IKmsAuth kmsAuth, bytes32 deviceId) private view returns (uint40 holdsUntil) {
+    function _hostEnd(IKmsAuth kmsAuth, bytes32 deviceId) private view returns (uint40 validUntil) {
         address hosts = kmsAuth.hosts();
-        if (hosts != address(0)) (, holdsUntil) = IHostAdmission(hosts).admission(deviceId);
+        if (hosts != address(0)) (, validUntil) = IHostAdmission(hosts).admission(deviceId);
     }
 
     /// @dev End of the approval of the measurement set; 0 if the image is open.
@@ -109,14 +109,14 @@ contract BootEvaluator {
         IKmsAuth kmsAuth,
         AppBootInfo calldata bootInfo,
         TeeVariant variant
-    ) private view returns (uint40 holdsUntil) {
+    ) private view returns (uint40 validUntil) {
         IImageMeasurements images = IImageMeasurements(kmsAuth.images());
         if (address(images) == address(0)) return 0;
-        (, holdsUntil) = images.isMeasurementAllowed(bootInfo.osImageHash, variant, bootInfo.mrSystem);
+        (, validUntil) = images.isMeasurementAllowed(bootInfo.osImageHash, variant, bootInfo.mrSystem);
     }
 
     /// @dev Keeps the earlier of both ends; 0 = no end.
     function _shorten(BootDecision memory decision, uint40 end) private pure {
-        if (end != 0 && (decision.holdsUntil == 0 || end < decision.holdsUntil)) decision.holdsUntil = end;
+        if (end != 0 && (decision.validUntil == 0 || end < decision.validUntil)) decision.validUntil = end;
     }
 }

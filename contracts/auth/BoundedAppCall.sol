@@ -63,7 +63,7 @@ library BoundedAppCall {
         address app,
         bytes32 composeHash,
         bytes32 deviceId
-    ) internal view returns (uint32 release, uint32 writeEpoch, uint32 readEpoch, uint40 holdsUntil) {
+    ) internal view returns (uint32 release, uint32 writeEpoch, uint32 readEpoch, uint40 validUntil) {
         bytes memory question = abi.encodeCall(IAppDetails.releaseDetails, (composeHash, deviceId));
         _requireGas(gasleft(), DETAILS_GAS);
         (bool success, bytes memory answer) = _call(app, question, DETAILS_GAS, DETAILS_LENGTH);

@@ -16,9 +16,9 @@ interface IAppDetails {
     /// @return release number of the release in this app, from 1.
     /// @return writeEpoch the key epoch whose keys it gets for new data.
     /// @return readEpoch the oldest key epoch whose keys it still gets; at most `writeEpoch`.
-    /// @return holdsUntil first second in which this answer ends by itself (unix seconds); 0 = no end is known.
+    /// @return validUntil first second in which this answer ends by itself (unix seconds); 0 = no end is known.
     function releaseDetails(
         bytes32 composeHash,
         bytes32 deviceId
-    ) external view returns (uint32 release, uint32 writeEpoch, uint32 readEpoch, uint40 holdsUntil);
+    ) external view returns (uint32 release, uint32 writeEpoch, uint32 readEpoch, uint40 validUntil);
 }

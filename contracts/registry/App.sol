@@ -169,14 +169,14 @@ contract App is IApp, ApprovalRegistry, UUPSUpgradeable, ERC165Upgradeable {
     function releaseDetails(
         bytes32 composeHash,
         bytes32 deviceId
-    ) external view returns (uint32 release, uint32 writeEpoch, uint32 readEpoch, uint40 holdsUntil) {
+    ) external view returns (uint32 release, uint32 writeEpoch, uint32 readEpoch, uint40 validUntil) {
         if (!_isReleaseAllowed(composeHash)) return (0, 0, 0, 0);
         Approval approval = approvalOf(Kind.Release, composeHash);
         release = approval.index();
         (writeEpoch, readEpoch) = epochsOf(composeHash);
-        holdsUntil = approval.expiresAt();
-        if (release < _nextOldest) holdsUntil = _sooner(holdsUntil, _endFrom);
-        if (!allowAnyDevice) holdsUntil = _sooner(holdsUntil, approvalOf(Kind.Device, deviceId).expiresAt());
+        validUntil = approval.expiresAt();
+        if (release < _nextOldest) validUntil = _sooner(validUntil, _endFrom);
+        if (!allowAnyDevice) validUntil = _sooner(validUntil, approvalOf(Kind.Device, deviceId).expiresAt());
     }
 
     /// @dev The earlier of both ends; 0 = no end.

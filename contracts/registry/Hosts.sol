@@ -299,7 +299,7 @@ contract Hosts is IHosts, ApprovalRegistry, EIP712Upgradeable, RenounceableUpgra
     /* ADMISSION */
 
     /// @inheritdoc IHostAdmission
-    function admission(bytes32 deviceId) external view returns (bool isAdmitted, uint40 holdsUntil) {
+    function admission(bytes32 deviceId) external view returns (bool isAdmitted, uint40 validUntil) {
         Host storage host = _hosts[deviceId];
         Approval approval = approvalOf(Kind.Host, deviceId);
         uint40 statusUntil = _statusUntil[host.status];
@@ -313,9 +313,9 @@ contract Hosts is IHosts, ApprovalRegistry, EIP712Upgradeable, RenounceableUpgra
             (bonds == address(0) || IBonded(bonds).isBonded(deviceId, host.operator));
         if (!isAdmitted) return (false, 0);
 
-        holdsUntil = host.expiresAt < statusUntil ? host.expiresAt : statusUntil;
+        validUntil = host.expiresAt < statusUntil ? host.expiresAt : statusUntil;
         uint40 approvedUntil = approval.expiresAt();
-        if (approvedUntil != 0 && approvedUntil < holdsUntil) holdsUntil = approvedUntil;
+        if (approvedUntil != 0 && approvedUntil < validUntil) validUntil = approvedUntil;
     }
 
     /// @dev A host proof from before the first approval counts. One from before a withdrawal does not count again.

@@ -7,8 +7,8 @@ import {TcbStatus, Verdict} from "../types/Report.sol";
 interface IHostAdmission {
     /// @notice Whether this host may run CVMs now.
     /// @return isAdmitted true if host proof, approval, TCB status and bond are in order.
-    /// @return holdsUntil first second in which that ends by itself, unix seconds; 0 if it is not admitted.
-    function admission(bytes32 deviceId) external view returns (bool isAdmitted, uint40 holdsUntil);
+    /// @return validUntil first second in which that ends by itself, unix seconds; 0 if it is not admitted.
+    function admission(bytes32 deviceId) external view returns (bool isAdmitted, uint40 validUntil);
 }
 
 /// @notice Keeps host proofs: which host was proven with a quote, by which operator, with which TCB status, until when.

@@ -7,12 +7,12 @@ import {TeeVariant} from "../types/TeeVariant.sol";
 interface IImageMeasurements {
     /// @notice Whether a boot of this image may have this system measurement: always, unless the image is closed.
     /// @return isAllowed true if the image is open or the measurement set is approved.
-    /// @return holdsUntil first second in which that ends by itself, unix seconds; 0 = no end is known.
+    /// @return validUntil first second in which that ends by itself, unix seconds; 0 = no end is known.
     function isMeasurementAllowed(
         bytes32 osImageHash,
         TeeVariant variant,
         bytes32 mrSystem
-    ) external view returns (bool isAllowed, uint40 holdsUntil);
+    ) external view returns (bool isAllowed, uint40 validUntil);
 }
 
 /// @notice Keeps the approved measurement sets of base images. KmsAuth approves the images themselves.

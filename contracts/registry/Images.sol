@@ -40,11 +40,11 @@ contract Images is IImages, ApprovalRegistry, RenounceableUpgrades {
         bytes32 osImageHash,
         TeeVariant variant,
         bytes32 mrSystem
-    ) external view returns (bool isAllowed, uint40 holdsUntil) {
+    ) external view returns (bool isAllowed, uint40 validUntil) {
         if (!isClosed[osImageHash]) return (true, 0);
         Approval approval = approvalOf(Kind.Measurements, idOf(osImageHash, variant, mrSystem));
         isAllowed = approval.isActiveAt(block.timestamp);
-        holdsUntil = isAllowed ? approval.expiresAt() : 0;
+        validUntil = isAllowed ? approval.expiresAt() : 0;
     }
 
     /* ONLY OWNER FUNCTIONS */

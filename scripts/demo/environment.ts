@@ -46,7 +46,7 @@ async function proveChain(
     source: agreedHeaders({ endpoints, required: 1, chainId, finality }),
     endpoints,
     required: 1,
-    memory: volatileCheckpoint(),
+    checkpoint: volatileCheckpoint(),
     maxBlockAgeSeconds: 3_600,
     // the demo moves the clock by days, so each question needs a new snapshot
     refreshSeconds: 0,

@@ -8,8 +8,8 @@ import type { KmsInfo } from '../../src/chain/registry.ts'
 import type { SimulatedMachine } from '../../src/commands/simulate/machine-folder.ts'
 import {
   type EvidenceRules,
-  proveBoot,
   verifyAttestation,
+  verifyBoot,
 } from '../../src/kms/authorization/verify-attestation.ts'
 import { attest } from '../../src/kms/certificates/ratls.ts'
 import { type FetchedAppKeys, fetchAppKeys } from '../../src/kms/client.ts'
@@ -117,7 +117,7 @@ export async function startFleet({ machine, chain, clock }: FleetOptions): Promi
     appImage,
     mendedImage,
     host,
-    kmsBoot: proveBoot(proven, '', 'full', rules).bootInfo,
+    kmsBoot: verifyBoot(proven, '', 'full', rules).bootInfo,
     kmsInfo: {
       k256Pubkey: to0x(rootPublicKey),
       caPubkey: to0x(caPublicKey),

@@ -4,7 +4,7 @@ import { createHash, randomBytes } from 'node:crypto'
 import type { Address } from 'viem'
 
 import type { Clients } from '../../src/chain/call.ts'
-import { bindToHead, hostReportData, signHostPermit } from '../../src/chain/hosts.ts'
+import { bindToNewestBlock, hostReportData, signHostPermit } from '../../src/chain/hosts.ts'
 import { to0x } from '../../src/lib/bytes.ts'
 import { createLog } from '../../src/lib/log.ts'
 import type { Collateral } from '../../src/quote/collateral/collateral.ts'
@@ -77,7 +77,7 @@ export async function startDemoRelayer(options: DemoRelayerOptions): Promise<Dem
     url: relayer.url,
     async proveHost(operator, cvm) {
       const { account } = operator.walletClient
-      const binding = await bindToHead(operator.publicClient, hosts, account.address)
+      const binding = await bindToNewestBlock(operator.publicClient, hosts, account.address)
       // a block's hash is known to contracts from the next block on
       await chain.advanceTime(1)
       const quote = cvm.quote(hostReportData(binding))

@@ -109,7 +109,7 @@ const mutants: readonly Mutant[] = [
   {
     name: 'what is seen is not written down',
     file: 'chain/proven/snapshot.ts',
-    from: 'if (isNewer) await options.memory.write(agreed.header)',
+    from: 'if (isNewer) await options.checkpoint.write(agreed.header)',
     to: 'void isNewer',
     test: view,
   },

@@ -29,7 +29,7 @@ export async function runAuth(options: ProcessOptions): Promise<void> {
   await auth.stop()
 }
 
-/** `assent auth init-checkpoint`: creates the webhook's trusted checkpoint. @throws CHAIN_MEMORY_EXISTS, CHAIN_* */
+/** `assent auth init-checkpoint`: creates the webhook's trusted checkpoint. @throws CHAIN_CHECKPOINT_EXISTS, CHAIN_* */
 export async function runInitCheckpoint(options: Omit<ProcessOptions, 'signal'>): Promise<void> {
   await initCheckpoint(await readConfig(options), { clock: systemClock })
 }

@@ -71,7 +71,7 @@ export async function startAuth(
   const ingress = openIngress(server, getRequestListener(createAuth(options, metrics).fetch), {
     limits,
     proxied: 'x-forwarded-for',
-    longestBody: ({ method }) => (method === 'POST' ? maxBody : 0),
+    maxBodyBytes: ({ method }) => (method === 'POST' ? maxBody : 0),
     waitFor: (client) => (limits.isShared(client) ? 0 : waitFor(client)),
     explain,
     observe: (refusal, client) => options.log.debug({ refusal, client }, 'request limited'),

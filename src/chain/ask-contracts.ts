@@ -53,12 +53,12 @@ export interface BootChain {
  *
  * @throws from `authorize`: IMAGE_UNKNOWN for such a boot, CHAIN_*, CONTRACT_MISSING
  */
-export function believeEndpoint(chain: BootChain): BootAuthorizer {
+export function trustSingleEndpoint(chain: BootChain): BootAuthorizer {
   return {
     chainId: chain.chainId,
     kms: chain.kms,
     authorize: async (question, boot) => {
-      if (boot.requiredMrSystem === undefined) return askBoot(chain, question, boot)
+      if (boot.requiredMrSystem === undefined) return callBootContract(chain, question, boot)
       const message = 'Images that cannot be measured need a chain that is proven.'
       throw new AssentError('IMAGE_UNKNOWN', message)
     },
@@ -94,7 +94,7 @@ export const callGas = 16_000_000n
  * @returns a denial for each failure of a contract, because a contract that cannot answer allows nothing
  * @throws CHAIN_* if the answer cannot be known now, CONTRACT_MISSING, LENGTH_WRONG
  */
-export async function askBoot(
+export async function callBootContract(
   chain: BootChain,
   question: BootQuestion,
   boot: EvaluatedBoot,

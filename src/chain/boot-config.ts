@@ -53,7 +53,7 @@ const provenSchema = z
      * How many of them must return the same block. A quorum of one lets that endpoint invent blocks. `light-client`: the
      * block is the one that the light client proved, so one endpoint is enough.
      */
-    quorum: z.union([z.int().min(2), z.enum(['light-client', 'insecure-single'])]),
+    quorum: z.union([z.int().min(2), z.enum(['light-client', 'insecure-single-endpoint'])]),
     /** Folder of the trusted checkpoint. */
     checkpointFolder: z.string().min(1),
     /** Seconds for which a chain snapshot is used. */
@@ -158,7 +158,7 @@ export interface OpenChainOptions {
 export function openChain(config: BootChainConfig, options: OpenChainOptions): BootAuthorizer {
   const { chainView } = config
   if ('insecureSingleEndpoint' in chainView) {
-    return believeOne(chainView.insecureSingleEndpoint, config, options.clock)
+    return trustSingleEndpointOnUse(chainView.insecureSingleEndpoint, config, options.clock)
   }
   return openProvenView(config, chainView, options)
 }
@@ -167,7 +167,7 @@ export function openChain(config: BootChainConfig, options: OpenChainOptions): B
  * Creates the trusted checkpoint with the newest final block that the endpoints agree on. Does nothing with
  * `insecureSingleEndpoint`, which has no checkpoint.
  *
- * @throws CHAIN_MEMORY_EXISTS, CHAIN_*
+ * @throws CHAIN_CHECKPOINT_EXISTS, CHAIN_*
  */
 export async function initCheckpoint(
   config: BootChainConfig,
@@ -215,7 +215,7 @@ function openProvenView(
     source: openSource(config, view, rules, { clock, ...(checkpointKey ? { checkpointKey } : {}) }),
     endpoints,
     required,
-    memory: openCheckpointOf(config, view.checkpointFolder, checkpointKey),
+    checkpoint: openCheckpointOf(config, view.checkpointFolder, checkpointKey),
     maxBlockAgeSeconds: config.maxBlockAgeSeconds,
     refreshSeconds: view.refreshSeconds,
     withdrawals: view.withdrawalCheck,
@@ -334,7 +334,11 @@ function openCheckpointOf(
 }
 
 /** Calls of contracts need viem, which a node with storage proofs does not load. */
-function believeOne(url: string, config: BootChainConfig, clock: Clock): BootAuthorizer {
+function trustSingleEndpointOnUse(
+  url: string,
+  config: BootChainConfig,
+  clock: Clock,
+): BootAuthorizer {
   const {
     chainId,
     kmsContract: kms,
@@ -344,14 +348,22 @@ function believeOne(url: string, config: BootChainConfig, clock: Clock): BootAut
   } = config
   let opening: Promise<BootAuthorizer> | undefined
   const open = async () => {
-    const [{ createPublicClient, http }, { believeEndpoint }] = await Promise.all([
+    const [{ createPublicClient, http }, { trustSingleEndpoint }] = await Promise.all([
       import('viem'),
       import('./ask-contracts.ts'),
     ])
     const client = createPublicClient({
       transport: http(url, { timeout: timeoutMs, retryCount: 1 }),
     })
-    return believeEndpoint({ client, chainId, kms, finality, maxBlockAgeSeconds, timeoutMs, clock })
+    return trustSingleEndpoint({
+      client,
+      chainId,
+      kms,
+      finality,
+      maxBlockAgeSeconds,
+      timeoutMs,
+      clock,
+    })
   }
   const opened = () => {
     opening ??= open()
@@ -380,6 +392,6 @@ export function endpointHosts({ chainView }: BootChainConfig): string[] {
   })
 }
 
-function requiredOf(quorum: number | 'light-client' | 'insecure-single'): number {
+function requiredOf(quorum: number | 'light-client' | 'insecure-single-endpoint'): number {
   return typeof quorum === 'number' ? quorum : 1
 }

@@ -36,8 +36,8 @@ const contractSchema = z.strictObject({
   initializer: z.strictObject({ function: nameSchema, arguments: z.array(z.unknown()) }).optional(),
   /** Libraries that its code calls, by name. */
   libraries: z.record(nameSchema, addressSchema).optional(),
-  /** Of a `CreationCode`: which bytes of which contract's creation code it holds. */
-  holds: z
+  /** Of a `CreationCode`: the part of another contract's creation code that is stored in it (bytes `from` to `to`). */
+  creationCodePart: z
     .strictObject({ contract: nameSchema, from: z.int().nonnegative(), to: z.int().positive() })
     .optional(),
   /** Of upgradeable code: where it keeps what, as in snapshots/storage.json. */

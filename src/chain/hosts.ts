@@ -39,7 +39,7 @@ const domain = keccak256(toBytes('assent-host-v1'))
  * bytes (`Hosts.reportDataFor`).
  *
  * @example
- * const binding = await bindToHead(client, hosts, operator)
+ * const binding = await bindToNewestBlock(client, hosts, operator)
  * const { quote } = await quoteSource.attest(hostReportData(binding))
  */
 export function hostReportData(binding: HostBinding): Uint8Array {
@@ -69,7 +69,7 @@ export function hostReportData(binding: HostBinding): Uint8Array {
  *
  * @throws CHAIN_UNREACHABLE
  */
-export async function bindToHead(
+export async function bindToNewestBlock(
   client: PublicClient,
   registry: Address,
   operator: Address,
@@ -311,25 +311,25 @@ export async function readHost(
 /**
  * Reads whether a host may run CVMs now.
  *
- * @returns `holdsUntil`: Unix seconds at which the admission ends without any transaction; 0 if the host is not
+ * @returns `validUntil`: Unix seconds at which the admission ends without any transaction; 0 if the host is not
  *   admitted
  * @throws CHAIN_UNREACHABLE, CALL_REVERTED
  * @example
- * const { isAdmitted, holdsUntil } = await readAdmission(client, hosts, deviceId)
+ * const { isAdmitted, validUntil } = await readAdmission(client, hosts, deviceId)
  */
 export async function readAdmission(
   client: PublicClient,
   registry: Address,
   deviceId: Hex,
-): Promise<{ isAdmitted: boolean; holdsUntil: number }> {
+): Promise<{ isAdmitted: boolean; validUntil: number }> {
   try {
-    const [isAdmitted, holdsUntil] = await client.readContract({
+    const [isAdmitted, validUntil] = await client.readContract({
       address: registry,
       abi: hostsAbi,
       functionName: 'admission',
       args: [deviceId],
     })
-    return { isAdmitted, holdsUntil }
+    return { isAdmitted, validUntil }
   } catch (cause) {
     throw toChainError(cause, `read the admission of host ${deviceId}`)
   }

@@ -74,7 +74,7 @@ export interface Placing {
   /** Libraries that its code calls, by name. */
   readonly libraries?: Readonly<Record<string, Address>>
   /** Of a `CreationCode`: which bytes of which contract it holds. */
-  readonly holds?: DeployedContract['holds']
+  readonly creationCodePart?: DeployedContract['creationCodePart']
   /** Further members of its entry in the record. */
   readonly beside?: Pick<DeployedContract, 'storage' | 'commit' | 'compiler'>
 }
@@ -108,7 +108,7 @@ export async function place(run: Run, placing: Placing): Promise<Address> {
   const intent = await intend(run, placing.name, code)
   const created = (await findCreation(options, intent)) ?? (await createOrForget(run, intent, code))
   const { address, deployer, nonce } = intent
-  const { initializer, libraries, holds, beside } = placing
+  const { initializer, libraries, creationCodePart: part, beside } = placing
   deployment.contracts[placing.name] = {
     address,
     contract: placing.contract,
@@ -118,7 +118,7 @@ export async function place(run: Run, placing: Placing): Promise<Address> {
     arguments: recordable,
     ...(initializer === undefined ? {} : { initializer }),
     ...(libraries === undefined ? {} : { libraries }),
-    ...(holds === undefined ? {} : { holds }),
+    ...(part === undefined ? {} : { creationCodePart: part }),
     ...beside,
   }
   const { pending: _, ...done } = deployment
@@ -394,8 +394,8 @@ export async function writeDeployment(folder: string, deployment: Deployment): P
 }
 
 /** Creation codes have tens of kilobytes, so the record has only their digest. */
-function recordedArguments({ args, holds }: Placing): unknown[] {
-  if (holds === undefined) return toRecordable(args)
+function recordedArguments({ args, creationCodePart: part }: Placing): unknown[] {
+  if (part === undefined) return toRecordable(args)
   return [{ keccak256: keccak256(args[0] as Hex) }]
 }
 

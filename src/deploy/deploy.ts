@@ -275,7 +275,7 @@ async function placeDaoFactory(run: Run): Promise<void> {
       name,
       contract: 'CreationCode',
       args: [slice(code, part.from, part.to)],
-      holds: { contract, ...part },
+      creationCodePart: { contract, ...part },
     })
   const whole = async (name: string, contract: string) => {
     const code = await codeOf(contract)

@@ -7,7 +7,7 @@ import type { Address, PublicClient, StateOverride } from 'viem'
 import { kmsAuthAbi } from '../chain/abi.ts'
 import { toChainError } from '../chain/call.ts'
 import { implementationOf, requireRecordedCode } from '../chain/check/code.ts'
-import { ownedContracts } from '../chain/check/proxies.ts'
+import { upgradeableContracts } from '../chain/check/proxies.ts'
 import {
   type DeployedContract,
   type Deployment,
@@ -28,7 +28,7 @@ import {
 import { type Layouts, moved } from './storage-layout.ts'
 
 /** Names of upgradeable contracts in a deployment record, and `app`, with their contract types. */
-export const upgradeable = { ...ownedContracts, app: 'App' } as const
+export const upgradeable = { ...upgradeableContracts, app: 'App' } as const
 
 /** Name of an upgradeable contract in the record, or `app`. */
 export type UpgradeableName = keyof typeof upgradeable

@@ -151,19 +151,19 @@ export const chainErrors = {
     why: 'The code at an address is not in `pinnedCode`, so its storage is not read.',
     fix: 'If the contract was upgraded, check the new code and add its hash to `pinnedCode`. If it was not, another contract was put there.',
   },
-  CHAIN_MEMORY_MISSING: {
+  CHAIN_CHECKPOINT_MISSING: {
     why: 'This node has no checkpoint, so an endpoint could show it an older chain.',
     fix: 'Restore the checkpoint folder. If that is impossible, check the endpoints and then run `init-checkpoint`.',
   },
-  CHAIN_MEMORY_EXISTS: {
+  CHAIN_CHECKPOINT_EXISTS: {
     why: 'The checkpoint folder already contains a checkpoint.',
     fix: 'Do nothing: the service uses the existing checkpoint.',
   },
-  CHAIN_MEMORY_INVALID: {
+  CHAIN_CHECKPOINT_INVALID: {
     why: 'The stored checkpoint was changed or damaged, or it is for another chain or contract.',
     fix: 'Treat this as an attack on the disk of this node until you know the cause. Then restore the folder.',
   },
-  CHAIN_MEMORY_UNWRITABLE: {
+  CHAIN_CHECKPOINT_UNWRITABLE: {
     why: 'The checkpoint could not be stored durably, so the node does not use the new block.',
     fix: 'Check the folder, its permissions and the free disk space.',
   },

@@ -52,7 +52,7 @@ export async function startAdmin(
   const ingress = openIngress(createServer(), getRequestListener(createAdmin(options).fetch), {
     limits: openLimits({ connections: 64, requestsInFlight: 16 }),
     proxied: 'x-forwarded-for',
-    longestBody: ({ method: verb }) => (verb === 'POST' ? 4_096 : 0),
+    maxBodyBytes: ({ method: verb }) => (verb === 'POST' ? 4_096 : 0),
     explain,
   })
   const url = `http://${await ingress.listen(options)}`

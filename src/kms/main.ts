@@ -208,7 +208,7 @@ export async function runOnboard(
   return onboarded
 }
 
-/** `assent kms init-checkpoint`: creates the trusted checkpoint of a node. @throws CHAIN_MEMORY_EXISTS, CHAIN_* */
+/** `assent kms init-checkpoint`: creates the trusted checkpoint of a node. @throws CHAIN_CHECKPOINT_EXISTS, CHAIN_* */
 export async function runInitCheckpoint(options: Omit<ProcessOptions, 'signal'>): Promise<void> {
   await startCheckpoint(await readConfig(options))
 }
@@ -258,15 +258,25 @@ async function openOnboarding(config: KmsConfig) {
   const agent = connectAgent(config)
   const rules = await readRules(config)
   // the checkpoint is authenticated with root keys, which do not exist yet
-  const { authorize: ask } = openChain(config, { clock: systemClock, checkpointKey: 'none-yet' })
-  const evidence = createSelfAuthorizer(agent, rules, ask)
+  const chain = openChain(config, { clock: systemClock, checkpointKey: 'none-yet' })
+  const authorizeBoot = chain.authorize
+  const evidence = createSelfAuthorizer(agent, rules, authorizeBoot)
   const self = config.selfAuthorization === 'required' ? evidence : ('insecure-off' as const)
   const store = openStore(config, agent)
   const { keysFolder, releaseLog } = config
   const remember = async (source: KnownLog) => {
     if (releaseLog !== 'insecure-off') await rememberSource(releaseLog.folder, source)
   }
-  return { folder: keysFolder, store, source: agent, rules, ask, evidence, self, remember }
+  return {
+    folder: keysFolder,
+    store,
+    source: agent,
+    rules,
+    authorizeBoot,
+    evidence,
+    self,
+    remember,
+  }
 }
 
 async function aborted(signal: AbortSignal): Promise<void> {

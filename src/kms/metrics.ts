@@ -39,7 +39,7 @@ export interface KmsMetrics {
 }
 
 /** dstack counts attestations only for these methods. */
-const attestedMethods = ['GetAppKey', 'GetKmsKey', 'SignCert']
+const methodsWithAttestation = ['GetAppKey', 'GetKmsKey', 'SignCert']
 
 /** Limits that honest clients can reach too; the others are closed connections. */
 const overload: readonly IngressRefusal[] = ['too-often', 'in-flight', 'body-bytes', 'connections']
@@ -83,7 +83,7 @@ export function createKmsMetrics(): KmsMetrics {
     help: 'Requests that need an attestation and failed (dstack’s name).',
     registers,
   })
-  const turnedAway = new Counter({
+  const limited = new Counter({
     name: 'assent_kms_requests_limited_total',
     help: 'Requests and connections refused by a limit of one client or of all clients, by limit.',
     labelNames: ['limit'],
@@ -123,14 +123,14 @@ export function createKmsMetrics(): KmsMetrics {
         denials.inc({ code: error.code, reason: reasonLabel(error) })
       }
       if (error && outcome === 'outage') outages.inc({ code: error.code })
-      if (attestedMethods.includes(method)) {
+      if (methodsWithAttestation.includes(method)) {
         attestations.inc()
         if (error) failures.inc()
       }
       return outcome
     },
     countRefusal: (refusal) => {
-      if (overload.includes(refusal)) turnedAway.inc({ limit: refusal })
+      if (overload.includes(refusal)) limited.inc({ limit: refusal })
       else closed.inc({ reason: refusal })
     },
     setBlock: ({ number, timestamp }) => {

@@ -42,7 +42,7 @@ import {
   createRates,
   explain,
   isCountedByQuote,
-  longestBodyOf,
+  maxBodyBytes,
   type Rates,
 } from './rpc/caller-limits.ts'
 import { type Caller, requireGateway } from './rpc/context.ts'
@@ -63,7 +63,7 @@ export interface KmsOptions {
   /** Reads decisions from the chain. */
   readonly chain: BootAuthorizer
   /** Replaces `chain.authorize`. */
-  readonly ask?: AuthorizeBoot
+  readonly authorizeBoot?: AuthorizeBoot
   /** How quotes of callers are verified. */
   readonly rules: EvidenceRules
   /** Gives quotes of this KMS. */
@@ -153,12 +153,12 @@ export async function createKms(options: KmsOptions): Promise<Kms> {
   const { rootCertificate, tempCertificate } = credentials
   const metrics = createKmsMetrics()
   chain.watch?.(metrics.recordChainEvent)
-  const ask = options.ask ?? chain.authorize
+  const authorizeBoot = options.authorizeBoot ?? chain.authorize
   const { recorder, lastFailure } = openRecorder(options, metrics)
   const appKeys = createAppKeyring(keys)
   const self =
     options.selfAuthorization === 'required'
-      ? createSelfAuthorizer(options.source, rules, ask)
+      ? createSelfAuthorizer(options.source, rules, authorizeBoot)
       : 'insecure-off'
   const { limits } = options
   const { requestsPerMinute, workers = 1 } = limits
@@ -171,8 +171,8 @@ export async function createKms(options: KmsOptions): Promise<Kms> {
     rootPem: toPem(rootCertificate),
     rootCertificate,
     tempCertificate,
-    ask,
-    facts: chain.facts,
+    authorizeBoot,
+    chainFacts: chain.facts,
     newestEpoch: async (appId, beforeRequest) => chain.newestEpoch?.(appId, beforeRequest),
     ofChainRequest: rates.ofChainRequest,
     self,
@@ -221,7 +221,7 @@ export async function startKms(options: KmsOptions & ListenOptions): Promise<Run
   const ingress = openIngress(server, getRequestListener(kms.app.fetch), {
     limits: kms.ingressLimits,
     proxied: 'proxy-protocol',
-    longestBody: longestBodyOf,
+    maxBodyBytes,
     waitFor: kms.rates.ofAddress,
     handshakesPerMinute: handshakesPerRequest * options.limits.requestsPerMinute,
     explain,
@@ -302,7 +302,7 @@ async function requireReady(
 ): Promise<void> {
   recorder.requireReleasable()
   const ownBoot = self === 'insecure-off' ? undefined : await self.authorize()
-  if (options.ask === undefined) {
+  if (options.authorizeBoot === undefined) {
     const { gatewayAppId } = await options.chain.facts()
     requireGateway(options, gatewayAppId)
   }
@@ -326,7 +326,7 @@ function limitAttestedCallers(callers: CallerVerifier, rates: Rates, metrics: Km
   /** A failure is answered by the method; here it only counts. */
   const verify = async (context: Context, isNew: boolean) => {
     try {
-      return (await callers.identify(context)).proven
+      return (await callers.identify(context)).verifiedAttestation
     } catch (error) {
       const incoming = incomingOf(context)
       if (isNew && incoming && !isOutage(error)) {
@@ -390,12 +390,12 @@ function tlsOptions(credentials: Credentials): ServerOptions {
   }
 }
 
-type PendingVerification = Promise<Caller['proven']>
+type PendingVerification = Promise<Caller['verifiedAttestation']>
 
-interface KnownProof {
-  readonly proof: PendingVerification
+interface KnownVerification {
+  readonly verification: PendingVerification
   /** Unix seconds. */
-  readonly provedAt: number
+  readonly verifiedAt: number
 }
 
 interface CallerVerifier {
@@ -407,30 +407,31 @@ interface CallerVerifier {
 
 /** Verifies the certificate of a connection, and again after a minute: an open connection must not outlive a revocation. */
 function createCallerVerifier(rules: EvidenceRules, metrics: KmsMetrics): CallerVerifier {
-  const known = new WeakMap<object, KnownProof>()
-  const currentProof = (socket: object) => {
+  const known = new WeakMap<object, KnownVerification>()
+  const currentVerification = (socket: object) => {
     const current = known.get(socket)
-    const isRecent = current && rules.clock() - current.provedAt <= verifiedSeconds
-    return isRecent ? current.proof : undefined
+    const isRecent = current && rules.clock() - current.verifiedAt <= verifiedSeconds
+    return isRecent ? current.verification : undefined
   }
-  const prove = (socket: TLSSocket): PendingVerification => {
-    const current = currentProof(socket)
+  const verify = (socket: TLSSocket): PendingVerification => {
+    const current = currentVerification(socket)
     if (current) return current
-    const proof = verifyCaller(socket, rules)
-    known.set(socket, { proof, provedAt: rules.clock() })
+    const verification = verifyCaller(socket, rules)
+    known.set(socket, { verification, verifiedAt: rules.clock() })
     // the next request on this connection tries again after an outage
-    proof.catch((error: unknown) => {
+    verification.catch((error: unknown) => {
       if (isOutage(error)) known.delete(socket)
     })
-    return proof
+    return verification
   }
   const identify = async (context: Context): Promise<Caller> => {
     const socket = socketOf(context)
-    const proven = socket && (await prove(socket))
-    const caller = { ...addressOf(context), proven, notes: {} }
-    if (proven === undefined) return caller
-    metrics.setCollateralExpiry(proven.verdict.expiresAt)
-    const quoteDigest = createHash('sha256').update(proven.attestation.quote).digest('hex')
+    const verifiedAttestation = socket && (await verify(socket))
+    const caller = { ...addressOf(context), verifiedAttestation, notes: {} }
+    if (verifiedAttestation === undefined) return caller
+    const { attestation, verdict } = verifiedAttestation
+    metrics.setCollateralExpiry(verdict.expiresAt)
+    const quoteDigest = createHash('sha256').update(attestation.quote).digest('hex')
     return { ...caller, notes: { quoteDigest } }
   }
   // the rate limit and the method use the same verification
@@ -442,7 +443,7 @@ function createCallerVerifier(rules: EvidenceRules, metrics: KmsMetrics): Caller
       identified.set(request, caller)
       return caller
     },
-    isKnown: ({ socket }) => currentProof(socket) !== undefined,
+    isKnown: ({ socket }) => currentVerification(socket) !== undefined,
   }
 }
 

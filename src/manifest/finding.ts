@@ -12,7 +12,7 @@ export interface ManifestFinding {
   /** What was found, in one sentence. */
   readonly found: string
   /** The next step. */
-  readonly todo: string
+  readonly nextStep: string
 }
 
 /** Errors first; otherwise in the order of the checks. */

@@ -54,7 +54,7 @@ function lintText({ raw, text }: Manifest): ManifestFinding[] {
       severity: 'warning',
       place: '',
       found: `The manifest has ${raw.length} bytes.`,
-      todo: `A release publishes at most ${maxPublishedBytes} bytes. Voters cannot read a larger one from the chain.`,
+      nextStep: `A release publishes at most ${maxPublishedBytes} bytes. Voters cannot read a larger one from the chain.`,
     })
   }
   for (const place of duplicateKeys(text)) {
@@ -63,7 +63,7 @@ function lintText({ raw, text }: Manifest): ManifestFinding[] {
       severity: 'error',
       place,
       found: 'The key is there twice. Readers disagree about which one counts.',
-      todo: 'Delete one of them.',
+      nextStep: 'Delete one of them.',
     })
   }
   const hidden = invisible.exec(decodeEscapes(text))
@@ -74,7 +74,7 @@ function lintText({ raw, text }: Manifest): ManifestFinding[] {
       severity: 'error',
       place: '',
       found: `The manifest has the invisible character U+${code}, so it can look like another one.`,
-      todo: 'Remove the character.',
+      nextStep: 'Remove the character.',
     })
   }
   return findings
@@ -122,8 +122,8 @@ function lintTypes({ members }: Manifest): ManifestFinding[] {
   const present = Object.entries(members).flatMap(([name, value]): ManifestFinding[] => {
     if (!Object.hasOwn(memberSchemas, name)) {
       const found = 'dstack knows no member of this name and ignores it.'
-      const todo = 'Check the spelling, or delete it.'
-      return [{ code: 'UNKNOWN_MEMBER', severity: 'warning', place: name, found, todo }]
+      const nextStep = 'Check the spelling, or delete it.'
+      return [{ code: 'UNKNOWN_MEMBER', severity: 'warning', place: name, found, nextStep }]
     }
     const parsed = memberSchemas[name as MemberName].safeParse(value)
     return parsed.success
@@ -134,8 +134,8 @@ function lintTypes({ members }: Manifest): ManifestFinding[] {
 }
 
 function wrongType(place: string, found: string): ManifestFinding {
-  const todo = 'Correct the member as dstack documents it.'
-  return { code: 'MEMBER_INVALID', severity: 'error', place, found, todo }
+  const nextStep = 'Correct the member as dstack documents it.'
+  return { code: 'MEMBER_INVALID', severity: 'error', place, found, nextStep }
 }
 
 function lintVersion(members: Manifest['members']): ManifestFinding[] {
@@ -144,7 +144,13 @@ function lintVersion(members: Manifest['members']): ManifestFinding[] {
   if (version > newestManifestVersion) {
     const found = `dstack reads versions up to ${newestManifestVersion}.`
     return [
-      { code: 'VERSION_UNKNOWN', severity: 'error', place, found, todo: 'Use a lower version.' },
+      {
+        code: 'VERSION_UNKNOWN',
+        severity: 'error',
+        place,
+        found,
+        nextStep: 'Use a lower version.',
+      },
     ]
   }
   if (members.requirements == null || version >= 3) return []
@@ -154,7 +160,7 @@ function lintVersion(members: Manifest['members']): ManifestFinding[] {
       severity: 'error',
       place,
       found: 'Guests before dstack 0.6 ignore `requirements` in a manifest of version 1 or 2.',
-      todo: 'Write "manifest_version": "3" as text. Older guests then refuse the manifest.',
+      nextStep: 'Write "manifest_version": "3" as text. Older guests then refuse the manifest.',
     },
   ]
 }
@@ -172,7 +178,7 @@ const flagRules: readonly FlagRule[] = [
       severity: 'error',
       place: 'key_provider',
       found: 'The guest does not ask a KMS for its keys, so no approval is checked.',
-      todo: 'Set "key_provider": "kms".',
+      nextStep: 'Set "key_provider": "kms".',
     },
   },
   {
@@ -182,7 +188,8 @@ const flagRules: readonly FlagRule[] = [
       severity: 'warning',
       place: 'key_provider_id',
       found: 'The guest accepts keys of any KMS that the host names.',
-      todo: 'Set it to the public key of the KMS root CA: assent app pin-kms takes it from the chain.',
+      nextStep:
+        'Set it to the public key of the KMS root CA: assent app pin-kms takes it from the chain.',
     },
   },
   {
@@ -192,7 +199,7 @@ const flagRules: readonly FlagRule[] = [
       severity: 'warning',
       place: 'public_logs',
       found: 'Everybody can read the logs of all containers.',
-      todo: 'Set it to false, unless the logs are meant for the public.',
+      nextStep: 'Set it to false, unless the logs are meant for the public.',
     },
   },
   {
@@ -202,7 +209,7 @@ const flagRules: readonly FlagRule[] = [
       severity: 'warning',
       place: 'public_sysinfo',
       found: 'Everybody can read processes, memory and load of the machine.',
-      todo: 'Set it to false.',
+      nextStep: 'Set it to false.',
     },
   },
   {
@@ -213,7 +220,7 @@ const flagRules: readonly FlagRule[] = [
       place: 'no_instance_id',
       found:
         'All instances of the app have the same disk key, so one disk can be given to another instance.',
-      todo: 'Set it to false, unless instances must open the disks of each other.',
+      nextStep: 'Set it to false, unless instances must open the disks of each other.',
     },
   },
   {
@@ -223,7 +230,7 @@ const flagRules: readonly FlagRule[] = [
       severity: 'warning',
       place: 'secure_time',
       found: 'The host sets the clock of the machine.',
-      todo: 'Set it to true.',
+      nextStep: 'Set it to true.',
     },
   },
   {
@@ -234,7 +241,7 @@ const flagRules: readonly FlagRule[] = [
       severity: 'warning',
       place: 'tproxy_enabled',
       found: 'The old name enables the gateway, although gateway_enabled does not.',
-      todo: 'Use gateway_enabled only.',
+      nextStep: 'Use gateway_enabled only.',
     },
   },
   {
@@ -244,7 +251,7 @@ const flagRules: readonly FlagRule[] = [
       severity: 'warning',
       place: 'requirements.gpu_policy',
       found: 'The policy accepts a GPU without attestation, in debug mode or without secure boot.',
-      todo: 'Remove the exception, unless the app keeps no secrets on the GPU.',
+      nextStep: 'Remove the exception, unless the app keeps no secrets on the GPU.',
     },
   },
 ]
@@ -279,7 +286,7 @@ function lintScripts(manifest: Manifest): ManifestFinding[] {
             severity: 'warning',
             place,
             found: 'The script runs as root in the machine and can read all keys of the app.',
-            todo: 'Read it line by line. What it downloads is not measured.',
+            nextStep: 'Read it line by line. What it downloads is not measured.',
           },
         ]
       : [],
@@ -303,7 +310,7 @@ function lintEnvironment(manifest: Manifest): ManifestFinding[] {
         severity: 'error',
         place,
         found: `${name} is not the name of a variable. A guest that gets it refuses to boot.`,
-        todo: 'Use letters, digits and _, and no digit first.',
+        nextStep: 'Use letters, digits and _, and no digit first.',
       }),
     )
   const ruling = names
@@ -314,7 +321,7 @@ function lintEnvironment(manifest: Manifest): ManifestFinding[] {
         severity: 'error',
         place,
         found: `${name} changes how the guest starts the containers, so its value can run other code.`,
-        todo: 'Use another name, and set the variable in the Compose file.',
+        nextStep: 'Use another name, and set the variable in the Compose file.',
       }),
     )
   const isPinned = readEnvironmentPin(textMember(manifest, 'pre_launch_script') ?? '') !== undefined
@@ -328,7 +335,8 @@ function lintEnvironment(manifest: Manifest): ManifestFinding[] {
             place,
             found:
               'The host can replace the sealed environment by another one: anybody can seal to the public key.',
-            todo: 'Pin it: assent app env seal. Then the guest compares its digest before the containers start.',
+            nextStep:
+              'Pin it: assent app env seal. Then the guest compares its digest before the containers start.',
           },
         ]
   return [...invalid, ...ruling, ...unpinned]
@@ -341,21 +349,23 @@ function lintCompose(manifest: Manifest): ManifestFinding[] {
   const place = 'docker_compose_file'
   if (![...composeRunners, 'bash'].includes(runner)) {
     const found = `dstack has no runner ${runner}.`
-    const todo = `Use ${composeRunners.join(' or ')}.`
-    return [{ code: 'RUNNER_UNKNOWN', severity: 'error', place: 'runner', found, todo }]
+    const nextStep = `Use ${composeRunners.join(' or ')}.`
+    return [{ code: 'RUNNER_UNKNOWN', severity: 'error', place: 'runner', found, nextStep }]
   }
   const text = composeText(manifest)
   if (text === undefined) {
     if (runner === 'bash') return []
     const found = 'The runner has no Compose file to start.'
-    return [{ code: 'COMPOSE_INVALID', severity: 'error', place, found, todo: 'Add it.' }]
+    return [{ code: 'COMPOSE_INVALID', severity: 'error', place, found, nextStep: 'Add it.' }]
   }
   try {
     const file = parseComposeFile(text)
     return [...lintServices(file), ...lintVariables(manifest, file.content)]
   } catch (error) {
     if (!isAssentError(error)) throw error
-    return [{ code: error.code, severity: 'error', place, found: error.message, todo: error.hint }]
+    return [
+      { code: error.code, severity: 'error', place, found: error.message, nextStep: error.hint },
+    ]
   }
 }
 
@@ -370,7 +380,7 @@ function lintVariables(manifest: Manifest, content: unknown): ManifestFinding[] 
         severity: 'error',
         place,
         found: `${name} is not in allowed_envs, so the guest never sets it.`,
-        todo: 'Declare it in allowed_envs, or write the value.',
+        nextStep: 'Declare it in allowed_envs, or write the value.',
       }),
     )
   return undeclared

@@ -31,7 +31,7 @@ function lintImage({ image, build }: Service, at: Place): ManifestFinding[] {
         severity: 'error',
         place: at('build'),
         found: 'The image is built in the machine from files that are not part of the manifest.',
-        todo: 'Build the image before, publish it, and name it by its digest.',
+        nextStep: 'Build the image before, publish it, and name it by its digest.',
       },
     ]
   }
@@ -45,7 +45,7 @@ function lintImage({ image, build }: Service, at: Place): ManifestFinding[] {
       found: isVariable
         ? `A variable chooses the image ${image}, so an approved release can run any image.`
         : `The image ${String(image)} has no digest, so its registry can replace it after the vote.`,
-      todo: 'Write name@sha256:…, or run assent app init --resolve.',
+      nextStep: 'Write name@sha256:…, or run assent app init --resolve.',
     },
   ]
 }
@@ -56,7 +56,7 @@ interface ReachRule {
   readonly member: string
   readonly isFound: (service: Service) => boolean
   readonly found: string
-  readonly todo: string
+  readonly nextStep: string
 }
 
 const reachRules: readonly ReachRule[] = [
@@ -66,7 +66,7 @@ const reachRules: readonly ReachRule[] = [
     member: 'privileged',
     isFound: ({ privileged }) => privileged === true || typeof privileged === 'string',
     found: 'The container has all rights in the machine and can read all keys of the app.',
-    todo: 'Remove it, and add single capabilities if they are needed.',
+    nextStep: 'Remove it, and add single capabilities if they are needed.',
   },
   {
     code: 'HOST_NETWORK',
@@ -75,7 +75,7 @@ const reachRules: readonly ReachRule[] = [
     isFound: ({ network_mode: mode }) => mode === 'host',
     found:
       'The container shares the network of the machine and reaches services that listen on localhost.',
-    todo: 'Publish the ports that it needs instead.',
+    nextStep: 'Publish the ports that it needs instead.',
   },
   {
     code: 'HOST_NAMESPACE',
@@ -83,7 +83,7 @@ const reachRules: readonly ReachRule[] = [
     member: 'pid',
     isFound: ({ pid, ipc, userns_mode: user, cgroup }) => [pid, ipc, user, cgroup].includes('host'),
     found: 'The container shares a namespace with the machine (pid, ipc, userns_mode or cgroup).',
-    todo: 'Remove it.',
+    nextStep: 'Remove it.',
   },
   {
     code: 'CAPABILITY_ADDED',
@@ -91,7 +91,7 @@ const reachRules: readonly ReachRule[] = [
     member: 'cap_add',
     isFound: ({ cap_add: added }) => textsOf(added).length > 0,
     found: 'The container gets more rights than Docker gives by default.',
-    todo: 'Check that the service needs each of them.',
+    nextStep: 'Check that the service needs each of them.',
   },
   {
     code: 'CONFINEMENT_OFF',
@@ -100,7 +100,7 @@ const reachRules: readonly ReachRule[] = [
     isFound: ({ security_opt: options }) =>
       textsOf(options).some((each) => /unconfined|disable/.test(each)),
     found: 'A protection of the container is switched off (seccomp, AppArmor or labels).',
-    todo: 'Remove it.',
+    nextStep: 'Remove it.',
   },
   {
     code: 'DEVICE_MAPPED',
@@ -108,19 +108,19 @@ const reachRules: readonly ReachRule[] = [
     member: 'devices',
     isFound: ({ devices }) => Array.isArray(devices) && devices.length > 0,
     found: 'The container gets a device of the machine.',
-    todo: 'Check that the service needs it.',
+    nextStep: 'Check that the service needs it.',
   },
 ]
 
 function lintReach(service: Service, at: Place): ManifestFinding[] {
   return reachRules
     .filter(({ isFound }) => isFound(service))
-    .map(({ code, severity, member, found, todo }) => ({
+    .map(({ code, severity, member, found, nextStep }) => ({
       code,
       severity,
       place: at(member),
       found,
-      todo,
+      nextStep,
     }))
 }
 
@@ -141,7 +141,7 @@ function lintMounts(service: Service, at: Place): ManifestFinding[] {
           severity: 'error',
           place,
           found: `${source} is mounted, so the container can start any other container and read all keys of the app.`,
-          todo: 'Remove it.',
+          nextStep: 'Remove it.',
         },
       ]
     }
@@ -152,7 +152,7 @@ function lintMounts(service: Service, at: Place): ManifestFinding[] {
           severity: 'note',
           place,
           found: `${source} is mounted at ${target}, so the container can get keys and quotes of the app.`,
-          todo: 'Mount it only into the service that needs keys.',
+          nextStep: 'Mount it only into the service that needs keys.',
         },
       ]
     }
@@ -163,7 +163,7 @@ function lintMounts(service: Service, at: Place): ManifestFinding[] {
           severity: 'error',
           place,
           found: `A variable chooses what is mounted: ${source}.`,
-          todo: 'Write the path.',
+          nextStep: 'Write the path.',
         },
       ]
     }
@@ -174,7 +174,7 @@ function lintMounts(service: Service, at: Place): ManifestFinding[] {
           severity: 'warning',
           place,
           found: `${source} of the machine is mounted at ${target}.`,
-          todo: 'Use a named volume, unless the service needs this folder.',
+          nextStep: 'Use a named volume, unless the service needs this folder.',
         },
       ]
     }
@@ -223,7 +223,8 @@ function plainSecret(place: string, what: string): ManifestFinding {
     severity: 'error',
     place,
     found: `It contains ${what}. The manifest is public, also after the release has ended.`,
-    todo: 'Change this secret now. Write a variable here, and seal its value: assent app env seal.',
+    nextStep:
+      'Change this secret now. Write a variable here, and seal its value: assent app env seal.',
   }
 }
 
@@ -261,7 +262,7 @@ function fileMissing(place: string, found: string): ManifestFinding {
     severity: 'error',
     place,
     found: `${found} The machine has only the manifest and the sealed environment.`,
-    todo: 'Write the content into the Compose file.',
+    nextStep: 'Write the content into the Compose file.',
   }
 }
 
@@ -290,7 +291,7 @@ function lintNames(content: ComposeFile['content']): ManifestFinding[] {
         severity: 'warning',
         place,
         found: `${text} has letters outside ASCII, which can look like other letters.`,
-        todo: 'Use ASCII letters in names.',
+        nextStep: 'Use ASCII letters in names.',
       }))
   )
 }

@@ -11,7 +11,7 @@
  *
  * const client = createPublicClient({ transport: http('https://rpc.example') })
  * const { hosts } = deployedAddresses(await readDeployment('deployments', 1))
- * const { isAdmitted, holdsUntil } = await readAdmission(client, hosts, deviceId)
+ * const { isAdmitted, validUntil } = await readAdmission(client, hosts, deviceId)
  */
 export * from '../chain/abi.ts'
 export * from '../chain/app.ts'

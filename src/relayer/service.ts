@@ -428,7 +428,7 @@ async function listen(
     limits: openLimits(limits),
     proxied: 'x-forwarded-for',
     admit: admitWithToken(operators),
-    longestBody: ({ method }) => (method === 'GET' ? 0 : maxBodyBytes),
+    maxBodyBytes: ({ method }) => (method === 'GET' ? 0 : maxBodyBytes),
     explain: describeRefusal,
     observe: (refusal, client) => log.debug({ refusal, client }, 'request limited'),
   })

@@ -131,10 +131,10 @@ const get = async ({ url }: RunningAuth, path: string) => {
 describe.skipIf(absent)('the auth webhook with a proven chain view', () => {
   test('does not answer without a memory, and after it was begun does', async () => {
     const auth = await start()
-    expect(await ask(auth)).toMatchObject({ status: 503, code: 'CHAIN_MEMORY_MISSING' })
+    expect(await ask(auth)).toMatchObject({ status: 503, code: 'CHAIN_CHECKPOINT_MISSING' })
     expect(await get(auth, '/health')).toEqual({
       status: 503,
-      text: expect.stringMatching(/^CHAIN_MEMORY_MISSING: .+\.$/),
+      text: expect.stringMatching(/^CHAIN_CHECKPOINT_MISSING: .+\.$/),
     })
 
     await initCheckpoint(await configured(), { clock: () => now })

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 
 import { createAuthMetrics } from '../../src/auth/metrics.ts'
 import { type AuthOptions, createAuth, startAuth } from '../../src/auth/service.ts'
-import { type BootChain, believeEndpoint } from '../../src/chain/ask-contracts.ts'
+import { type BootChain, trustSingleEndpoint } from '../../src/chain/ask-contracts.ts'
 import { createLog } from '../../src/lib/log.ts'
 import { compile, fakeKmsSource } from '../chain/fakes.ts'
 import { readCommittedJson } from '../vectors.ts'
@@ -61,7 +61,7 @@ beforeEach(async () => {
     },
   })
   options = {
-    chain: believeEndpoint(chain),
+    chain: trustSingleEndpoint(chain),
     rpcUrl: 'https://user:hunter2@rpc.example/v3/secret-token',
     outageStatus: 503,
     acceptMissingTeeVariant: false,
@@ -251,7 +251,7 @@ describe('an outage of the auth webhook', () => {
 
   test('is never an approval, and never reads as a denial', async () => {
     for (const [code, broken] of outages()) {
-      expect(await post(body, '/bootAuth/app', { chain: believeEndpoint(broken) })).toEqual({
+      expect(await post(body, '/bootAuth/app', { chain: trustSingleEndpoint(broken) })).toEqual({
         status: 503,
         outcome: 'outage',
         json,
@@ -267,7 +267,7 @@ describe('an outage of the auth webhook', () => {
   test('has dstack’s status where the operator wants it', async () => {
     const broken = { ...chain, client: dead }
     const answer = await post(body, '/bootAuth/app', {
-      chain: believeEndpoint(broken),
+      chain: trustSingleEndpoint(broken),
       outageStatus: 200,
     })
 
@@ -275,7 +275,7 @@ describe('an outage of the auth webhook', () => {
   })
 
   test('GET / fails as dstack’s does', async () => {
-    const app = createAuth({ ...options, chain: believeEndpoint({ ...chain, client: dead }) })
+    const app = createAuth({ ...options, chain: trustSingleEndpoint({ ...chain, client: dead }) })
     const response = await app.request('/')
 
     expect(response.status).toBe(500)

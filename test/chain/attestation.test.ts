@@ -8,7 +8,7 @@ import { kmsAuthAbi } from '../../src/chain/abi.ts'
 import { type Call, sendCall } from '../../src/chain/call.ts'
 import type { Addresses } from '../../src/chain/deployments.ts'
 import {
-  bindToHead,
+  bindToNewestBlock,
   hostReportData,
   readAdmission,
   registerHost,
@@ -70,7 +70,7 @@ describe('a host', () => {
     const { clients, publicClient, decide } = dao
     const operator = clients.owner.walletClient.account.address
     await decide([approve(at.hosts, [{ kind: 'host', id: device() }], never)], 'Admit a machine')
-    const binding = await bindToHead(publicClient, at.hosts, operator)
+    const binding = await bindToNewestBlock(publicClient, at.hosts, operator)
     const quote = platform.quote({ td: { reportData: hostReportData(binding) } })
     const deadline = (await chainTime(publicClient)) + 3600
     const permit = await signHostPermit(clients.owner.walletClient, binding, quote, deadline)
@@ -84,14 +84,14 @@ describe('a host', () => {
     await sendCall(clients.guardian, suspend(at.hosts, 'host', [device()]))
     expect(await readAdmission(publicClient, at.hosts, device())).toEqual({
       isAdmitted: false,
-      holdsUntil: 0,
+      validUntil: 0,
     })
   })
 
   test('is not proven by a debug TD, a quote for another, or a changed byte', async () => {
     const { clients, publicClient } = dao
     const operator = clients.owner.walletClient.account.address
-    const binding = await bindToHead(publicClient, at.hosts, operator)
+    const binding = await bindToNewestBlock(publicClient, at.hosts, operator)
     const reportData = hostReportData(binding)
     await dao.pass(1)
     const debug = platform.quote({

@@ -2,7 +2,7 @@ import { network } from 'hardhat'
 import { createPublicClient, custom, type Hex } from 'viem'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 
-import { askBoot, type BootChain, readKmsFacts } from '../../src/chain/ask-contracts.ts'
+import { type BootChain, callBootContract, readKmsFacts } from '../../src/chain/ask-contracts.ts'
 import { fromHex } from '../../src/lib/bytes.ts'
 import type { BootInfo } from '../../src/quote/measurements/measure.ts'
 import { compile, fakeKmsSource } from './fakes.ts'
@@ -63,11 +63,11 @@ beforeAll(async () => {
 beforeEach(() => setBehaviour('allow'))
 afterAll(() => connection.close())
 
-describe('askBoot', () => {
+describe('callBootContract', () => {
   test('returns the gateway and the block of an approval', async () => {
     const head = await (await connection.viem.getPublicClient()).getBlockNumber()
 
-    expect(await askBoot(chain, 'isAppAllowed', boot)).toMatchObject({
+    expect(await callBootContract(chain, 'isAppAllowed', boot)).toMatchObject({
       allowed: true,
       reason: '',
       gatewayAppId: 'gateway',
@@ -88,7 +88,7 @@ describe('askBoot', () => {
   ])('%s is a denial (%s) with a reason', async (behaviour, refusedBy, reason) => {
     await setBehaviour(behaviour)
 
-    expect(await askBoot(chain, 'isAppAllowed', boot)).toMatchObject({
+    expect(await callBootContract(chain, 'isAppAllowed', boot)).toMatchObject({
       allowed: false,
       refusedBy,
       reason,
@@ -99,8 +99,8 @@ describe('askBoot', () => {
     await setBehaviour('deny')
 
     const older = { ...chain, finality: { confirmations: 1 } } as const
-    expect(await askBoot(older, 'isAppAllowed', boot)).toMatchObject({ allowed: true })
-    expect(await askBoot(chain, 'isAppAllowed', boot)).toMatchObject({ allowed: false })
+    expect(await callBootContract(older, 'isAppAllowed', boot)).toMatchObject({ allowed: true })
+    expect(await callBootContract(chain, 'isAppAllowed', boot)).toMatchObject({ allowed: false })
   })
 
   test('reads gateway and app implementation for GET /', async () => {
@@ -124,12 +124,12 @@ describe('the key epochs of an app', () => {
     const client = await connection.viem.getPublicClient()
     const { contractAddress } = await client.waitForTransactionReceipt({ hash })
     const appId = fromHex(contractAddress as Hex, 'app', 20)
-    return askBoot(chain, 'isAppAllowed', { ...boot, appId })
+    return callBootContract(chain, 'isAppAllowed', { ...boot, appId })
   }
 
   test('are those that its contract returns', async () => {
     expect(await ask('7', '6')).toMatchObject({ allowed: true, epochs: { write: 7, read: 6 } })
-    expect(await askBoot(chain, 'isAppAllowed', boot)).not.toHaveProperty('epochs')
+    expect(await callBootContract(chain, 'isAppAllowed', boot)).not.toHaveProperty('epochs')
   })
 
   test.each([
@@ -148,7 +148,7 @@ describe('the key epochs of an app', () => {
   })
 })
 
-describe('askBoot reports an outage for', () => {
+describe('callBootContract reports an outage for', () => {
   const lying = (request: (args: { method: string }) => Promise<unknown>) =>
     createPublicClient({ transport: custom({ request }, { retryCount: 0 }) })
   const forward = async (args: { method: string }) =>
@@ -157,7 +157,9 @@ describe('askBoot reports an outage for', () => {
   test('an endpoint that fails', async () => {
     const client = lying(() => Promise.reject(new Error('connect ECONNREFUSED')))
 
-    await expect(askBoot({ ...chain, client }, 'isAppAllowed', boot)).rejects.toMatchObject({
+    await expect(
+      callBootContract({ ...chain, client }, 'isAppAllowed', boot),
+    ).rejects.toMatchObject({
       code: 'CHAIN_UNREACHABLE',
     })
   })
@@ -169,7 +171,9 @@ describe('askBoot reports an outage for', () => {
         : forward(args),
     )
 
-    await expect(askBoot({ ...chain, client }, 'isAppAllowed', boot)).rejects.toMatchObject({
+    await expect(
+      callBootContract({ ...chain, client }, 'isAppAllowed', boot),
+    ).rejects.toMatchObject({
       code: 'CHAIN_UNREACHABLE',
     })
   })
@@ -178,7 +182,7 @@ describe('askBoot reports an outage for', () => {
     const client = lying(() => new Promise(() => {}))
 
     await expect(
-      askBoot({ ...chain, client, timeoutMs: 50 }, 'isAppAllowed', boot),
+      callBootContract({ ...chain, client, timeoutMs: 50 }, 'isAppAllowed', boot),
     ).rejects.toMatchObject({ code: 'CHAIN_TIMEOUT' })
   })
 
@@ -187,13 +191,17 @@ describe('askBoot reports an outage for', () => {
       args.method === 'eth_call' ? Promise.resolve('0x01') : forward(args),
     )
 
-    await expect(askBoot({ ...chain, client }, 'isAppAllowed', boot)).rejects.toMatchObject({
+    await expect(
+      callBootContract({ ...chain, client }, 'isAppAllowed', boot),
+    ).rejects.toMatchObject({
       code: 'CHAIN_ANSWER_INVALID',
     })
   })
 
   test('an endpoint of another chain', async () => {
-    await expect(askBoot({ ...chain, chainId: 1 }, 'isAppAllowed', boot)).rejects.toMatchObject({
+    await expect(
+      callBootContract({ ...chain, chainId: 1 }, 'isAppAllowed', boot),
+    ).rejects.toMatchObject({
       code: 'CHAIN_ID_WRONG',
     })
   })
@@ -201,10 +209,14 @@ describe('askBoot reports an outage for', () => {
   test('an address without a contract, or with another contract', async () => {
     const none: Hex = '0x00000000000000000000000000000000000000ff'
 
-    await expect(askBoot({ ...chain, kms: none }, 'isAppAllowed', boot)).rejects.toMatchObject({
+    await expect(
+      callBootContract({ ...chain, kms: none }, 'isAppAllowed', boot),
+    ).rejects.toMatchObject({
       code: 'CONTRACT_MISSING',
     })
-    await expect(askBoot({ ...chain, kms: empty }, 'isAppAllowed', boot)).rejects.toMatchObject({
+    await expect(
+      callBootContract({ ...chain, kms: empty }, 'isAppAllowed', boot),
+    ).rejects.toMatchObject({
       code: 'CONTRACT_MISMATCH',
     })
   })
@@ -213,10 +225,10 @@ describe('askBoot reports an outage for', () => {
     const later = { ...chain, clock: () => Math.floor(Date.now() / 1000) + 1_000_000 }
     const deep = { ...chain, finality: { confirmations: 1_000_000 } } as const
 
-    await expect(askBoot(later, 'isAppAllowed', boot)).rejects.toMatchObject({
+    await expect(callBootContract(later, 'isAppAllowed', boot)).rejects.toMatchObject({
       code: 'CHAIN_STALE',
     })
-    await expect(askBoot(deep, 'isAppAllowed', boot)).rejects.toMatchObject({
+    await expect(callBootContract(deep, 'isAppAllowed', boot)).rejects.toMatchObject({
       code: 'CHAIN_HEAD_TOO_LOW',
     })
   })
@@ -224,7 +236,7 @@ describe('askBoot reports an outage for', () => {
   test('a boot info with an id of the wrong length', async () => {
     const short = { ...boot, composeHash: new Uint8Array(31) }
 
-    await expect(askBoot(chain, 'isAppAllowed', short)).rejects.toMatchObject({
+    await expect(callBootContract(chain, 'isAppAllowed', short)).rejects.toMatchObject({
       code: 'LENGTH_WRONG',
     })
   })

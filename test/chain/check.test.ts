@@ -508,7 +508,7 @@ describe('the check of a prepared deployment finds', () => {
     [
       'other creation code of the factory',
       'votesCode',
-      { holds: { contract: 'AssentVotesWrapper', from: 0, to: 1 } },
+      { creationCodePart: { contract: 'AssentVotesWrapper', from: 0, to: 1 } },
     ],
   ])('%s', async (_, name, other) => {
     expect(await wrong(recorded(name, other))).toContain('TYPE')
@@ -575,9 +575,9 @@ describe('the check of a prepared deployment finds', () => {
 
   test('a factory with a part of a creation code', async () => {
     const { bytecode } = await hre.artifacts.readArtifact('TimelockController')
-    const holds = { contract: 'TimelockController', from: 0, to: 100 }
+    const creationCodePart = { contract: 'TimelockController', from: 0, to: 100 }
     const code = slice(bytecode as Hex, 0, 100)
-    const timelockCode = { ...(await create('CreationCode', [code])), holds }
+    const timelockCode = { ...(await create('CreationCode', [code])), creationCodePart }
     const args = [
       [at('governorHead'), at('governorTail')],
       timelockCode.address,

@@ -32,7 +32,7 @@ export function viewOf(
     source: agreedHeaders(rules),
     endpoints,
     required: 2,
-    memory: volatileCheckpoint(),
+    checkpoint: volatileCheckpoint(),
     maxBlockAgeSeconds: 5000,
     refreshSeconds: 60,
     withdrawals: 'deny-when-shown-by-one',

@@ -17,7 +17,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { hostsAbi } from '../../src/chain/abi.ts'
 import { type Call, type Clients, sendCall } from '../../src/chain/call.ts'
 import {
-  bindToHead,
+  bindToNewestBlock,
   type HostBinding,
   hostReportData,
   readAdmission,
@@ -129,7 +129,7 @@ describe.skipIf(absent)('the registry of hosts', () => {
 
   async function bindingOf(clients: Clients): Promise<HostBinding> {
     const { publicClient, walletClient } = clients
-    const binding = await bindToHead(publicClient, hosts, walletClient.account.address)
+    const binding = await bindToNewestBlock(publicClient, hosts, walletClient.account.address)
     await anvil.client.mine({ blocks: 1 })
     return binding
   }
@@ -162,7 +162,7 @@ describe.skipIf(absent)('the registry of hosts', () => {
     })
     expect(await readAdmission(people.owner.publicClient, hosts, device)).toEqual({
       isAdmitted: true,
-      holdsUntil: host.expiresAt,
+      validUntil: host.expiresAt,
     })
   })
 

@@ -12,7 +12,10 @@ import {
   contractStatuses,
   contractVerdicts,
 } from '../../src/chain/verifier/verdicts.ts'
-import { createJudge, type OnchainVerifier } from '../../src/chain/verifier/verify-onchain.ts'
+import {
+  createOnchainVerifier,
+  type OnchainVerifier,
+} from '../../src/chain/verifier/verify-onchain.ts'
 import {
   type InProcessChain,
   startInProcessChain,
@@ -32,11 +35,11 @@ import { twoCertificatesOfOneKey } from './parity-differences.ts'
 import { forgeries } from './parity-inputs.ts'
 
 let chain: InProcessChain
-let judge: OnchainVerifier
+let onchain: OnchainVerifier
 
 beforeAll(async () => {
   chain = await startInProcessChain()
-  judge = await createJudge(chain)
+  onchain = await createOnchainVerifier(chain)
 })
 afterAll(() => chain.close())
 
@@ -55,7 +58,7 @@ async function compare(
   const unexplained: string[] = []
   let verified = 0
   for (const { name, evidence } of cases) {
-    const answers = await askBoth(judge, evidence)
+    const answers = await askBoth(onchain, evidence)
     const difference = differenceOf(answers)
     if (difference === undefined) verified += answers.typescript.verdict === 'verified' ? 1 : 0
     else if (!isExplained(answers)) {
@@ -122,13 +125,13 @@ test('the same on every fault of the simulator', { timeout: 120_000 }, async () 
 test.each(syntheticCases.map((entry) => [entry.id, entry] as const))(
   'the class %s, made by the simulator, gets the same answers',
   async (id, { quote, collateral }) => {
-    const given = await askBoth(judge, {
+    const given = await askBoth(onchain, {
       quote,
       collateral,
       root: syntheticRoot,
       at: syntheticTime,
     })
-    const made = await askBoth(judge, recipeOf(id).build(bench))
+    const made = await askBoth(onchain, recipeOf(id).build(bench))
 
     expect(outline(made.typescript)).toEqual(outline(given.typescript))
     expect(outline(made.solidity)).toEqual(outline(given.solidity))
@@ -155,11 +158,11 @@ test('a CA that was re-issued: the contract takes its certificates once it has t
   }
   const held = { ...evidence, collateral: simulator.collateral({ pckCrlChain: pckChain.slice(1) }) }
 
-  expect(await askBoth(judge, evidence)).toMatchObject({
+  expect(await askBoth(onchain, evidence)).toMatchObject({
     typescript: { verdict: 'verified' },
     solidity: { verdict: 'rejected', code: 'QUOTE_CHAIN_INVALID' },
   })
-  expect(differenceOf(await askBoth(judge, held))).toBeUndefined()
+  expect(differenceOf(await askBoth(onchain, held))).toBeUndefined()
 })
 
 describe.each(Object.entries(forgeries))('forgeries: %s', (kind, forge) => {

@@ -28,13 +28,16 @@ export interface Answers {
 }
 
 /** @throws what is no answer: an outage, a bug */
-export async function askBoth(judge: OnchainVerifier, evidence: ParityEvidence): Promise<Answers> {
+export async function askBoth(
+  onchain: OnchainVerifier,
+  evidence: ParityEvidence,
+): Promise<Answers> {
   const { quote, root, at } = evidence
   const typescript = await toAnswer(() =>
     verifyQuote(quote, parseCollateral(evidence.collateral), { at, root }),
   )
   const solidity = await toAnswer(() =>
-    judge.judge(quote, parseCollateral(evidence.collateral), { at, root }),
+    onchain.verify(quote, parseCollateral(evidence.collateral), { at, root }),
   )
   return { typescript, solidity }
 }

@@ -355,7 +355,7 @@ contract AppTest is KmsAuthFixture {
         assertEq(decision.release, 1, "release");
         assertEq(decision.writeEpoch, 1, "epoch");
         assertEq(decision.readEpoch, 1, "epoch to read");
-        assertEq(decision.holdsUntil, start + 10 days, "holds until");
+        assertEq(decision.validUntil, start + 10 days, "holds until");
     }
 
     function _assertTerms(

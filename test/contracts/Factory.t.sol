@@ -194,7 +194,7 @@ contract AppDetailsTest is KmsAuthFixture {
         assertEq(decision.release, 0, "release");
         assertEq(decision.writeEpoch, 0, "epoch");
         assertEq(decision.readEpoch, 0, "epoch to read");
-        assertEq(decision.holdsUntil, 0, "end");
+        assertEq(decision.validUntil, 0, "end");
     }
 
     function test_ItsWordIsPassedOn() public {
@@ -203,7 +203,7 @@ contract AppDetailsTest is KmsAuthFixture {
         assertEq(decision.release, 7, "release");
         assertEq(decision.writeEpoch, 3, "epoch");
         assertEq(decision.readEpoch, 2, "epoch to read");
-        assertEq(decision.holdsUntil, 99, "end");
+        assertEq(decision.validUntil, 99, "end");
     }
 
     function test_NonsenseTellsNothing() public {

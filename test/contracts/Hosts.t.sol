@@ -133,9 +133,9 @@ contract HostsTest is HostsFixture {
             keccak256(abi.encodePacked(bytes32("INTEL-SA-00837"), bytes32("INTEL-SA-00960"))),
             "advisories"
         );
-        (bool isAdmitted, uint40 holdsUntil) = hosts.admission(DEVICE);
+        (bool isAdmitted, uint40 validUntil) = hosts.admission(DEVICE);
         assertTrue(isAdmitted, "not admitted");
-        assertEq(holdsUntil, NOW + 20 days, "holds until");
+        assertEq(validUntil, NOW + 20 days, "holds until");
     }
 
     function test_RegisterRevertsWhenTheQuoteIsNotBelieved() public {
@@ -259,8 +259,8 @@ contract HostsTest is HostsFixture {
         vm.prank(DAO);
         hosts.setStatusRule(TcbStatus.OutOfDate, uint40(NOW + 2 days), type(uint40).max);
         _register(report, 990);
-        (, uint40 holdsUntil) = hosts.admission(DEVICE);
-        assertEq(holdsUntil, NOW + 2 days, "grace");
+        (, uint40 validUntil) = hosts.admission(DEVICE);
+        assertEq(validUntil, NOW + 2 days, "grace");
         assertEq(hosts.statusPassesUntil(TcbStatus.OutOfDate), NOW + 2 days, "rule");
         vm.warp(NOW + 2 days);
         _assertAdmitted(false, "admitted after the grace");
@@ -344,8 +344,8 @@ contract HostsTest is HostsFixture {
     }
 
     function _assertHolds(uint256 expected, string memory what) private view {
-        (, uint40 holdsUntil) = hosts.admission(DEVICE);
-        assertEq(holdsUntil, expected, what);
+        (, uint40 validUntil) = hosts.admission(DEVICE);
+        assertEq(validUntil, expected, what);
     }
 
     function test_RulesThatContradictAreRefused() public {

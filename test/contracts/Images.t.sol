@@ -226,7 +226,7 @@ contract ImagesTest is KmsAuthFixture {
         vm.prank(DAO);
         images.shorten(Kind.Measurements, _ids(id), end);
 
-        assertEq(evaluator.evaluateApp(kms, boot, TeeVariant.Tdx).holdsUntil, end, "holds until");
+        assertEq(evaluator.evaluateApp(kms, boot, TeeVariant.Tdx).validUntil, end, "holds until");
         vm.warp(end);
         _assertApp(boot, DenialCode.MeasurementsNotAllowed, "Measurements are not allowed for this OS image");
     }

@@ -223,7 +223,7 @@ contract KmsAuthDecisionTest is KmsAuthFixture {
         kms.setHosts(ours, type(uint40).max);
         _assertApp(_boot(), DenialCode.None, "");
         assertEq(
-            evaluator.evaluateApp(kms, _boot(), TeeVariant.Tdx).holdsUntil,
+            evaluator.evaluateApp(kms, _boot(), TeeVariant.Tdx).validUntil,
             4_000_000_000,
             "holds until the host ends"
         );
@@ -234,7 +234,7 @@ contract KmsAuthDecisionTest is KmsAuthFixture {
     }
 
     function test_TellsHowLongItsAnswerHolds() public {
-        assertEq(evaluator.evaluateApp(kms, _boot(), TeeVariant.Tdx).holdsUntil, 0, "no end is known");
+        assertEq(evaluator.evaluateApp(kms, _boot(), TeeVariant.Tdx).validUntil, 0, "no end is known");
 
         vm.startPrank(DAO);
         kms.shorten(Kind.OsImage, _ids(IMAGE), uint40(block.timestamp + 100));
@@ -244,11 +244,11 @@ contract KmsAuthDecisionTest is KmsAuthFixture {
         vm.stopPrank();
 
         assertEq(
-            evaluator.evaluateApp(kms, _boot(), TeeVariant.Tdx).holdsUntil,
+            evaluator.evaluateApp(kms, _boot(), TeeVariant.Tdx).validUntil,
             block.timestamp + 90,
             "app ends first"
         );
-        assertEq(evaluator.evaluateKms(kms, _boot()).holdsUntil, block.timestamp + 80, "measurement ends first");
+        assertEq(evaluator.evaluateKms(kms, _boot()).validUntil, block.timestamp + 80, "measurement ends first");
         vm.warp(block.timestamp + 90);
         _assertApp(_boot(), DenialCode.AppNotRegistered, "App not registered");
         assertEq(uint8(evaluator.evaluateApp(kms, _boot(), TeeVariant.Tdx).state), uint8(State.Expired), "state");

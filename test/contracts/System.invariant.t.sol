@@ -192,7 +192,7 @@ abstract contract SystemRules is Test {
     /// @return admitted How many there were.
     function _checkAdmittedMachinesAreProvenApprovedAndBonded() internal view returns (uint256 admitted) {
         for (uint256 id = 1; id <= system.machines(); id = _machineAfter(id)) {
-            (bool isAdmitted, uint40 holdsUntil) = system.hosts().admission(bytes32(id));
+            (bool isAdmitted, uint40 validUntil) = system.hosts().admission(bytes32(id));
             if (!isAdmitted) continue;
             admitted++;
             IHosts.Host memory host = system.hosts().hostOf(bytes32(id));
@@ -200,7 +200,7 @@ abstract contract SystemRules is Test {
             assertTrue(time < host.expiresAt, "proof expired");
             assertTrue(time < replay.statusUntil(host.status), "status passes no more");
             assertTrue(system.hosts().stateOf(Kind.Host, bytes32(id)) == State.Active, "not approved");
-            assertTrue(holdsUntil > time && holdsUntil <= host.expiresAt, "holds until");
+            assertTrue(validUntil > time && validUntil <= host.expiresAt, "holds until");
             uint32 version = system.hosts().approvalOf(Kind.Host, bytes32(id)).version();
             bool proven = host.approvalVersion == version || (host.approvalVersion == 0 && version == 1);
             assertTrue(proven, "proven under another approval");

@@ -67,7 +67,7 @@ beforeAll(async () => {
     const block = { number: 1n, hash: '0x00' as const, timestamp: at }
     return { allowed: true, reason: '', gatewayAppId: 'gateway', block }
   }
-  kms = await deployment.start({ ask: recording })
+  kms = await deployment.start({ authorizeBoot: recording })
   cvm = deployment.boot()
 })
 afterAll(() => deployment.close())

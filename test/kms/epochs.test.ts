@@ -6,9 +6,9 @@ import { network } from 'hardhat'
 import type { EIP1193Provider } from 'viem'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { z } from 'zod'
-import { believeEndpoint } from '../../src/chain/ask-contracts.ts'
+import { trustSingleEndpoint } from '../../src/chain/ask-contracts.ts'
 import type { BootAuthorizer } from '../../src/chain/boot.ts'
-import { proveBoot, verifyAttestation } from '../../src/kms/authorization/verify-attestation.ts'
+import { verifyAttestation, verifyBoot } from '../../src/kms/authorization/verify-attestation.ts'
 import { attest } from '../../src/kms/certificates/ratls.ts'
 import {
   callKms,
@@ -126,7 +126,7 @@ describe('a key release with key epochs', () => {
     const { kmsAuth, send } = chain
     const device = to0x(node.host.deviceId)
     const attestation = await attest(node.own.source, new Uint8Array(64))
-    const own = proveBoot(
+    const own = verifyBoot(
       await verifyAttestation(attestation, node.rules),
       '',
       'full',
@@ -147,7 +147,7 @@ describe('a key release with key epochs', () => {
 
   /** What a node sees that believes one endpoint. */
   const believed = () =>
-    believeEndpoint({
+    trustSingleEndpoint({
       client: chain.client,
       chainId: 31337,
       kms: chain.kmsAuth,

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 
-import { believeEndpoint } from '../../src/chain/ask-contracts.ts'
+import { trustSingleEndpoint } from '../../src/chain/ask-contracts.ts'
 import { isAssentError } from '../../src/errors/index.ts'
 import { fetchAppKeys } from '../../src/kms/client.ts'
 import { openKeyStore } from '../../src/kms/keys/key-store.ts'
@@ -212,7 +212,7 @@ test('a KMS with the clock of the machine set back or forward, it releases nothi
   const clock = () => now
   const kms = await deployment.start({
     rules: { ...deployment.rules, clock },
-    chain: believeEndpoint({ ...deployment.chain, clock }),
+    chain: trustSingleEndpoint({ ...deployment.chain, clock }),
   })
   const cvm = deployment.boot()
   await deployment.setComposeHash(cvm.composeHash)

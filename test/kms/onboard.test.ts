@@ -44,7 +44,7 @@ beforeAll(async () => {
   asked = []
   refused = () => false
   deployment = await createDeployment()
-  source = await deployment.start({ ask })
+  source = await deployment.start({ authorizeBoot: ask })
   const host = deployment.simulator.createPlatform({ name: 'second host' })
   replica = deployment.boot({ compose: kmsCompose }, host)
   replica.advance('ready', { keyProvider: { name: 'local-sgx', id: new Uint8Array(32).fill(1) } })
@@ -63,7 +63,14 @@ async function options(changed: Partial<OnboardOptions> = {}) {
   const store = openKeyStore(folder, { kind: 'insecure-plain' })
   const { rules } = deployment
   const self = createSelfAuthorizer(replica.source, rules, ask)
-  const given = { sourceUrl: source.url, store, source: replica.source, rules, ask, self }
+  const given = {
+    sourceUrl: source.url,
+    store,
+    source: replica.source,
+    rules,
+    authorizeBoot: ask,
+    self,
+  }
   return { folder, ...given, ...changed }
 }
 
@@ -121,7 +128,7 @@ describe('the KMS does not send root keys', () => {
 
   test('when the replica’s own chain does not approve the source', async () => {
     const given = await options({
-      ask: async (question, boot) =>
+      authorizeBoot: async (question, boot) =>
         isReplica(boot)
           ? ask(question, boot)
           : {
@@ -152,7 +159,7 @@ describe('the KMS does not send root keys', () => {
   })
 
   test('when another server answers the second time, even one with the same roots', async () => {
-    const twin = await deployment.start({ ask })
+    const twin = await deployment.start({ authorizeBoot: ask })
     let connections = 0
     const url = await proxy(() => (++connections === 1 ? source : twin))
 

@@ -5,7 +5,7 @@ import { getRequestListener } from '@hono/node-server'
 import { createPublicClient, custom } from 'viem'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 
-import { type BootChain, believeEndpoint } from '../../src/chain/ask-contracts.ts'
+import { type BootChain, trustSingleEndpoint } from '../../src/chain/ask-contracts.ts'
 import { AssentError } from '../../src/errors/index.ts'
 import { verifyAttestation } from '../../src/kms/authorization/verify-attestation.ts'
 import {
@@ -473,7 +473,7 @@ describe('KMS service refuses', () => {
     let questions = 0
     const counting = await deployment.start({
       selfAuthorization: 'insecure-off',
-      ask: async () => {
+      authorizeBoot: async () => {
         questions++
         throw new Error('must not be asked')
       },
@@ -574,7 +574,7 @@ describe('KMS service: an outage', () => {
     ]
     for (const [code, change] of broken) {
       const lost = await deployment.start({
-        chain: believeEndpoint({ ...deployment.chain, ...change }),
+        chain: trustSingleEndpoint({ ...deployment.chain, ...change }),
       })
       deployment.logged.length = 0
 
@@ -589,7 +589,7 @@ describe('KMS service: an outage', () => {
 
   test('after the KMS itself was allowed: the app is not called refused', async () => {
     const lost = await deployment.start({
-      ask: async (question) => {
+      authorizeBoot: async (question) => {
         if (question === 'isAppAllowed') throw new AssentError('CHAIN_UNREACHABLE', 'No answer.')
         const block = { number: 1n, hash: '0x00' as const, timestamp: at }
         return { allowed: true, reason: '', gatewayAppId: 'gateway', block }

@@ -4,7 +4,7 @@ import { connect } from 'node:tls'
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 
-import { believeEndpoint } from '../../src/chain/ask-contracts.ts'
+import { trustSingleEndpoint } from '../../src/chain/ask-contracts.ts'
 import { AssentError, type ErrorCode } from '../../src/errors/index.ts'
 import type { EvidenceRules } from '../../src/kms/authorization/verify-attestation.ts'
 import { fromPem, isIssuedBy, keyFromPem } from '../../src/kms/certificates/certificate.ts'
@@ -278,7 +278,7 @@ describe('callers without a quote', () => {
   test('cause at most 30 requests of one client to RPC endpoints', async () => {
     let requests = 0
     const chain = {
-      ...believeEndpoint(deployment.chain),
+      ...trustSingleEndpoint(deployment.chain),
       newestEpoch: async (_: Uint8Array, beforeRequest?: () => void) => {
         beforeRequest?.()
         requests++
@@ -350,7 +350,7 @@ describe('the KMS server', () => {
 
     expect(await health(kms)).toBe('200 OK')
     for (const [options, code] of [
-      [{ ask: failing('CHAIN_UNREACHABLE') }, 'CHAIN_UNREACHABLE'],
+      [{ authorizeBoot: failing('CHAIN_UNREACHABLE') }, 'CHAIN_UNREACHABLE'],
       [{ rules: collateral }, 'PCCS_UNAVAILABLE'],
       [{ releaseLog: log as unknown as NodeLog }, 'KMS_LOG_UNWITNESSED'],
     ] as const) {
@@ -366,9 +366,9 @@ describe('the KMS server', () => {
 
   test('is asked about its health without more work for many than for one', async () => {
     let asked = 0
-    const { authorize: askChain } = believeEndpoint(deployment.chain)
+    const { authorize: askChain } = trustSingleEndpoint(deployment.chain)
     const counted = await deployment.start({
-      ask: (...question) => {
+      authorizeBoot: (...question) => {
         asked++
         return askChain(...question)
       },
@@ -500,7 +500,7 @@ describe('the KMS server', () => {
     })
     const slow = await deployment.start({
       selfAuthorization: 'insecure-off',
-      ask: async () => {
+      authorizeBoot: async () => {
         asked()
         await held
         const block = { number: 1n, hash: '0x00' as const, timestamp: at }

@@ -46,7 +46,7 @@ async function open({ limits = {}, deadlines = quick, options, handler, tls }: S
   openIngress(server, handler ?? answer, {
     limits: openLimits(limits),
     proxied: 'proxy-protocol',
-    longestBody: () => 2 ** 20,
+    maxBodyBytes: () => 2 ** 20,
     explain: (refusal) => ({
       status: refusal === 'too-large' ? 413 : 429,
       headers: {},
@@ -378,7 +378,7 @@ describe('ingress: requests in flight', () => {
 
 describe('ingress: request bodies', () => {
   test('beyond the length of their path are refused, announced or not', async () => {
-    const place = await open({ options: { longestBody: () => 1_000 } })
+    const place = await open({ options: { maxBodyBytes: () => 1_000 } })
     const chunked = { 'transfer-encoding': 'chunked' }
 
     expect(await ask(place, '127.0.0.1', 'x'.repeat(1_000))).toMatchObject({ status: 200 })
@@ -387,7 +387,7 @@ describe('ingress: request bodies', () => {
   })
 
   test('that are refused do not close the connection before they have come in', async () => {
-    const place = await open({ options: { longestBody: () => 1_000 } })
+    const place = await open({ options: { maxBodyBytes: () => 1_000 } })
     const socket = dial(place)
     let text = ''
     socket.on('data', (chunk) => {
@@ -404,7 +404,7 @@ describe('ingress: request bodies', () => {
   })
 
   test('that are refused are read slowly', async () => {
-    const place = await open({ options: { longestBody: () => 1_000 }, deadlines: {} })
+    const place = await open({ options: { maxBodyBytes: () => 1_000 }, deadlines: {} })
     const read = new Promise<Socket>((resolve) => place.server.once('connection', resolve))
     const socket = dial(place)
     socket.write(head(2 ** 20))
@@ -419,7 +419,7 @@ describe('ingress: request bodies', () => {
   })
 
   test('that are refused and never come in are cut by the deadline of the body', async () => {
-    const place = await open({ options: { longestBody: () => 1_000 } })
+    const place = await open({ options: { maxBodyBytes: () => 1_000 } })
     const socket = dial(place)
     socket.write(head(2_000).replace('\r\n\r\n', '\r\nconnection: close\r\n\r\n'))
     drip(socket)
@@ -454,7 +454,7 @@ test('ingress: the system may keep more connections than Node asks it to by defa
   const ingress = openIngress(server, () => {}, {
     limits: openLimits({}),
     proxied: 'proxy-protocol',
-    longestBody: () => 0,
+    maxBodyBytes: () => 0,
     explain: () => ({ status: 429, headers: {}, body: '' }),
   })
   await ingress.listen({ host: '127.0.0.1', port: 0 })
@@ -557,7 +557,7 @@ describe('ingress: the pieces of a body', () => {
   })
 
   test('a refused body in single bytes closes its connection too', async () => {
-    const place = await open({ deadlines: {}, options: { longestBody: () => 0 } })
+    const place = await open({ deadlines: {}, options: { maxBodyBytes: () => 0 } })
     const socket = dial(place)
     socket.write(chunked + '1\r\nA\r\n'.repeat(1_100))
 
@@ -630,8 +630,8 @@ describe('ingress: admission', () => {
   test('a request that is not admitted is answered before its body is read', async () => {
     const admit = ({ headers }: IncomingMessage) =>
       headers.authorization === undefined ? { status: 401, headers: {}, body: 'who?' } : undefined
-    const longestBody = () => 10
-    const place = await open({ options: { admit, longestBody } })
+    const maxBodyBytes = () => 10
+    const place = await open({ options: { admit, maxBodyBytes } })
     const socket = dial(place)
     socket.write(head(1_000))
     let text = ''

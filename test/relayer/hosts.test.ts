@@ -16,7 +16,12 @@ import { privateKeyToAccount } from 'viem/accounts'
 import { foundry } from 'viem/chains'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { hostsAbi } from '../../src/chain/abi.ts'
-import { bindToHead, hostReportData, readHost, signHostPermit } from '../../src/chain/hosts.ts'
+import {
+  bindToNewestBlock,
+  hostReportData,
+  readHost,
+  signHostPermit,
+} from '../../src/chain/hosts.ts'
 import { uploadCollateral } from '../../src/chain/verifier/collateral.ts'
 import { deployVerifier, type LinkableArtifact } from '../../src/chain/verifier/verifier.ts'
 import { fromHex, type Hex, to0x } from '../../src/lib/bytes.ts'
@@ -132,7 +137,7 @@ describe.skipIf(absent)('the relayer and the host registry:', () => {
   async function prepare(signWith: Hex = anvilKeys[1]) {
     const operator = privateKeyToAccount(anvilKeys[1]).address
     await anvil.client.mine({ blocks: 1 })
-    const binding = await bindToHead(client, hosts, operator)
+    const binding = await bindToNewestBlock(client, hosts, operator)
     await anvil.client.mine({ blocks: 1 })
     const { quote, eventLog } = await cvm.source.attest(hostReportData(binding))
     const deadline = Math.floor(Date.now() / 1000) + 3_600

@@ -6,7 +6,12 @@ import { generatePrivateKey, privateKeyToAccount } from 'viem/accounts'
 import { foundry } from 'viem/chains'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 
-import { bindToHead, hostReportData, readHost, signHostPermit } from '../../src/chain/hosts.ts'
+import {
+  bindToNewestBlock,
+  hostReportData,
+  readHost,
+  signHostPermit,
+} from '../../src/chain/hosts.ts'
 import { addKmsAggregatedMr, addKmsDevice } from '../../src/chain/registry.ts'
 import { type RootKeyPair, readProof, rootKeyId } from '../../src/chain/root-keys.ts'
 import { uploadCollateral } from '../../src/chain/verifier/collateral.ts'
@@ -108,7 +113,11 @@ describe.skipIf(absent)('quotes for KMS nodes and root keys:', () => {
   /** As the operator of the node does. */
   async function nodeRequest() {
     await fixture.pass(1)
-    const binding = await bindToHead(fixture.client, fixture.addresses.hosts, operator.address)
+    const binding = await bindToNewestBlock(
+      fixture.client,
+      fixture.addresses.hosts,
+      operator.address,
+    )
     await fixture.pass(1)
     const { quote, eventLog } = await cvm.source.attest(hostReportData(binding))
     const wallet = createWalletClient({

@@ -30,7 +30,7 @@ import {
 } from './governance-settings.ts'
 import { checkHandOver, checkRegistryHistory, checkReplacedCode } from './history.ts'
 import { checkDeployerHoldings, checkPermissions } from './permissions.ts'
-import { type OwnedContractName, ownedContracts } from './proxies.ts'
+import { type UpgradeableContractName, upgradeableContracts } from './proxies.ts'
 import { checkTransactions } from './record.ts'
 import { checkVerifier } from './verifier.ts'
 import { checkWiring } from './wiring.ts'
@@ -66,7 +66,7 @@ export async function checkDeployment(
       'The expected root of trust is missing: pass --root intel, or a file with a root certificate.',
     )
   }
-  const names = (Object.keys(ownedContracts) as OwnedContractName[]).filter(
+  const names = (Object.keys(upgradeableContracts) as UpgradeableContractName[]).filter(
     (name) => addresses[name] !== undefined,
   )
   const context: CheckContext = { client, deployment, addresses, names, expected }

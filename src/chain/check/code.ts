@@ -24,7 +24,7 @@ import {
 import { type LinkableArtifact, linked } from '../verifier/verifier.ts'
 import type { CheckContext } from './context.ts'
 import { type DeploymentFinding, exactly } from './finding.ts'
-import type { OwnedContractName } from './proxies.ts'
+import type { UpgradeableContractName } from './proxies.ts'
 
 /** Reads the compiled artifact of a contract by its name. */
 export type Artifacts = (contract: string) => Promise<LinkableArtifact>
@@ -67,12 +67,12 @@ export async function recordedCreationCode(
 
 async function encodeCreation(
   artifacts: Artifacts,
-  { contract, arguments: recorded, libraries, holds }: DeployedContract,
+  { contract, arguments: recorded, libraries, creationCodePart: part }: DeployedContract,
 ): Promise<Hex> {
   const artifact = await artifacts(contract)
-  if (holds !== undefined) {
-    const held = (await artifacts(holds.contract)).bytecode as Hex
-    return creationCodeOf(artifact, [slice(held, holds.from, holds.to)])
+  if (part !== undefined) {
+    const whole = (await artifacts(part.contract)).bytecode as Hex
+    return creationCodeOf(artifact, [slice(whole, part.from, part.to)])
   }
   const inputs = artifact.abi.find(({ type }) => type === 'constructor')
   const parameters = inputs?.type === 'constructor' ? inputs.inputs : []
@@ -203,7 +203,7 @@ const initializedSlot: Hex = '0xf0c57e16840df040f15088dc2f81fe391c3923bec73e23a9
  */
 export async function checkImplementation(
   { client, addresses, deployment }: CheckContext,
-  name: OwnedContractName,
+  name: UpgradeableContractName,
 ): Promise<DeploymentFinding> {
   const found = await implementationOf(client, addresses[name] as Address)
   const recorded = deployment.contracts[implementationName(deployment, name)]?.address

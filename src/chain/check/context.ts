@@ -3,7 +3,7 @@ import type { PublicClient } from 'viem'
 
 import type { Addresses, Deployment } from '../deployments.ts'
 import type { ExpectedSettings } from './expected-settings.ts'
-import type { OwnedContractName } from './proxies.ts'
+import type { UpgradeableContractName } from './proxies.ts'
 
 /** The deployment to check, and what is expected of it. */
 export interface CheckContext {
@@ -14,7 +14,7 @@ export interface CheckContext {
   /** Addresses in that record. */
   readonly addresses: Addresses
   /** Upgradeable contracts with an owner in this deployment. */
-  readonly names: readonly OwnedContractName[]
+  readonly names: readonly UpgradeableContractName[]
   /** What the chain must show. */
   readonly expected: ExpectedSettings
 }

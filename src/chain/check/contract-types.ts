@@ -3,7 +3,7 @@ import type { DeployedContract, Deployment } from '../deployments.ts'
 import { proxyOf } from '../deployments.ts'
 import type { CheckContext } from './context.ts'
 import { type DeploymentFinding, exactly } from './finding.ts'
-import { ownedContracts } from './proxies.ts'
+import { upgradeableContracts } from './proxies.ts'
 
 const proxyType = 'ERC1967Proxy'
 
@@ -20,7 +20,7 @@ const typesByName: Readonly<Record<string, readonly string[]>> = {
   bootLog: ['BootLog'],
   heartbeat: ['Heartbeat'],
   daoFactory: ['DaoFactory'],
-  ...Object.fromEntries(Object.keys(ownedContracts).map((name) => [name, [proxyType]])),
+  ...Object.fromEntries(Object.keys(upgradeableContracts).map((name) => [name, [proxyType]])),
 }
 
 /** `CreationCode` contracts of the factory, and the contract whose creation code each stores. */
@@ -48,10 +48,10 @@ export function checkTypes({ deployment }: CheckContext): DeploymentFinding[] {
 }
 
 function isOfItsType(deployment: Deployment, name: string, recorded: DeployedContract): boolean {
-  const { contract, holds } = recorded
+  const { contract, creationCodePart: part } = recorded
   const held = heldContracts[name]
-  if (held !== undefined) return contract === 'CreationCode' && holds?.contract === held
-  if (holds !== undefined) return false
+  if (held !== undefined) return contract === 'CreationCode' && part?.contract === held
+  if (part !== undefined) return false
   const proxy = proxyOf(deployment, name)
   if (proxy !== undefined) return isImplementationOf(proxy, name, contract)
   return typesByName[name]?.includes(contract) ?? false
@@ -59,13 +59,14 @@ function isOfItsType(deployment: Deployment, name: string, recorded: DeployedCon
 
 /** Only an upgrade, which the DAO decides, records an implementation with a number; its type can be a next version. */
 function isImplementationOf(proxy: string, name: string, contract: string): boolean {
-  const type = proxy === 'app' ? 'App' : ownedContracts[proxy as keyof typeof ownedContracts]
+  const type =
+    proxy === 'app' ? 'App' : upgradeableContracts[proxy as keyof typeof upgradeableContracts]
   if (type === undefined) return false
   return contract === type || (/\d$/.test(name) && contract.replace(/V\d+$/, '') === type)
 }
 
-function describeType({ contract, holds }: DeployedContract): string {
-  return holds === undefined ? contract : `${contract} of ${holds.contract}`
+function describeType({ contract, creationCodePart: part }: DeployedContract): string {
+  return part === undefined ? contract : `${contract} of ${part.contract}`
 }
 
 /** One finding for each linked library: it is the recorded contract of that type, whose code is compared too. */

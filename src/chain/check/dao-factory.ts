@@ -47,7 +47,7 @@ async function checkWhole(
   const gaps: string[] = []
   for (const part of parts) {
     const contract = heldContracts[part] as string
-    const { from, to } = contracts[part]?.holds ?? { from: -1, to: -1 }
+    const { from, to } = contracts[part]?.creationCodePart ?? { from: -1, to: -1 }
     if (from !== (ends.get(contract) ?? 0)) gaps.push(part)
     ends.set(contract, to)
   }

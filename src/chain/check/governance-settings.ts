@@ -11,7 +11,7 @@ import { readDaoSettings } from '../governance/proposals.ts'
 import { historyOf } from '../history.ts'
 import type { CheckContext } from './context.ts'
 import { type DeploymentFinding, exactly, type FindingCode } from './finding.ts'
-import type { OwnedContractName } from './proxies.ts'
+import type { UpgradeableContractName } from './proxies.ts'
 
 /* THE TIMELOCK */
 
@@ -212,7 +212,7 @@ export async function checkUnbonding({
 /** Checks owner, upgrades and guardian of one registry. @throws CHAIN_UNREACHABLE */
 export async function checkOwned(
   { client, addresses, expected }: CheckContext,
-  name: OwnedContractName,
+  name: UpgradeableContractName,
 ): Promise<DeploymentFinding[]> {
   // functions that all registries have
   const contract = { address: addresses[name] as Address, abi: kmsAuthAbi } as const

@@ -28,7 +28,7 @@ import {
 import type { CheckContext } from './context.ts'
 import type { DeploymentFinding } from './finding.ts'
 import { roleChanges, roles } from './governance-settings.ts'
-import type { OwnedContractName } from './proxies.ts'
+import type { UpgradeableContractName } from './proxies.ts'
 
 /* THE TIMELOCK */
 
@@ -77,7 +77,7 @@ function isPlanned(
 /** @param end block of the hand-over; a deployment sends one transaction after the other, so each has a block of its own */
 async function checkBefore(
   { client, deployment, addresses }: CheckContext,
-  names: readonly OwnedContractName[],
+  names: readonly UpgradeableContractName[],
   end: bigint,
 ): Promise<DeploymentFinding> {
   const { contracts } = deployment
@@ -114,7 +114,7 @@ type RegistryLog = Awaited<ReturnType<typeof registryHistory>>[number]
 
 async function registryHistory(
   { client, addresses, deployment }: CheckContext,
-  name: OwnedContractName,
+  name: UpgradeableContractName,
 ) {
   const { block } = deployment.contracts[name] as DeployedContract
   return parseEventLogs({
@@ -131,7 +131,7 @@ async function registryHistory(
 /** Each change of code was decided by the DAO, and only the timelock was ever the owner. @throws CHAIN_UNREACHABLE */
 export async function checkRegistryHistory(
   context: CheckContext,
-  name: OwnedContractName,
+  name: UpgradeableContractName,
 ): Promise<DeploymentFinding[]> {
   const logs = await registryHistory(context, name)
   return [
@@ -143,7 +143,7 @@ export async function checkRegistryHistory(
 
 async function checkUpgrades(
   context: CheckContext,
-  name: OwnedContractName,
+  name: UpgradeableContractName,
   logs: readonly RegistryLog[],
 ): Promise<DeploymentFinding> {
   const { client, addresses, deployment } = context
@@ -173,7 +173,7 @@ async function checkUpgrades(
 /** Code of a registry can emit any event of the registry. That the timelock made the call, only the timelock can say. */
 async function isDecided(
   { client, addresses }: CheckContext,
-  name: OwnedContractName,
+  name: UpgradeableContractName,
   { transactionHash, args }: Extract<RegistryLog, { eventName: 'Upgraded' }>,
 ): Promise<boolean> {
   const receipt = await readReceipt(client, transactionHash)
@@ -208,7 +208,7 @@ async function readReceipt(client: CheckContext['client'], hash: Hex): Promise<T
 
 function checkOwners(
   { addresses: { timelock } }: CheckContext,
-  name: OwnedContractName,
+  name: UpgradeableContractName,
   logs: readonly RegistryLog[],
 ): DeploymentFinding {
   const owners = logs.flatMap((log) =>
@@ -231,7 +231,7 @@ const unusedSlots: readonly Hex[] = [
 
 async function checkUnusedSlots(
   { client, addresses }: CheckContext,
-  name: OwnedContractName,
+  name: UpgradeableContractName,
 ): Promise<DeploymentFinding> {
   const words = await Promise.all(
     unusedSlots.map((slot) => readSlot(client, addresses[name] as Address, slot)),
@@ -273,7 +273,7 @@ export async function checkReplacedCode(
 async function compareReplaced(
   { client, deployment }: CheckContext,
   { artifacts }: Sources,
-  name: OwnedContractName,
+  name: UpgradeableContractName,
   address: Address,
 ): Promise<DeploymentFinding> {
   const [recordedName, recorded] =

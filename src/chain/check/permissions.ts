@@ -19,7 +19,7 @@ import { type ContractType, describedContracts } from '../governance/describe-ca
 import type { CheckContext } from './context.ts'
 import type { DeploymentFinding, FindingCode } from './finding.ts'
 import { findUnderlying } from './governance-settings.ts'
-import { ownedContracts } from './proxies.ts'
+import { upgradeableContracts } from './proxies.ts'
 
 /** An address without a known key and without any role. */
 const anyone: Address = `0x${'a17e'.repeat(10)}`
@@ -44,7 +44,7 @@ export async function checkPermissions(context: CheckContext): Promise<Deploymen
     ['timelock', 'TimelockController', addresses.timelock],
     ...names.map((name): [string, ContractType, Address] => [
       name,
-      ownedContracts[name],
+      upgradeableContracts[name],
       addresses[name] as Address,
     ]),
   ]

@@ -1,7 +1,7 @@
 import type { ContractType } from '../governance/describe-call.ts'
 
 /** Upgradeable contracts with an owner, by name in the deployment record, and the contract type behind each proxy. */
-export const ownedContracts = {
+export const upgradeableContracts = {
   kmsAuth: 'KmsAuth',
   images: 'Images',
   hosts: 'Hosts',
@@ -10,4 +10,4 @@ export const ownedContracts = {
 } as const satisfies Record<string, ContractType>
 
 /** Name of an upgradeable contract in the deployment record. */
-export type OwnedContractName = keyof typeof ownedContracts
+export type UpgradeableContractName = keyof typeof upgradeableContracts

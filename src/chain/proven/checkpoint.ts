@@ -25,11 +25,11 @@ export interface BlockReference {
 
 /** The stored checkpoint of a node. */
 export interface ChainCheckpoint {
-  /** The checkpoint; undefined only if nothing is stored on disk by design. @throws CHAIN_MEMORY_MISSING, CHAIN_MEMORY_INVALID */
+  /** The checkpoint; undefined only if nothing is stored on disk by design. @throws CHAIN_CHECKPOINT_MISSING, CHAIN_CHECKPOINT_INVALID */
   read(): Promise<BlockReference | undefined>
-  /** Stores a newer block; it is on the disk when this returns. @throws CHAIN_MEMORY_UNWRITABLE */
+  /** Stores a newer block; it is on the disk when this returns. @throws CHAIN_CHECKPOINT_UNWRITABLE */
   write(mark: BlockReference): Promise<void>
-  /** Creates the checkpoint of a new node. @throws CHAIN_MEMORY_EXISTS, CHAIN_MEMORY_UNWRITABLE */
+  /** Creates the checkpoint of a new node. @throws CHAIN_CHECKPOINT_EXISTS, CHAIN_CHECKPOINT_UNWRITABLE */
   start(mark: BlockReference): Promise<void>
 }
 
@@ -76,7 +76,7 @@ export function openCheckpoint(options: CheckpointOptions): ChainCheckpoint {
       await storeCheckpoint(mark, options)
     } catch (cause) {
       throw new AssentError(
-        'CHAIN_MEMORY_UNWRITABLE',
+        'CHAIN_CHECKPOINT_UNWRITABLE',
         'The trusted checkpoint could not be stored.',
         {
           cause,
@@ -91,7 +91,7 @@ export function openCheckpoint(options: CheckpointOptions): ChainCheckpoint {
     start: async (mark) => {
       if ((await listCheckpoints(folder)).length > 0) {
         throw new AssentError(
-          'CHAIN_MEMORY_EXISTS',
+          'CHAIN_CHECKPOINT_EXISTS',
           `The folder ${folder} already contains a trusted checkpoint.`,
           {
             facts: { folder },
@@ -108,7 +108,7 @@ async function readNewest(options: CheckpointOptions): Promise<BlockReference> {
   const [newest] = await listCheckpoints(folder)
   if (newest !== undefined) return readRecord(newest, options)
   throw new AssentError(
-    'CHAIN_MEMORY_MISSING',
+    'CHAIN_CHECKPOINT_MISSING',
     `The folder ${folder} contains no trusted checkpoint.`,
     {
       facts: { folder },
@@ -189,7 +189,7 @@ function pathOf(folder: string, number: bigint): string {
 }
 
 function invalid(what: string, path: string, cause?: unknown): AssentError {
-  return new AssentError('CHAIN_MEMORY_INVALID', `The trusted checkpoint ${what}.`, {
+  return new AssentError('CHAIN_CHECKPOINT_INVALID', `The trusted checkpoint ${what}.`, {
     cause,
     facts: { path },
   })

@@ -81,7 +81,7 @@ export function createHealth(now: () => number): EndpointHealth {
  *
  * @throws the error of an invalid answer if there was one, otherwise the first error
  */
-export async function askInTurn<T>(
+export async function queryEndpointsInOrder<T>(
   endpoints: readonly Endpoint[],
   ask: (endpoint: Endpoint, signal: AbortSignal) => Promise<T>,
   {

@@ -7,7 +7,7 @@
 import { AssentError, isAssentError } from '../../errors/index.ts'
 import type { Hex } from '../../lib/bytes.ts'
 import type { EndpointFault } from '../boot.ts'
-import { askInTurn, createHealth } from './endpoint-health.ts'
+import { createHealth, queryEndpointsInOrder } from './endpoint-health.ts'
 import { retryOnce } from './header-quorum.ts'
 import { proofSchema, verifyProof } from './proof.ts'
 import type { Endpoint } from './rpc-endpoint.ts'
@@ -54,7 +54,7 @@ export function proveByEndpoints(
   return ({ endpoints: names, block, address, slots }, dissent) => {
     const asked = names.flatMap((name) => endpoints.filter((endpoint) => endpoint.name === name))
     const failed = ({ name }: Endpoint, { code }: AssentError) => dissent({ endpoint: name, code })
-    return askInTurn(
+    return queryEndpointsInOrder(
       asked,
       async (endpoint, signal) => {
         const { number, stateRoot } = block

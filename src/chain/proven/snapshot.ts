@@ -40,7 +40,7 @@ export function createSnapshotRefresher(options: ViewContext) {
 
   const snapshot = async (): Promise<ChainSnapshot> => {
     const takenAt = now()
-    const known = await readCheckpoint(options.memory, seen)
+    const known = await readCheckpoint(options.checkpoint, seen)
     const asked = fetchHeads(options)
     // not awaited yet; a rejection must not count as unhandled
     for (const each of asked) each.catch(() => {})
@@ -55,7 +55,7 @@ export function createSnapshotRefresher(options: ViewContext) {
       fetchSignedHead(agreed, options),
     ])
     const isNewer = known === undefined || agreed.header.number > known.number
-    if (isNewer) await options.memory.write(agreed.header)
+    if (isNewer) await options.checkpoint.write(agreed.header)
     seen = agreed.header
     const taken = assemble({ takenAt, agreed, heads, signed, last, options })
     await readShared(taken, options)
@@ -103,7 +103,7 @@ async function readCheckpoint(
   if (seen === undefined || stored === undefined || stored.number > seen.number) return stored
   if (stored.number === seen.number && stored.hash === seen.hash) return stored
   throw new AssentError(
-    'CHAIN_MEMORY_INVALID',
+    'CHAIN_CHECKPOINT_INVALID',
     'The trusted checkpoint went back to an older block.',
     {
       facts: { stored: String(stored.number), seen: String(seen.number) },

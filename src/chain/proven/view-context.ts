@@ -39,7 +39,7 @@ export interface ViewOptions {
   /** RPC quorum for the answer of a foreign app. */
   readonly required: number
   /** Trusted checkpoint: the highest block that this node ever accepted. */
-  readonly memory: ChainCheckpoint
+  readonly checkpoint: ChainCheckpoint
   /** Highest block age in seconds; with an older final block there is no decision. */
   readonly maxBlockAgeSeconds: number
   /** Seconds for which a chain snapshot is used. */

@@ -28,7 +28,7 @@ export interface ChainView extends BootAuthorizer {
   /**
    * Reads the first final block of a new node and creates its trusted checkpoint.
    *
-   * @throws CHAIN_MEMORY_EXISTS, CHAIN_PROOF_REFUSED if no endpoint proves the state of a final block, CHAIN_*
+   * @throws CHAIN_CHECKPOINT_EXISTS, CHAIN_PROOF_REFUSED if no endpoint proves the state of a final block, CHAIN_*
    */
   bootstrap(): Promise<BlockReference>
 }
@@ -77,7 +77,7 @@ export function openView(viewOptions: ViewOptions): ChainView {
       // fails here if the endpoints serve no storage proofs, before the node depends on them
       const taken = assemble({ takenAt: 0, agreed, heads: [], last: undefined, options })
       await readShared(taken, options)
-      await options.memory.start(header)
+      await options.checkpoint.start(header)
       return header
     },
   }

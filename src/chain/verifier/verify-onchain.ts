@@ -86,14 +86,14 @@ export interface OnchainVerifier {
    *
    * @throws QUOTE_* of the `malformedErrors` table, CALL_REVERTED, CHAIN_UNREACHABLE
    */
-  judge(
+  verify(
     quote: Uint8Array,
     collateral: Collateral,
-    question: JudgeQuestion,
+    question: VerifyRequest,
   ): Promise<OnchainVerified | Rejected>
 }
 
-export interface JudgeQuestion {
+export interface VerifyRequest {
   /** unix seconds: the time of every block that the verdict rests on */
   readonly at: number
   readonly root: TrustAnchor
@@ -103,14 +103,14 @@ export interface JudgeQuestion {
 const TRANSACTION_GAS = 16_777_216n
 
 /** Takes the whole chain: before each bundle its state is what it was after the verifier was deployed. */
-export async function createJudge(chain: LocalChain): Promise<OnchainVerifier> {
+export async function createOnchainVerifier(chain: LocalChain): Promise<OnchainVerifier> {
   const clients = await connect(chain.provider)
   const { request } = clients
   let empty = await request<string>('evm_snapshot', [])
   let bench: VerifierInstance | undefined
-  return { judge }
+  return { verify }
 
-  async function judge(quote: Uint8Array, collateral: Collateral, { at, root }: JudgeQuestion) {
+  async function verify(quote: Uint8Array, collateral: Collateral, { at, root }: VerifyRequest) {
     requireUnixSeconds(at)
     const trusted = readTrustedRoot(root)
     const isKey = root === 'intel' || root.length === SPKI_BYTES
@@ -128,7 +128,7 @@ export async function createJudge(chain: LocalChain): Promise<OnchainVerifier> {
         return explainRevert(error, 'issuer')
       }
     }
-    return await bench.judge(quote, collateral, at)
+    return await bench.verify(quote, collateral, at)
   }
 }
 
@@ -159,7 +159,7 @@ async function connect(provider: LocalChain['provider']): Promise<LocalClients> 
 /** A verifier under one root. */
 interface VerifierInstance {
   readonly root: Uint8Array
-  judge(quote: Uint8Array, collateral: Collateral, at: number): Promise<OnchainVerified | Rejected>
+  verify(quote: Uint8Array, collateral: Collateral, at: number): Promise<OnchainVerified | Rejected>
 }
 
 async function createBench(
@@ -171,9 +171,9 @@ async function createBench(
   let clean = await request<string>('evm_snapshot', [])
   /** The bundle and the time that the store is left with, and what came of them. */
   let stored: { collateral: Collateral; at: number; refusal: UploadFailure | undefined } | undefined
-  return { root, judge }
+  return { root, verify }
 
-  async function judge(quote: Uint8Array, collateral: Collateral, at: number) {
+  async function verify(quote: Uint8Array, collateral: Collateral, at: number) {
     if (stored === undefined || stored.at !== at || !isSame(stored.collateral, collateral)) {
       stored = undefined
       await request('evm_revert', [clean])
@@ -181,7 +181,7 @@ async function createBench(
       stored = { collateral, at, refusal: await upload(collateral, at) }
     }
     if (stored.refusal !== undefined) return explainRevert(...stored.refusal)
-    return await verify(quote, at)
+    return await callVerifier(quote, at)
   }
 
   async function upload(collateral: Collateral, at: number): Promise<UploadFailure | undefined> {
@@ -205,7 +205,7 @@ async function createBench(
     return undefined
   }
 
-  async function verify(quote: Uint8Array, at: number): Promise<OnchainVerified | Rejected> {
+  async function callVerifier(quote: Uint8Array, at: number): Promise<OnchainVerified | Rejected> {
     const call = { abi: quoteVerifierAbi, functionName: 'verify' } as const
     const data = encodeFunctionData({ ...call, args: [to0x(quote)] })
     try {

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { bindToHead, hostReportData } from '../../chain/hosts.ts'
+import { bindToNewestBlock, hostReportData } from '../../chain/hosts.ts'
 import { toHex } from '../../lib/bytes.ts'
 import type { ArgumentsOf } from '../command.ts'
 import type { reportData as command } from '../host.ts'
@@ -18,7 +18,7 @@ export const schema = z.strictObject({
 export async function run(args: ArgumentsOf<typeof command>, session: Session) {
   const operator = readAddress(args.operator, 'operator')
   const hosts = requireDeployed(session, 'hosts')
-  const binding = await bindToHead(session.publicClient, hosts, operator)
+  const binding = await bindToNewestBlock(session.publicClient, hosts, operator)
   const reportData = toHex(hostReportData(binding))
   session.output.line(`report data  ${reportData}`)
   session.output.line(`block        ${binding.block.number}`)

@@ -49,7 +49,7 @@ export const detailFields = {
     .optional()
     .describe('of a host or of root keys'),
   isAdmitted: z.boolean().optional().describe('of a host'),
-  holdsUntil: unixTime.optional().describe('of a host; 0: not admitted, or no end'),
+  validUntil: unixTime.optional().describe('of a host; 0: not admitted, or no end'),
   bond: z
     .strictObject({ bonded: decimal, unbonding: decimal, unbondsAt: unixTime, minimum: decimal })
     .optional()
@@ -83,7 +83,7 @@ async function readReleaseDetails({ publicClient }: Session, app: Address, id: H
 async function readHostDetails(session: Session, hosts: Address, id: Hex): Promise<Details> {
   const { publicClient, now } = session
   const host = await readHost(publicClient, hosts, id)
-  const { isAdmitted, holdsUntil } = await readAdmission(publicClient, hosts, id)
+  const { isAdmitted, validUntil } = await readAdmission(publicClient, hosts, id)
   const bond = await readOperatorBond(session, hosts, id, host.operator)
   const proof =
     host.attestedAt === 0
@@ -93,7 +93,7 @@ async function readHostDetails(session: Session, hosts: Address, id: Hex): Promi
           `the host proof is valid until ${formatDeadline(host.expiresAt, now)}`,
         ]
   const admission = isAdmitted
-    ? `admitted${holdsUntil === 0 ? '' : ` until ${formatDeadline(holdsUntil, now)}`}`
+    ? `admitted${validUntil === 0 ? '' : ` until ${formatDeadline(validUntil, now)}`}`
     : 'not admitted'
   const bonded =
     bond === undefined
@@ -101,7 +101,7 @@ async function readHostDetails(session: Session, hosts: Address, id: Hex): Promi
       : [`bond of its operator: ${bond.bonded} of ${bond.minimum} required units`]
   return {
     lines: [...proof, ...bonded, admission],
-    json: { proof: host, isAdmitted, holdsUntil, ...(bond === undefined ? {} : { bond }) },
+    json: { proof: host, isAdmitted, validUntil, ...(bond === undefined ? {} : { bond }) },
   }
 }
 

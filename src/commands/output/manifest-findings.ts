@@ -12,16 +12,16 @@ export const manifestFindingsSchema = z.array(
     severity: z.enum(['error', 'warning', 'note']),
     place: z.string().describe('member of the manifest or of its Compose file'),
     found: z.string(),
-    todo: z.string().describe('the next step'),
+    nextStep: z.string().describe('the next step'),
   }),
 )
 
 const marks = { error: pc.red('error  '), warning: pc.yellow('warning'), note: pc.dim('note   ') }
 
 export function printManifestFindings(output: Output, findings: readonly ManifestFinding[]): void {
-  for (const { severity, code, place, found, todo } of findings) {
+  for (const { severity, code, place, found, nextStep } of findings) {
     const at = place === '' ? '' : `${escapeText(place)}: `
     output.line(`${marks[severity]} ${at}${escapeText(found)} (${code})`)
-    output.line(`        ${pc.dim(todo)}`)
+    output.line(`        ${pc.dim(nextStep)}`)
   }
 }

@@ -1,7 +1,7 @@
 /** One question to either implementation of the verifier, one shape of answer. */
 
 import type { ProvenApp } from '../../audit/prove-app.ts'
-import { createJudge, type OnchainVerified } from '../../chain/verifier/verify-onchain.ts'
+import { createOnchainVerifier, type OnchainVerified } from '../../chain/verifier/verify-onchain.ts'
 import { type AssentError, type ErrorCode, isAssentError } from '../../errors/index.ts'
 import { malformedErrors } from '../../errors/quote.ts'
 import type { TrustAnchor } from '../../quote/certificates/trust-anchor.ts'
@@ -63,10 +63,10 @@ export function createTypeScriptVerifier(root: TrustAnchor): Verifier {
 /** @throws IN_PROCESS_CHAIN_UNAVAILABLE */
 export async function createSolidityVerifier(root: TrustAnchor): Promise<Verifier> {
   const chain = await startInProcessChain()
-  const { judge } = await createJudge(chain)
+  const { verify } = await createOnchainVerifier(chain)
   return {
     name: 'solidity',
-    verify: ({ quote, collateral, at }) => judge(quote, collateral, { at, root }),
+    verify: ({ quote, collateral, at }) => verify(quote, collateral, { at, root }),
     close: () => chain.close(),
   }
 }

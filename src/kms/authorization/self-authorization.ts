@@ -12,8 +12,8 @@ import { type AuthorizeBoot, authorizeSelf } from './authorize.ts'
 import {
   type EvidenceRules,
   type ProvenBoot,
-  proveBoot,
   verifyAttestation,
+  verifyBoot,
 } from './verify-attestation.ts'
 
 /** Whether this node itself may serve. */
@@ -73,5 +73,5 @@ async function attestSelf(source: QuoteSource, rules: EvidenceRules): Promise<Se
   const proven = await verifyAttestation(attestation, rules)
   // the configured policy is for other CVMs; a node with root keys must never be a debug or migratable TD
   checkTd(proven.verdict.quote.report)
-  return { boot: proveBoot(proven, '', 'full', rules), expiresAt: proven.verdict.expiresAt }
+  return { boot: verifyBoot(proven, '', 'full', rules), expiresAt: proven.verdict.expiresAt }
 }

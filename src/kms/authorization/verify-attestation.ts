@@ -48,7 +48,7 @@ export interface EvidenceRules {
 export interface VerifiedAttestation {
   /** Result of the verification; a rejected quote does not get here. */
   readonly verdict: Verified
-  /** Quote, event log and VM configuration. Only the quote is verified; `proveBoot` replays the log. */
+  /** Quote, event log and VM configuration. Only the quote is verified; `verifyBoot` replays the log. */
   readonly attestation: Attestation
 }
 
@@ -107,7 +107,7 @@ export async function verifyQuote(quote: Quote, rules: EvidenceRules): Promise<V
  * @param view `boot`: events up to the end of the boot; `full`: all events
  * @throws KMS_EVIDENCE_INVALID, EVENT_LOG_*, IMAGE_*
  */
-export function proveBoot(
+export function verifyBoot(
   { verdict, attestation }: VerifiedAttestation,
   vmConfig: string,
   view: 'boot' | 'full',

@@ -5,17 +5,17 @@ import { type Attestation, encodeAttestation } from '../../quote/attestation.ts'
 import { buildBootInfo } from '../../quote/measurements/measure.ts'
 import { authorizeApp } from '../authorization/authorize.ts'
 import {
-  proveBoot,
   runtimeLog,
   type VerifiedAttestation,
+  verifyBoot,
   verifyQuote,
 } from '../authorization/verify-attestation.ts'
 import { deriveAppCaKey } from '../keys/derive.ts'
 import {
   type Caller,
   type KmsContext,
-  noteApproval,
-  noteBoot,
+  rememberApprovalForLog,
+  rememberBootForLog,
   requireGateway,
 } from '../rpc/context.ts'
 import { withVerdictContext } from '../rpc/error-context.ts'
@@ -66,10 +66,10 @@ export async function signCertificate(kms: KmsContext, message: SignRequest, cal
   requireBound(request.attestation, spki)
   const proven = { verdict, attestation: request.attestation }
   // the app is running, and the contracts know it as it was at boot: later events are left out
-  const boot = proveBoot(proven, vmConfig, 'boot', kms.rules)
-  noteBoot(caller, boot)
-  const approval = await authorizeApp(kms.ask, boot)
-  noteApproval(kms, caller, approval)
+  const boot = verifyBoot(proven, vmConfig, 'boot', kms.rules)
+  rememberBootForLog(caller, boot)
+  const approval = await authorizeApp(kms.authorizeBoot, boot)
+  rememberApprovalForLog(kms, caller, approval)
   requireGateway(kms, approval.gatewayAppId)
   requireAllowedRequest(request, now, kms.kmsNames)
 

@@ -46,7 +46,7 @@ export interface WitnessNode {
 }
 
 /** A node that asks to become a replica: the device id of its quote, or a caller without a quote so far. */
-export type OnboardingNode = { readonly device: string } | 'not-known-yet'
+export type OnboardingNode = { readonly device: string } | 'caller-unknown'
 
 /** Which witnesses are asked, and how many of them must answer. */
 export interface WitnessRules {
@@ -103,7 +103,7 @@ export function isExpectedReplica(
   onboardingNode: OnboardingNode | undefined,
 ): boolean {
   if (onboardingNode === undefined) return false
-  return onboardingNode === 'not-known-yet'
+  return onboardingNode === 'caller-unknown'
     ? expectedDevices.length > 0
     : expectedDevices.includes(onboardingNode.device)
 }

@@ -60,7 +60,7 @@ export interface RunningOnboarding {
 }
 
 /** Bytes: enough for a URL and a domain. */
-const longestBody = 16 * 1024
+const maxBodyBytes = 16 * 1024
 /** The answer to `Finish` must still reach the operator. */
 const stopAfterMs = 5_000
 
@@ -74,7 +74,7 @@ export async function startOnboarding(options: OnboardServiceOptions): Promise<R
   const ingress = openIngress(createServer(), getRequestListener(app.fetch), {
     limits: openLimits({ connections: 128, requestsInFlight: 32 }),
     proxied: 'x-forwarded-for',
-    longestBody: ({ method: verb }) => (verb === 'POST' ? longestBody : 0),
+    maxBodyBytes: ({ method: verb }) => (verb === 'POST' ? maxBodyBytes : 0),
     explain,
     observe: (refusal, client) => options.log.debug({ refusal, client }, 'request limited'),
   })

@@ -15,8 +15,8 @@ import { type AuthorizeBoot, authorizeKms } from '../authorization/authorize.ts'
 import type { SelfAuthorizer } from '../authorization/self-authorization.ts'
 import {
   type EvidenceRules,
-  proveBoot,
   verifyAttestation,
+  verifyBoot,
 } from '../authorization/verify-attestation.ts'
 import { keyFromPem, readCertificate } from '../certificates/certificate.ts'
 import {
@@ -42,7 +42,7 @@ export interface OnboardOptions {
   /** How the quote of the other node is verified. */
   readonly rules: EvidenceRules
   /** Asks the chain about the other node, so that only an approved KMS can give root keys. */
-  readonly ask: AuthorizeBoot
+  readonly authorizeBoot: AuthorizeBoot
   /** Whether this node itself must be allowed before it asks for keys. */
   readonly self: SelfAuthorizer | 'insecure-off'
   /** Expected root CA key (SubjectPublicKeyInfo, DER), if the operator knows it. */
@@ -86,7 +86,7 @@ export async function onboardKms(
 
 /** Verifies the source, then gets its keys over a pinned connection. */
 async function fetchKeys(options: OnboardOptions): Promise<KmsSecrets> {
-  const { source, rules, ask, caPublicKey } = options
+  const { source, rules, authorizeBoot, caPublicKey } = options
   const client: KmsClientOptions = {
     url: options.sourceUrl.replace(/\/+$/, '').replace(/\/prpc$/, ''),
     clock: rules.clock,
@@ -94,7 +94,7 @@ async function fetchKeys(options: OnboardOptions): Promise<KmsSecrets> {
   }
   const verifyServer = async (attestation: Parameters<typeof verifyAttestation>[0]) => {
     const proven = await verifyAttestation(attestation, rules)
-    await authorizeKms(ask, proveBoot(proven, '', 'full', rules))
+    await authorizeKms(authorizeBoot, verifyBoot(proven, '', 'full', rules))
   }
   const { identity, serverPublicKey } = await withErrorContext('The source KMS', () =>
     firstContact({ ...client, verifyServer }, source),

@@ -23,7 +23,7 @@ const longestBodies = new Map([
 ])
 
 /** Longest body of a request in bytes. Only POST has a body; an unknown method gets the smallest limit. */
-export function longestBodyOf(incoming: IncomingMessage): number {
+export function maxBodyBytes(incoming: IncomingMessage): number {
   if (incoming.method !== 'POST') return 0
   const [path = ''] = (incoming.url ?? '').split('?', 1)
   const [, method = ''] = /^\/prpc\/+(?:\w+\.)*(\w+)$/.exec(path) ?? []
@@ -63,7 +63,7 @@ export interface Rates {
   /** Before a caller without a quote makes the KMS ask an RPC endpoint. Returns seconds to wait; 0 lets it ask. */
   ofChainRequest(client: string): number
   /** After the certificate was verified. Returns seconds to wait; 0 lets the request pass. */
-  ofCaller(client: string, proven: VerifiedAttestation | undefined): number
+  ofCaller(client: string, verified: VerifiedAttestation | undefined): number
 }
 
 /** All guests of one host together have this many times the rate of one guest. */
@@ -97,10 +97,10 @@ export function createRates(
     },
     ofChainRequest: (client) =>
       (isShared(client) ? 0 : chainRequestsOf(client)) || chainRequests(''),
-    ofCaller: (client, proven) => {
-      if (proven === undefined) return ofAddress(client)
-      const host = toHex(proven.verdict.ppid)
-      return Math.max(byHost(host), byGuest(`${host} ${guestOf(proven)}`))
+    ofCaller: (client, verified) => {
+      if (verified === undefined) return ofAddress(client)
+      const host = toHex(verified.verdict.ppid)
+      return Math.max(byHost(host), byGuest(`${host} ${guestOf(verified)}`))
     },
   }
 }

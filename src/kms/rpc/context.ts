@@ -25,7 +25,7 @@ export interface Caller {
   /** The client that limits count: an IPv4 address or an IPv6 /64. */
   readonly client: string
   /** The verified quote of its TLS certificate; undefined without a certificate or without a quote in it. */
-  readonly proven: VerifiedAttestation | undefined
+  readonly verifiedAttestation: VerifiedAttestation | undefined
   /** Fields for the service log, which the method fills in. */
   readonly notes: Record<string, unknown>
   /** The boot that its quote proves, as soon as the method has read it. A denial is logged with it. */
@@ -49,9 +49,9 @@ export interface KmsContext {
   /** How quotes of callers are verified. */
   readonly rules: EvidenceRules
   /** Asks the chain if a boot is allowed. */
-  readonly ask: AuthorizeBoot
+  readonly authorizeBoot: AuthorizeBoot
   /** Gateway and app implementation, as the KMS contract states them. */
-  readonly facts: () => Promise<KmsFacts>
+  readonly chainFacts: () => Promise<KmsFacts>
   /**
    * The newest key epoch that an app has opened; undefined if the app is not registered or its contract has no epochs.
    * `beforeRequest` is called before each request to an RPC endpoint.
@@ -87,7 +87,7 @@ export interface KmsContext {
  * @param onboardingNode the caller of `GetKmsKey`: a configured witness may get root keys before it is a witness
  * @throws KMS_SELF_DENIED, KMS_LOG_*; CHAIN_*, PCCS_*, TEE_* if it cannot be found out
  */
-export async function authorizeThis(
+export async function authorizeThisNode(
   { self, recorder }: KmsContext,
   onboardingNode?: OnboardingNode,
 ): Promise<void> {
@@ -103,7 +103,7 @@ export async function authorizeThis(
  * @throws KMS_OVERLOADED
  */
 export function countChainRequest({ ofChainRequest }: KmsContext, caller: Caller): void {
-  const seconds = caller.proven === undefined ? ofChainRequest(caller.client) : 0
+  const seconds = caller.verifiedAttestation === undefined ? ofChainRequest(caller.client) : 0
   if (seconds === 0) return
   throw new AssentError('KMS_OVERLOADED', 'Callers without a quote ask the chain too often.', {
     facts: { retryAfter: seconds },
@@ -111,15 +111,15 @@ export function countChainRequest({ ofChainRequest }: KmsContext, caller: Caller
 }
 
 /** The verified quote of the caller's certificate. @throws KMS_NO_ATTESTATION */
-export function requireAttestation({ proven }: Caller): VerifiedAttestation {
-  if (proven === undefined) {
+export function requireAttestation({ verifiedAttestation }: Caller): VerifiedAttestation {
+  if (verifiedAttestation === undefined) {
     throw new AssentError('KMS_NO_ATTESTATION', 'No attestation provided')
   }
-  return proven
+  return verifiedAttestation
 }
 
 /** Keeps the caller's boot for the service log and, if the request is denied, for the release log. */
-export function noteBoot(caller: Caller, boot: ProvenBoot): void {
+export function rememberBootForLog(caller: Caller, boot: ProvenBoot): void {
   const { bootInfo, osImageHash } = boot
   caller.boot = boot
   caller.notes.boot = {
@@ -134,7 +134,11 @@ export function noteBoot(caller: Caller, boot: ProvenBoot): void {
 }
 
 /** Keeps the block of an approval for the service log and the metrics. */
-export function noteApproval(kms: KmsContext, { notes }: Caller, approval: AllowedBoot): void {
+export function rememberApprovalForLog(
+  kms: KmsContext,
+  { notes }: Caller,
+  approval: AllowedBoot,
+): void {
   notes.block = String(approval.block.number)
   kms.approved(approval)
 }

@@ -6,7 +6,7 @@ import { AssentError } from '../../errors/index.ts'
 import { toHex } from '../../lib/bytes.ts'
 import type { BootInfo } from '../../quote/measurements/measure.ts'
 import { type AllowedBoot, authorizeApp, authorizeKms } from '../authorization/authorize.ts'
-import { proveBoot } from '../authorization/verify-attestation.ts'
+import { verifyBoot } from '../authorization/verify-attestation.ts'
 import { keyToPem, toPem } from '../certificates/certificate.ts'
 import { signCertificate } from '../certificates/sign-cert.ts'
 import {
@@ -18,12 +18,12 @@ import {
   signEpochEnvPublicKey,
 } from '../keys/derive.ts'
 import {
-  authorizeThis,
+  authorizeThisNode,
   type Caller,
   countChainRequest,
   type KmsContext,
-  noteApproval,
-  noteBoot,
+  rememberApprovalForLog,
+  rememberBootForLog,
   requireAttestation,
   requireGateway,
 } from './context.ts'
@@ -60,7 +60,7 @@ export function kmsMethods(kms: KmsContext): Readonly<Record<string, RpcMethod<C
       SignCertRequestSchema,
       SignCertResponseSchema,
       async (request, caller: Caller) => {
-        await authorizeThis(kms)
+        await authorizeThisNode(kms)
         return signCertificate(kms, request, caller)
       },
     ),
@@ -73,7 +73,7 @@ export function kmsMethods(kms: KmsContext): Readonly<Record<string, RpcMethod<C
 /** The temporary CA, under which clients make their RA-TLS certificates. */
 async function getTempCaCert(kms: KmsContext) {
   // a new replica calls this before it shows its quote in `GetKmsKey`
-  await authorizeThis(kms, 'not-known-yet')
+  await authorizeThisNode(kms, 'caller-unknown')
   return {
     tempCaCert: toPem(kms.tempCertificate),
     // public by design: a certificate chain to the temporary CA proves nothing
@@ -91,14 +91,14 @@ async function getAppKey(
   if (apiVersion > 1) {
     throw new AssentError('KMS_API_VERSION_UNSUPPORTED', `Unsupported API version: ${apiVersion}`)
   }
-  await authorizeThis(kms)
+  await authorizeThisNode(kms)
   const { boot, approval } = await withVerdictContext('App not allowed', async () => {
     const proven = requireAttestation(caller)
-    const boot = proveBoot(proven, vmConfig, 'full', kms.rules)
-    noteBoot(caller, boot)
-    return { boot, approval: await authorizeApp(kms.ask, boot) }
+    const boot = verifyBoot(proven, vmConfig, 'full', kms.rules)
+    rememberBootForLog(caller, boot)
+    return { boot, approval: await authorizeApp(kms.authorizeBoot, boot) }
   })
-  noteApproval(kms, caller, approval)
+  rememberApprovalForLog(kms, caller, approval)
   requireGateway(kms, approval.gatewayAppId)
   const granted = grantedKeys(kms, approval, boot.bootInfo)
   await kms.recorder.record({ kind: 'release', method: 'GetAppKey', boot, approval })
@@ -140,7 +140,7 @@ async function getEnvPublicKey(
   { appId, epoch: requestedEpoch }: { appId: Uint8Array; epoch: number },
   caller: Caller,
 ) {
-  await authorizeThis(kms)
+  await authorizeThisNode(kms)
   if (appId.length !== 20) {
     throw new AssentError('LENGTH_WRONG', 'app_id must be 20 bytes', {
       facts: { found: appId.length },
@@ -169,7 +169,7 @@ async function getEnvPublicKey(
 
 /** Public facts about this KMS: root keys, chain, contracts. */
 async function getMeta(kms: KmsContext) {
-  const facts = await kms.facts()
+  const facts = await kms.chainFacts()
   return {
     caCert: kms.rootPem,
     allowAnyUpgrade: false,
@@ -186,12 +186,12 @@ async function getMeta(kms: KmsContext) {
 /** Gives the root keys to a new replica, if the chain allows it as a KMS node. */
 async function getKmsKey(kms: KmsContext, { vmConfig }: { vmConfig: string }, caller: Caller) {
   // as in dstack, the error that this KMS may not serve comes before the error that the caller has no quote
-  if (caller.proven === undefined) await authorizeThis(kms, 'not-known-yet')
-  const boot = proveBoot(requireAttestation(caller), vmConfig, 'full', kms.rules)
-  noteBoot(caller, boot)
-  await authorizeThis(kms, { device: toHex(boot.bootInfo.deviceId) })
-  const approval = await authorizeKms(kms.ask, boot)
-  noteApproval(kms, caller, approval)
+  if (caller.verifiedAttestation === undefined) await authorizeThisNode(kms, 'caller-unknown')
+  const boot = verifyBoot(requireAttestation(caller), vmConfig, 'full', kms.rules)
+  rememberBootForLog(caller, boot)
+  await authorizeThisNode(kms, { device: toHex(boot.bootInfo.deviceId) })
+  const approval = await authorizeKms(kms.authorizeBoot, boot)
+  rememberApprovalForLog(kms, caller, approval)
   await kms.recorder.record({ kind: 'handover', method: 'GetKmsKey', boot, approval })
   return {
     tempCaKey: keyToPem(kms.keys.tempCa),

@@ -5,7 +5,7 @@
  * the whole stage, so a client that sends one byte from time to time does not get more time.
  *
  * 1. Connection, TLS handshake and request head: `headMs`. An idle connection is in this stage too.
- * 2. Body: `bodyMs`, and at most `longestBody` bytes.
+ * 2. Body: `bodyMs`, and at most `maxBodyBytes` bytes.
  * 3. Queue for a request slot; clients take turns: `queueMs`.
  * 4. Work. The slot is held until the work is done *and* the answer was sent or the connection was closed.
  * 5. Answer: `answerMs`, and more time only if the client reads `answerBytesPerSecond` or faster. A streamed answer
@@ -47,7 +47,7 @@ export type IngressRefusal =
   | 'pipelined'
   /** The body came in too many small pieces. */
   | 'pieces'
-  /** The body is longer than `longestBody`. */
+  /** The body is longer than `maxBodyBytes`. */
   | 'too-large'
   /** Too many body bytes are held, for this client or for all clients. */
   | 'body-bytes'
@@ -73,7 +73,7 @@ export interface IngressOptions {
   /** Checks a request before anything else is done with it; a returned refusal is sent. Default: all are admitted. */
   readonly admit?: (incoming: IncomingMessage) => RefusalResponse | undefined
   /** Longest body of a request, in bytes. */
-  readonly longestBody: (incoming: IncomingMessage) => number
+  readonly maxBodyBytes: (incoming: IncomingMessage) => number
   /** Rate limit: seconds until this client may send the next request; 0 lets the request pass. */
   readonly waitFor?: (client: string, incoming: IncomingMessage) => number
   /** Writes a refusal in the service's own protocol. The connection stays open. */
@@ -326,7 +326,7 @@ export function openIngress(
       const seconds = options.waitFor?.(client, incoming) ?? 0
       if (seconds > 0) return refuse('too-often', seconds)
       if (!isKnownExpectation(incoming)) return refuseWith('expectation', expectationFailed)
-      const read = await readBody(incoming, options.longestBody(incoming), held.take)
+      const read = await readBody(incoming, options.maxBodyBytes(incoming), held.take)
       if (read === 'aborted') return countAborted()
       if (read === 'too-large') return refuse('too-large')
       if (read === 'no-room') return refuse('body-bytes')

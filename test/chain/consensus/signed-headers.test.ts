@@ -234,7 +234,9 @@ describe('a node with a light client', () => {
   test('asks for a store, and begins none by itself', async () => {
     const node = await setUp({ rpcs: [execution, execution] })
     const boot = execution.boot(execution.apps[0] as `0x${string}`)
-    expect(await codeOf(node.open().authorize('isAppAllowed', boot))).toBe('CHAIN_MEMORY_MISSING')
+    expect(await codeOf(node.open().authorize('isAppAllowed', boot))).toBe(
+      'CHAIN_CHECKPOINT_MISSING',
+    )
     await node.begin()
     rmSync(join(node.folder, 'light-client'), { recursive: true })
     expect(await codeOf(node.open().authorize('isAppAllowed', boot))).toBe(

@@ -2,7 +2,7 @@
 import { beforeAll, describe, expect, test } from 'vitest'
 
 import { appKey, approvalSlot } from '../../../src/chain/approval.ts'
-import { believeEndpoint } from '../../../src/chain/ask-contracts.ts'
+import { trustSingleEndpoint } from '../../../src/chain/ask-contracts.ts'
 import type { EvaluatedBoot } from '../../../src/chain/boot.ts'
 import { type BlockReference, volatileCheckpoint } from '../../../src/chain/proven/checkpoint.ts'
 import type { PinnedCode } from '../../../src/chain/proven/read-boot-facts.ts'
@@ -72,7 +72,7 @@ describe('the time of a final block', () => {
       if (method === 'eth_getBlockByNumber') return block
       throw new Error('reached')
     }
-    const authority = believeEndpoint({
+    const authority = trustSingleEndpoint({
       client: { request, chain: undefined } as never,
       chainId: 31337,
       kms: chain.kmsAuth,
@@ -97,7 +97,7 @@ describe('a base image that cannot be measured', () => {
       questions++
       throw new Error('asked')
     }
-    const authority = believeEndpoint({
+    const authority = trustSingleEndpoint({
       client: { request } as never,
       chainId: 31337,
       kms: chain.kmsAuth,
@@ -175,10 +175,10 @@ describe('the RPC quorum', () => {
     const behind = () => at(allowed)
     const required = 2
     await expect(
-      ask({ required, memory, clock, knows: [behind, behind, () => 'down'] }),
+      ask({ required, checkpoint: memory, clock, knows: [behind, behind, () => 'down'] }),
     ).rejects.toMatchObject({ code: 'CHAIN_BEHIND_MEMORY' })
     await expect(
-      ask({ required, memory, clock, knows: [behind, () => 'down', () => 'down'] }),
+      ask({ required, checkpoint: memory, clock, knows: [behind, () => 'down', () => 'down'] }),
     ).rejects.toMatchObject({ code: 'CHAIN_NO_AGREEMENT' })
   })
 })
@@ -192,7 +192,7 @@ describe('the trusted checkpoint', () => {
   const remembered = async (mark: BlockReference, final: number) => {
     const memory = volatileCheckpoint()
     await memory.write(mark)
-    return ask({ memory, knows: all(at(final)), clock: () => timeOf(final) })
+    return ask({ checkpoint: memory, knows: all(at(final)), clock: () => timeOf(final) })
   }
 
   test('accepts the same block again', async () => {
@@ -223,7 +223,7 @@ describe('the trusted checkpoint', () => {
     }
     let now = 0
     const { view } = lookAt(chain, {
-      memory: noting,
+      checkpoint: noting,
       knows: all(at(allowed)),
       clock: () => timeOf(allowed),
       now: () => now,

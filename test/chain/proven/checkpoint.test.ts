@@ -37,11 +37,11 @@ const nameOf = (number: number) => `block-${String(number).padStart(20, '0')}.js
 describe('the trusted checkpoint', () => {
   test('is created once and never invented', async () => {
     const memory = openCheckpoint(options)
-    await expect(memory.read()).rejects.toMatchObject({ code: 'CHAIN_MEMORY_MISSING' })
+    await expect(memory.read()).rejects.toMatchObject({ code: 'CHAIN_CHECKPOINT_MISSING' })
     await memory.start(mark(5))
 
     expect(await openCheckpoint(options).read()).toEqual(mark(5))
-    await expect(memory.start(mark(6))).rejects.toMatchObject({ code: 'CHAIN_MEMORY_EXISTS' })
+    await expect(memory.start(mark(6))).rejects.toMatchObject({ code: 'CHAIN_CHECKPOINT_EXISTS' })
   })
 
   test('keeps the highest block if a lower one is written later', async () => {
@@ -69,7 +69,7 @@ describe('the trusted checkpoint', () => {
     const path = join(options.folder, nameOf(5))
     await writeFile(path, change(await readFile(path, 'utf8')))
 
-    await expect(memory.read()).rejects.toMatchObject({ code: 'CHAIN_MEMORY_INVALID' })
+    await expect(memory.read()).rejects.toMatchObject({ code: 'CHAIN_CHECKPOINT_INVALID' })
   })
 
   test('is refused under another name, with another key, or for another contract', async () => {
@@ -82,12 +82,12 @@ describe('the trusted checkpoint', () => {
     ]
     for (const other of others) {
       await expect(openCheckpoint(other).read()).rejects.toMatchObject({
-        code: 'CHAIN_MEMORY_INVALID',
+        code: 'CHAIN_CHECKPOINT_INVALID',
       })
     }
     await writeFile(join(options.folder, nameOf(6)), text)
     await expect(openCheckpoint(options).read()).rejects.toMatchObject({
-      code: 'CHAIN_MEMORY_INVALID',
+      code: 'CHAIN_CHECKPOINT_INVALID',
     })
   })
 
@@ -97,7 +97,9 @@ describe('the trusted checkpoint', () => {
     // a folder in place of the file that the block would be renamed to
     await mkdir(join(options.folder, nameOf(6), 'x'), { recursive: true })
 
-    await expect(memory.write(mark(6))).rejects.toMatchObject({ code: 'CHAIN_MEMORY_UNWRITABLE' })
+    await expect(memory.write(mark(6))).rejects.toMatchObject({
+      code: 'CHAIN_CHECKPOINT_UNWRITABLE',
+    })
     await rm(join(options.folder, nameOf(6)), { recursive: true })
     expect(await memory.read()).toEqual(mark(5))
   })
@@ -107,7 +109,7 @@ describe('the trusted checkpoint', () => {
     await memory.start(mark(5))
     await rm(options.folder, { recursive: true })
 
-    await expect(memory.read()).rejects.toMatchObject({ code: 'CHAIN_MEMORY_MISSING' })
+    await expect(memory.read()).rejects.toMatchObject({ code: 'CHAIN_CHECKPOINT_MISSING' })
   })
 })
 

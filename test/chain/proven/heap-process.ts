@@ -59,7 +59,7 @@ function open({ urls, kms, pinned, cacheBytes = 2 ** 18 }: HeapJob) {
     source: agreedHeaders({ endpoints, required: 2, chainId: 31337, finality: 'finalized' }),
     endpoints,
     required: 2,
-    memory: volatileCheckpoint(),
+    checkpoint: volatileCheckpoint(),
     maxBlockAgeSeconds: 1000,
     refreshSeconds: 12,
     withdrawals: 'deny-when-shown-by-one',

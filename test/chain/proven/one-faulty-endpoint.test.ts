@@ -170,7 +170,7 @@ function open(urls: readonly string[], now: () => number) {
     source: agreedHeaders({ endpoints, required: 2, chainId: 31337, finality: 'finalized' }),
     endpoints,
     required: 2,
-    memory: volatileCheckpoint(),
+    checkpoint: volatileCheckpoint(),
     maxBlockAgeSeconds: 1_000,
     refreshSeconds: 12,
     withdrawals: 'deny-when-shown-by-one',

@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net'
 import { afterEach, expect, test, vi } from 'vitest'
 import { z } from 'zod'
 
-import { askInTurn, createHealth } from '../../../src/chain/proven/endpoint-health.ts'
+import { createHealth, queryEndpointsInOrder } from '../../../src/chain/proven/endpoint-health.ts'
 import { connectEndpoint, type Endpoint } from '../../../src/chain/proven/rpc-endpoint.ts'
 
 const started: { stop(): Promise<void> }[] = []
@@ -48,7 +48,7 @@ test('an unfinished answer is left when another endpoint has answered', async ()
   const endpoints = [slow.connect(60_000), good.connect(60_000)]
   const health = createHealth(() => performance.now())
 
-  expect(await askInTurn(endpoints, ask, { health, failed: () => {} })).toBe(1)
+  expect(await queryEndpointsInOrder(endpoints, ask, { health, failed: () => {} })).toBe(1)
   expect(slow.counts.asked).toBe(1)
   await vi.waitFor(() => expect(slow.counts.open).toBe(0), 2_000)
 })

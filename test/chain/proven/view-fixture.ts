@@ -44,7 +44,7 @@ export function lookAt(chain: SyntheticChain, seen: Seen = {}) {
     source: agreedHeaders({ endpoints, required, chainId: 31337, finality, headerFields }),
     endpoints,
     required,
-    memory: volatileCheckpoint(),
+    checkpoint: volatileCheckpoint(),
     maxBlockAgeSeconds: 100,
     refreshSeconds: 12,
     withdrawals: 'deny-when-shown-by-one',

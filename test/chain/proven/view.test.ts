@@ -97,7 +97,7 @@ function look(changed: Partial<ViewOptions> & { finality?: Finality } = {}): Cha
     source: agreedHeaders({ endpoints, required: 2, chainId: 31337, finality }),
     endpoints,
     required: 2,
-    memory: volatileCheckpoint(),
+    checkpoint: volatileCheckpoint(),
     maxBlockAgeSeconds: 100,
     refreshSeconds: 60,
     withdrawals: 'deny-when-shown-by-one',
@@ -244,16 +244,23 @@ describe('a restarted view', () => {
     folder = join(await mkdtemp(join(tmpdir(), 'view-')), 'chain')
   })
   const remembering = (): Partial<ViewOptions> => ({
-    memory: openCheckpoint({ folder, chainId: 31337, kms: chain.kmsAuth, key: new Uint8Array(32) }),
+    checkpoint: openCheckpoint({
+      folder,
+      chainId: 31337,
+      kms: chain.kmsAuth,
+      key: new Uint8Array(32),
+    }),
   })
 
   test('needs a trusted checkpoint', async () => {
-    await expect(ask(look(remembering()))).rejects.toMatchObject({ code: 'CHAIN_MEMORY_MISSING' })
+    await expect(ask(look(remembering()))).rejects.toMatchObject({
+      code: 'CHAIN_CHECKPOINT_MISSING',
+    })
     await look(remembering()).bootstrap()
 
     expect(await ask(look(remembering()))).toMatchObject({ allowed: true })
     await expect(look(remembering()).bootstrap()).rejects.toMatchObject({
-      code: 'CHAIN_MEMORY_EXISTS',
+      code: 'CHAIN_CHECKPOINT_EXISTS',
     })
   })
 
@@ -266,7 +273,9 @@ describe('a restarted view', () => {
     knowledge = [at(approved), at(approved), at(approved)]
     await expect(ask(look(remembering()))).rejects.toMatchObject({ code: 'CHAIN_BEHIND_MEMORY' })
     await rm(folder, { recursive: true })
-    await expect(ask(look(remembering()))).rejects.toMatchObject({ code: 'CHAIN_MEMORY_MISSING' })
+    await expect(ask(look(remembering()))).rejects.toMatchObject({
+      code: 'CHAIN_CHECKPOINT_MISSING',
+    })
   })
 
   test('sees the checkpoint of another process at once', async () => {
@@ -315,10 +324,13 @@ describe('an outage', () => {
   test('of the checkpoint storage prevents decisions', async () => {
     const memory = {
       ...volatileCheckpoint(),
-      write: () => Promise.reject(new AssentError('CHAIN_MEMORY_UNWRITABLE', 'The disk is full.')),
+      write: () =>
+        Promise.reject(new AssentError('CHAIN_CHECKPOINT_UNWRITABLE', 'The disk is full.')),
     }
 
-    await expect(ask(look({ memory }))).rejects.toMatchObject({ code: 'CHAIN_MEMORY_UNWRITABLE' })
+    await expect(ask(look({ checkpoint: memory }))).rejects.toMatchObject({
+      code: 'CHAIN_CHECKPOINT_UNWRITABLE',
+    })
   })
 })
 

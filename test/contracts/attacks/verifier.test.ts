@@ -20,7 +20,12 @@ import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { bootLogAbi, hostsAbi, quoteVerifierAbi } from '../../../src/chain/abi.ts'
 import { type Call, sendCall, toChainError } from '../../../src/chain/call.ts'
 import { setVerifier } from '../../../src/chain/governance/settings.ts'
-import { bindToHead, endProof, hostReportData, registerHost } from '../../../src/chain/hosts.ts'
+import {
+  bindToNewestBlock,
+  endProof,
+  hostReportData,
+  registerHost,
+} from '../../../src/chain/hosts.ts'
 import { approve } from '../../../src/chain/registry.ts'
 import {
   collateralCalls,
@@ -140,7 +145,7 @@ async function provenHost(encode = (quote: Uint8Array) => quote) {
   const hosts = await place('ERC1967Proxy', [await place('Hosts', []), init])
   const deviceId = to0x(platform.deviceId)
   await sendCall(chain.clients, approve(hosts, [{ kind: 'host', id: deviceId }], 2 ** 40 - 1))
-  const binding = await bindToHead(chain.clients.publicClient, hosts, owner)
+  const binding = await bindToNewestBlock(chain.clients.publicClient, hosts, owner)
   const quote = platform.quote({ td: { reportData: hostReportData(binding) } })
   const sent = encode(quote)
   await sendCall(chain.clients, registerHost(hosts, sent, binding.block.number))

@@ -41,7 +41,7 @@ beforeAll(async () => {
   ingress = openIngress(createServer(), getRequestListener(app.fetch), {
     limits: openLimits({}),
     proxied: 'x-forwarded-for',
-    longestBody: () => 0,
+    maxBodyBytes: () => 0,
     explain: () => ({ status: 429, headers: {}, body: '' }),
     observe: (refusal) => refused.push(refusal),
     deadlines: { answerMs },

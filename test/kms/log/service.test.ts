@@ -5,9 +5,9 @@ import { join } from 'node:path'
 
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 
-import { believeEndpoint } from '../../../src/chain/ask-contracts.ts'
+import { trustSingleEndpoint } from '../../../src/chain/ask-contracts.ts'
 import { AssentError } from '../../../src/errors/index.ts'
-import { proveBoot, verifyAttestation } from '../../../src/kms/authorization/verify-attestation.ts'
+import { verifyAttestation, verifyBoot } from '../../../src/kms/authorization/verify-attestation.ts'
 import { attest } from '../../../src/kms/certificates/ratls.ts'
 import { fetchAppKeys } from '../../../src/kms/client.ts'
 import { deriveAppKeys } from '../../../src/kms/keys/derive.ts'
@@ -214,13 +214,13 @@ describe('root keys of a KMS with a release log', () => {
     const store = openKeyStore(folder, { kind: 'insecure-plain' })
     const seen: KnownLog[] = []
     const { rules } = deployment
-    const { authorize: asking } = believeEndpoint(deployment.chain)
+    const { authorize: asking } = trustSingleEndpoint(deployment.chain)
     const onboarding = onboardKms({
       sourceUrl: kms.url,
       store,
       source: own.source,
       rules,
-      ask: asking,
+      authorizeBoot: asking,
       self: 'insecure-off',
       remember: async (one) => void seen.push(one),
     })
@@ -292,7 +292,7 @@ describe('release log: denials of callers with a quote', () => {
       },
       () => at,
     )
-    const boot = proveBoot(
+    const boot = verifyBoot(
       await verifyAttestation(await attest(cvm.source, new Uint8Array(64)), deployment.rules),
       '',
       'boot',

@@ -42,7 +42,7 @@ export interface Case {
   readonly lie: Lie
   /** A node that starts with no memory. */
   readonly fresh?: true
-  /** An endpoint that is asked alone can say this and is believed: what `insecure-single` stands for. */
+  /** An endpoint that is asked alone can say this and is believed: what `insecure-single-endpoint` stands for. */
   readonly trustedAlone?: true
   /** Not even a reader who checks nothing takes it for a yes; it must do no harm to one who does. */
   readonly harmless?: true | 'sometimes'

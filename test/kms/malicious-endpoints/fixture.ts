@@ -12,7 +12,7 @@ import { agreedHeaders } from '../../../src/chain/proven/header-quorum.ts'
 import { connectEndpoint } from '../../../src/chain/proven/rpc-endpoint.ts'
 import { type ChainView, openView } from '../../../src/chain/proven/view.ts'
 import type { ViewOptions } from '../../../src/chain/proven/view-context.ts'
-import { proveBoot, verifyAttestation } from '../../../src/kms/authorization/verify-attestation.ts'
+import { verifyAttestation, verifyBoot } from '../../../src/kms/authorization/verify-attestation.ts'
 import { attest } from '../../../src/kms/certificates/ratls.ts'
 import { type Hex, to0x } from '../../../src/lib/bytes.ts'
 import { createLog } from '../../../src/lib/log.ts'
@@ -178,7 +178,7 @@ async function build(): Promise<void> {
 
 async function ownBoot(): Promise<BootInfo> {
   const attestation = await attest(stage.node.own.source, new Uint8Array(64))
-  return proveBoot(
+  return verifyBoot(
     await verifyAttestation(attestation, stage.node.rules),
     '',
     'full',
@@ -213,7 +213,7 @@ export function openStageView(reader: Reader, { endpoints: count, fresh, changed
     source: agreedHeaders(rules),
     endpoints,
     required,
-    memory,
+    checkpoint: memory,
     maxBlockAgeSeconds,
     refreshSeconds: 60,
     withdrawals: 'deny-when-shown-by-one',
@@ -237,7 +237,7 @@ const bootOf = once(async (guest) => {
   const { source, vmConfig } = stage[guest]
   const { rules } = stage.node
   const proven = await verifyAttestation(await attest(source, new Uint8Array(64)), rules)
-  return proveBoot(proven, vmConfig, 'full', rules).bootInfo
+  return verifyBoot(proven, vmConfig, 'full', rules).bootInfo
 })
 
 function once<T>(make: (guest: Guest) => Promise<T>): (guest: Guest) => Promise<T> {

@@ -80,7 +80,7 @@ const v0 =
   ]
 
 test('a dstack KMS gets the root keys of ours: GetTempCaCert, certificate, GetKmsKey (§5.9)', async () => {
-  const kms = await deployment.start({ ask: allow })
+  const kms = await deployment.start({ authorizeBoot: allow })
   const first = readProtobuf((await ask(kms.url, { path: '/prpc/KMS.GetTempCaCert' })).body)
   const [tempCertificate, tempKey, root] = first.map(([, value]) => words(value))
   const identity = mintTemp({ certificate: tempCertificate ?? '', key: tempKey ?? '' }, v0(replica))
@@ -198,7 +198,15 @@ async function onboarding(url: string) {
   const store = openKeyStore(folder, { kind: 'insecure-plain' })
   const { rules } = deployment
   const self = createSelfAuthorizer(replica.source, rules, allow)
-  return { folder, sourceUrl: url, store, source: replica.source, rules, ask: allow, self }
+  return {
+    folder,
+    sourceUrl: url,
+    store,
+    source: replica.source,
+    rules,
+    authorizeBoot: allow,
+    self,
+  }
 }
 
 describe('dstack replica protocol: our KMS gets the root keys of a dstack KMS', () => {
