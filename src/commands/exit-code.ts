@@ -54,6 +54,8 @@ const usage: ReadonlySet<ErrorCode> = new Set([
   'KEYSTORE_INVALID',
   'KEYSTORE_PASSWORD',
   'SIGNER_WRONG',
+  'ADDRESS_IN_USE',
+  'ADDRESS_UNUSABLE',
 ] satisfies ErrorCode[])
 
 /** Codes that say that nobody answered, or that an answer cannot be relied on. */

@@ -54,4 +54,62 @@ Exit code: 0 the keys are there, 1 the KMS denies them.`,
   load: () => import('./simulate/boot.ts'),
 })
 
-export const simulateCommands = [machine, boot, advanceTime]
+export const agent = defineCommand({
+  path: ['simulate', 'agent'],
+  summary: 'Serve the guest agent of a simulated CVM, as dstack’s does on a socket in the CVM',
+  help: `With --kms the CVM boots as an app: it asks that KMS for its keys, and ends with the reason of the KMS if it gets
+none. Without --kms its keys are from a simulated local key provider, as those of a KMS node. The agent serves guest
+API v0 and, from release 0.6 on, v1 below /v1. Only this user, or with --port this machine, can connect.`,
+  examples: [
+    'simulate agent .assent/machine --socket .assent/agent.sock',
+    'simulate agent .assent/machine --compose app-compose.json --app-id 0x5FbDB2315678afecb367f032d93F642f64180aa3 --kms https://localhost:8000 --port 0 --json',
+  ],
+  arguments: { folder: { description: 'folder of the machine; it is made if it does not exist' } },
+  options: {
+    socket: { value: 'PATH', description: 'Unix socket to listen on' },
+    port: { value: 'PORT', description: 'or a port on 127.0.0.1; 0: any free port' },
+    compose: { value: 'FILE', description: 'app-compose.json that the CVM boots' },
+    appId: {
+      value: 'ADDRESS',
+      description: 'app id (default: the first 20 bytes of the compose hash)',
+    },
+    image: {
+      value: 'NAME',
+      description: 'name of another simulated base image (default: the one of the folder)',
+    },
+    kms: { value: 'URL', description: 'KMS that gives the app its keys' },
+    release: {
+      value: 'RELEASE',
+      description: 'release of dstack whose agent is served',
+      choices: ['0.5', '0.6'],
+      default: '0.6',
+    },
+  },
+  needs: 'nothing',
+  reads: 'the folder, the manifest, and with --kms the KMS',
+  hasLines: true,
+  load: () => import('./simulate/agent.ts'),
+})
+
+export const pccs = defineCommand({
+  path: ['simulate', 'pccs'],
+  summary: 'Serve the collateral of a simulated machine, as Intel’s PCS and PCCS do',
+  help: `It serves the early and the standard set, the CRLs, and the list of TCB evaluation numbers. Services use it as
+their PCCS together with root.der of the folder as root of trust. Only this machine can connect.`,
+  examples: ['simulate pccs .assent/machine --port 8081'],
+  arguments: { folder: { description: 'folder of the machine; it is made if it does not exist' } },
+  options: {
+    port: {
+      value: 'PORT',
+      description: 'port on 127.0.0.1; 0: any free port',
+      default: '8081',
+    },
+    at: { value: 'TIME', description: 'time for which the collateral is issued (default: now)' },
+  },
+  needs: 'nothing',
+  reads: 'the folder',
+  hasLines: true,
+  load: () => import('./simulate/pccs.ts'),
+})
+
+export const simulateCommands = [machine, agent, pccs, boot, advanceTime]

@@ -32,4 +32,12 @@ export const cliErrors = {
     why: 'A case in the folder or list lacks a required file or has an unknown one.',
     fix: 'Give each folder a `quote.bin` and a `collateral.json`, and each line of a list a quote and its collateral.',
   },
+  ADDRESS_IN_USE: {
+    why: 'Another process listens on this port or socket, or a process that was killed left the file of its socket.',
+    fix: 'Choose another port or path, or stop the other process. If no process listens on the socket, delete its file.',
+  },
+  ADDRESS_UNUSABLE: {
+    why: 'The system does not let this process listen on this port or socket: the folder does not exist, the path is too long for a socket, or this user has no permission.',
+    fix: 'Choose another port or path. The path of a socket has at most 107 bytes.',
+  },
 } as const

@@ -6,6 +6,7 @@ import { supports, type VoteChoice } from '../../chain/governance/governance.ts'
 import { type Kind, kindList, kindName, kindsByName } from '../../chain/kinds.ts'
 import { AssentError } from '../../errors/index.ts'
 import type { Hex } from '../../lib/bytes.ts'
+import { urlSchema } from '../../lib/schema.ts'
 
 function refuse(what: string, text: string, wanted: string): never {
   throw new AssentError('USAGE_INVALID', `${what}: expected ${wanted}, found "${text}".`, {
@@ -68,6 +69,21 @@ export function readDuration(text: string, what: string): number {
 export function readCount(text: string, what: string): number {
   if (/^\d{1,9}$/.test(text)) return Number(text)
   return refuse(what, text, 'a whole number')
+}
+
+/** A TCP port; 0 is any free port. */
+export function readPort(text: string, what: string): number {
+  if (/^\d{1,5}$/.test(text) && Number(text) <= 65_535) return Number(text)
+  return refuse(what, text, 'a port from 0 to 65535')
+}
+
+/** The URL of a service. The message does not repeat it, because a URL can contain a password. */
+export function readUrl(text: string, what: string): string {
+  const parsed = urlSchema.safeParse(text)
+  if (parsed.success) return parsed.data
+  throw new AssentError('USAGE_INVALID', `${what}: expected an http:// or https:// URL.`, {
+    facts: { argument: what },
+  })
 }
 
 /** An amount in smallest token units, because tokens have different decimals. */

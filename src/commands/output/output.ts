@@ -21,17 +21,13 @@ export interface Output {
   verbatim(text: string): void
   /** Replaces the status line on a terminal: what a long step does now. In a pipe it prints nothing. */
   progress(text: string): void
-}
-
-/** The output of one run, which also shows on a terminal that a long step still runs. */
-export interface RunningOutput extends Output {
-  /** Removes the status line until the next call of `progress`: before a question, and at the end. */
+  /** Removes the status line until the next call of `progress`: before a question, while a command serves, at the end. */
   pause(): void
 }
 
 const firstStatusMs = 1_000
 
-export function createOutput({ json, name }: { json: boolean; name?: string }): RunningOutput {
+export function createOutput({ json, name }: { json: boolean; name?: string }): Output {
   const status = createStatus(name)
   const verbatim = (text: string) => {
     if (json) return

@@ -1,6 +1,6 @@
 /** The context of a command that needs neither a chain nor a deployment. */
 import { type Command, nameOfCommand } from '../command.ts'
-import { createOutput, type RunningOutput } from '../output/output.ts'
+import { createOutput, type Output } from '../output/output.ts'
 import { confirm } from './confirm.ts'
 import type { CommonValues, Context } from './context.ts'
 import type { Profile } from './settings.ts'
@@ -8,7 +8,7 @@ import { stopSignal } from './stop-signal.ts'
 
 export function openContext(command: Command, common: CommonValues, profile: Profile): Context {
   const { json, yes } = common
-  const output: RunningOutput = createOutput({
+  const output: Output = createOutput({
     json,
     ...(command.isService === true ? {} : { name: nameOfCommand(command) }),
   })

@@ -53,7 +53,7 @@ export async function runCommand(
     }
     return { value, exitCode: module.exitCode?.(value as never) ?? 0 }
   } finally {
-    stopOutput(context)
+    context.output.pause()
   }
 }
 
@@ -69,10 +69,6 @@ async function finish(
     lines.push(line)
   }
   return lines
-}
-
-function stopOutput({ output }: Context): void {
-  if ('pause' in output && typeof output.pause === 'function') output.pause()
 }
 
 /**

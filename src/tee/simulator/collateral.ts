@@ -239,6 +239,31 @@ export function issueTcbInfo(issuer: SimulatedCa, options: TcbInfoOptions): Sign
   return signDocument(issuer, tcbInfo, options)
 }
 
+/**
+ * Intel's signed list of TCB evaluation numbers: the early number began 65 days before, so it becomes the standard 300 days
+ * later.
+ *
+ * @param at issue date, Unix seconds
+ */
+export function issueEvaluationNumbers(issuer: SimulatedCa, at: number): SignedDocument {
+  const earlySince = at - 65 * day
+  const list = {
+    id: 'TDX',
+    version: 1,
+    issueDate: toIso(at),
+    nextUpdate: toIso(at + 30 * day),
+    tcbEvalNumbers: [
+      [earlyEvaluationNumber, earlySince] as const,
+      [standardEvaluationNumber, earlySince - 365 * day] as const,
+    ].map(([tcbEvaluationDataNumber, since]) => ({
+      tcbEvaluationDataNumber,
+      tcbRecoveryEventDate: toIso(since),
+      tcbDate: toIso(since),
+    })),
+  }
+  return signDocument(issuer, list, {})
+}
+
 /** Signed QE identity, version 2. */
 export function issueQeIdentity(issuer: SimulatedCa, options: QeIdentityOptions): SignedDocument {
   const identity: QeIdentityJson = {

@@ -3,13 +3,10 @@
  *
  * It accepts JSON and query strings; the real agent also accepts protobuf.
  */
-import { rm } from 'node:fs/promises'
-import type { Server } from 'node:http'
-
-import { createAdaptorServer } from '@hono/node-server'
 import { Hono } from 'hono'
 
 import type { SimulatedCvm } from '../cvm.ts'
+import { listen } from '../listen.ts'
 import type { Guest, GuestRelease } from './guest.ts'
 import type { CertificateIssuer } from './issue.ts'
 import { serveSurface } from './transport.ts'
@@ -35,28 +32,14 @@ export interface AgentServer {
   close(): Promise<void>
 }
 
-/** Listens on a Unix socket. @param socket path that does not exist yet */
+/** Listens on a Unix socket. @param socket path that does not exist yet @throws ADDRESS_IN_USE, ADDRESS_UNUSABLE */
 export async function serveAgent(
   cvm: SimulatedCvm,
   socket: string,
   settings: AgentSettings = {},
 ): Promise<AgentServer> {
-  const { fetch } = createAgent(cvm, settings)
-  const server = createAdaptorServer({ fetch }) as Server
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject)
-    server.listen(socket, resolve)
-  })
-  return {
-    socket,
-    async close() {
-      await new Promise<void>((resolve) => {
-        server.close(() => resolve())
-        server.closeAllConnections()
-      })
-      await rm(socket, { force: true })
-    },
-  }
+  const { close } = await listen(createAgent(cvm, settings), { socket })
+  return { socket, close }
 }
 
 /** The API on the socket inside the CVM, for the app only: `/v1`, `/v0`, and v0 without a version. */
