@@ -25,7 +25,7 @@ export const groups: readonly Group[] = [
   },
   {
     name: 'image',
-    summary: 'Name base images, approve their measurements, close them',
+    summary: 'Approve and list base images and their measurements, close them',
     load: async () => (await import('./image.ts')).imageCommands,
   },
   {

@@ -1,22 +1,83 @@
 /** The group `image`: base images and their measurement sets. */
 import { defineCommand } from './command.ts'
-import { ownerOptions, ownerSends, timeOptions } from './options.ts'
+import { ownerOptions, ownerSends, pageOptions, timeOptions } from './options.ts'
 
 const images = {
   description: 'images: os_image_hash, its first digits, or the name',
   isVariadic: true,
 } as const
 
+const oneImage = { description: 'the image: os_image_hash, its first digits, or its name' }
+
+const variants = ['tdx', 'gcp-tdx', 'nitro-enclave', 'amd-sev-snp', 'aws-nitro-tpm'] as const
+
+export const list = defineCommand({
+  path: ['image', 'list'],
+  summary: 'List base images: name, approval, and whether they are closed',
+  examples: ['image list', 'image list --json'],
+  options: pageOptions,
+  reads: 'the images of KmsAuth, and the image registry',
+  load: () => import('./image/list.ts'),
+})
+
+export const status = defineCommand({
+  path: ['image', 'status'],
+  summary: 'Show a base image: approval, name, and its measurement sets',
+  examples: ['image status dstack-0.6.0', 'image status a1a1a1'],
+  arguments: { image: oneImage },
+  reads: 'KmsAuth and the image registry',
+  load: () => import('./image/status.ts'),
+})
+
+export const approve = defineCommand({
+  path: ['image', 'approve'],
+  summary: 'Approve a base image with its name and measurement sets, in one proposal',
+  help: `From the folder of an unpacked image, the hash is the SHA-256 of its sha256sum.txt, which is published with the
+evidence. A measurement set is given as registers, or taken from a quote of a CVM with this image and machine shape.`,
+  examples: [
+    'image approve ./dstack-0.6.0 --name dstack-0.6.0 --evidence evidence.json --draft kms.json',
+    'image approve a1a1…a1 --like quote.json --close --evidence evidence.json',
+  ],
+  arguments: {
+    image: { description: 'os_image_hash, or the folder of the image with sha256sum.txt' },
+  },
+  options: {
+    ...ownerOptions,
+    name: { value: 'NAME', description: 'name of the image on the chain' },
+    registers: {
+      value: 'HEX',
+      description:
+        'measurement set; for TDX: MRTD, RTMR0, RTMR1, RTMR2, joined. Several are separated by commas',
+    },
+    like: {
+      value: 'FILE',
+      description: 'quote of a CVM with this image, whose registers are a measurement set',
+    },
+    variant: {
+      value: 'NAME',
+      description: 'TEE variant of the registers',
+      choices: variants,
+      default: 'tdx',
+    },
+    close: { description: 'close the image: it boots only with an approved measurement set' },
+    evidence: {
+      value: 'FILE',
+      description: 'evidence document (JSON: source.repository, source.commit, recipe)',
+    },
+    ...timeOptions,
+  },
+  reads: 'the files, and the owners of KmsAuth and of the image registry',
+  sends: ownerSends,
+  load: () => import('./image/approve.ts'),
+})
+
 export const measurements = defineCommand({
   path: ['image', 'approve-measurements'],
   summary: 'Approve a measurement set of a base image',
   examples: ['image approve-measurements a1a1a1 tdx 0x… --evidence evidence.json'],
   arguments: {
-    image: { description: 'the image: os_image_hash, its first digits, or its name' },
-    variant: {
-      description: 'TEE variant',
-      choices: ['tdx', 'gcp-tdx', 'nitro-enclave', 'amd-sev-snp', 'aws-nitro-tpm'],
-    },
+    image: oneImage,
+    variant: { description: 'TEE variant', choices: variants },
     registers: { description: 'measurement set in hex; for TDX: MRTD, RTMR0, RTMR1, RTMR2' },
   },
   options: {
@@ -68,4 +129,4 @@ export const open = defineCommand({
   load: () => import('./image/open.ts'),
 })
 
-export const imageCommands = [measurements, setName, close, open]
+export const imageCommands = [approve, list, status, measurements, setName, close, open]
