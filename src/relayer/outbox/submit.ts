@@ -114,7 +114,8 @@ const mostBlocksCompared = 64
  * Nonces of mined slots whose receipts must be read: their block is final, or a reorg removed it.
  *
  * Each block contains the hash of its parent. So if one block is still there, all lower blocks are too, and the search
- * stops. After a crash the rows can be from different forks; the final block decides then.
+ * stops. A crash between two writes leaves rows from different forks; those that `rowsOfAnotherFork` does not find are
+ * read when their block is final.
  */
 async function findUnsettled(
   chain: Chain,
@@ -129,15 +130,27 @@ async function findUnsettled(
   const descending = [...blocks.values()].sort(
     ([a], [b]) => (b?.blockNumber ?? 0) - (a?.blockNumber ?? 0),
   )
-  const moved: AwaitingFinality[] = []
+  const moved = rowsOfAnotherFork(young)
   for (const slots of descending.slice(0, mostBlocksCompared)) {
     const [first] = slots
     if (first === undefined) continue
     if ((await chain.blockHash(first.blockNumber)) === first.blockHash) break
     moved.push(...slots)
   }
-  const nonces = [...due, ...moved].map(({ nonce }) => nonce)
-  return nonces.sort((a, b) => a - b).slice(0, mostInspected)
+  const nonces = new Set([...due, ...moved].map(({ nonce }) => nonce))
+  return [...nonces].sort((a, b) => a - b).slice(0, mostInspected)
+}
+
+/** Mined slots below the block of a lower nonce: in one chain, a higher nonce is never in a lower block. */
+function rowsOfAnotherFork(mined: readonly AwaitingFinality[]): AwaitingFinality[] {
+  let highest = 0
+  return [...mined]
+    .sort((a, b) => a.nonce - b.nonce)
+    .filter(({ blockNumber }) => {
+      const isBelow = blockNumber < highest
+      highest = Math.max(highest, blockNumber)
+      return isBelow
+    })
 }
 
 /** Only a nonce that is used on-chain, or was before a reorg, can have a receipt. */
