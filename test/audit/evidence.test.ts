@@ -249,7 +249,7 @@ describe('a certificate', () => {
     })
   })
 
-  test('without a quote, or that is none, is wrong input', async () => {
+  test('without a quote, or in another format, is reported as wrong input', async () => {
     const plain = await issueSelfSigned(key, { commonName: 'plain' }, at)
     const cases = { QUOTE_MISSING: plain, KMS_CERTIFICATE_INVALID: plain.subarray(0, 100) }
     for (const [code, content] of Object.entries(cases)) {
@@ -304,7 +304,7 @@ describe('a running server', () => {
     })
   })
 
-  test('without a quote is no outage', async () => {
+  test('without a quote gives a negative answer and not an outage', async () => {
     const address = await serve(await issueSelfSigned(key, { commonName: 'plain' }, at))
     expect(await json('show', address)).toMatchObject({
       exitCode: 2,
@@ -312,7 +312,7 @@ describe('a running server', () => {
     })
   })
 
-  test('is not mixed up with a file of the same name', async () => {
+  test('is not confused with a file of the same name', async () => {
     const before = process.cwd()
     process.chdir(folder)
     try {

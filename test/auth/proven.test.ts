@@ -129,7 +129,7 @@ const get = async ({ url }: RunningAuth, path: string) => {
 }
 
 describe.skipIf(absent)('the auth webhook with a proven chain view', () => {
-  test('does not answer without a memory, and after it was begun does', async () => {
+  test('does not answer without a trusted checkpoint, and answers after init-checkpoint', async () => {
     const auth = await start()
     expect(await ask(auth)).toMatchObject({ status: 503, code: 'CHAIN_CHECKPOINT_MISSING' })
     expect(await get(auth, '/health')).toEqual({
@@ -152,7 +152,7 @@ describe.skipIf(absent)('the auth webhook with a proven chain view', () => {
     })
   })
 
-  test('tells its metrics what it sees of the chain, and who differs', async () => {
+  test('exports metrics of the chain snapshot and of endpoints that differ', async () => {
     const [first] = endpoints
     if (first) first.lie = silent
     const auth = await start()
@@ -168,7 +168,7 @@ describe.skipIf(absent)('the auth webhook with a proven chain view', () => {
     )
   })
 
-  test('is in an outage, and says so, when too few agree or the block is too old', async () => {
+  test('reports an outage when too few endpoints agree or the block is too old', async () => {
     for (const endpoint of endpoints.slice(1)) endpoint.lie = silent
     const auth = await start()
     expect(await ask(auth)).toMatchObject({ status: 503, code: 'CHAIN_NO_AGREEMENT' })

@@ -82,7 +82,7 @@ async function post(sent: unknown, path = '/bootAuth/app', changed: Partial<Auth
 }
 
 describe('a decision of the auth webhook', () => {
-  test.each(examples)('$fixture, as a dstack KMS posts it', async ({ body }) => {
+  test.each(examples)('is returned for $fixture, as a dstack KMS posts it', async ({ body }) => {
     expect(await post(body)).toEqual({
       status: 200,
       outcome: 'allowed',
@@ -90,7 +90,7 @@ describe('a decision of the auth webhook', () => {
     })
   })
 
-  test('a denial has the contract’s own words and the gateway', async () => {
+  test('contains the reason of the contract and the gateway when it is a denial', async () => {
     await setBehaviour('deny')
 
     expect(await post(body)).toEqual({
@@ -101,14 +101,14 @@ describe('a decision of the auth webhook', () => {
     expect(logged.join('')).toContain('"outcome":"denied"')
   })
 
-  test('an app contract that reverts is a denial, not an outage', async () => {
+  test('is a denial, not an outage, if the app contract reverts', async () => {
     await setBehaviour('revert')
 
     expect(await post(body)).toMatchObject({ status: 200, outcome: 'denied' })
     expect(await metrics.registry.metrics()).not.toMatch(/outages_total\{/)
   })
 
-  test('/bootAuth/kms asks the other question', async () => {
+  test('asks the contract isKmsAllowed for /bootAuth/kms', async () => {
     await setBehaviour('self-deny')
 
     expect(await post(body, '/bootAuth/kms')).toMatchObject({
@@ -116,11 +116,11 @@ describe('a decision of the auth webhook', () => {
     })
   })
 
-  test('an empty instance id is the zero address', async () => {
+  test('uses the zero address for an empty instance id', async () => {
     expect(await post({ ...body, instanceId: '' })).toMatchObject({ outcome: 'allowed' })
   })
 
-  test('other TEEs are denied without asking the chain', async () => {
+  test('denies other TEEs without a request to the chain', async () => {
     for (const teeVariant of ['dstack-amd-sev-snp', 'dstack-gcp-tdx', 'dstack-aws-nitro-tpm', '']) {
       expect(await post({ ...body, teeVariant })).toMatchObject({ status: 200, outcome: 'denied' })
     }
@@ -154,7 +154,7 @@ describe('the auth webhook reads the request of each dstack release', () => {
     expect(await post(sent, '/bootAuth/kms')).toMatchObject({ status: 200, outcome: 'allowed' })
   })
 
-  test('attestationMode of another TEE is denied, beside registers too', async () => {
+  test('denies an attestationMode of another TEE, also with TDX registers', async () => {
     for (const attestationMode of ['dstack-gcp-tdx', 'dstack-nitro-enclave', 'other', '']) {
       const denied = { status: 200, outcome: 'denied' }
       expect(await post({ attestationMode, ...shared })).toMatchObject(denied)
@@ -162,22 +162,25 @@ describe('the auth webhook reads the request of each dstack release', () => {
     }
   })
 
-  test.each(Object.keys(registers))('without a whole %s the body is not of a TD', async (name) => {
-    const { [name]: _, ...without } = older as Body
-    const denied = { status: 200, outcome: 'denied' }
-    expect(await post(without)).toMatchObject(denied)
-    expect(await post({ ...without, [name]: '00'.repeat(47) })).toMatchObject(denied)
-    expect(await post({ ...without, [name]: 7 })).toMatchObject(denied)
-  })
+  test.each(Object.keys(registers))(
+    'does not take a body without a whole %s for a TD',
+    async (name) => {
+      const { [name]: _, ...without } = older as Body
+      const denied = { status: 200, outcome: 'denied' }
+      expect(await post(without)).toMatchObject(denied)
+      expect(await post({ ...without, [name]: '00'.repeat(47) })).toMatchObject(denied)
+      expect(await post({ ...without, [name]: 7 })).toMatchObject(denied)
+    },
+  )
 
-  test('two members that name different TEEs are refused', async () => {
+  test('refuses a body with two members that name different TEEs', async () => {
     const sent = { ...shared, teeVariant: 'dstack-tdx', attestationMode: 'dstack-gcp-tdx' }
     expect(await post(sent)).toMatchObject({ status: 400, outcome: 'invalid' })
     expect(await post({ ...sent, attestationMode: 'dstack-tdx' })).toMatchObject({ status: 200 })
   })
 })
 
-describe('invalid requests to the auth webhook', () => {
+describe('the auth webhook with an invalid request', () => {
   const refused = { status: 400, outcome: 'invalid' }
   const reply = { isAllowed: false, reason: 'invalid authorization request', gatewayAppId: '' }
 
@@ -189,7 +192,7 @@ describe('invalid requests to the auth webhook', () => {
     'composeHash',
     'instanceId',
     'deviceId',
-  ])('%s of another width, with other characters, or missing', async (field) => {
+  ])('refuses %s with a wrong length, invalid characters, or missing', async (field) => {
     const value = String(body[field])
     const wrong = [value.slice(2), `${value}00`, `0${value.slice(1)}g`, `0X${value}`, '0x', 7, null]
     for (const bad of wrong) {
@@ -199,7 +202,7 @@ describe('invalid requests to the auth webhook', () => {
     expect(await post(without)).toEqual({ ...refused, json: reply })
   })
 
-  test('oversized lists and texts, no object, no JSON', async () => {
+  test('refuses oversized lists and texts, bodies that are not an object, and invalid JSON', async () => {
     const bad = [
       { ...body, tcbStatus: 'x'.repeat(129) },
       { ...body, advisoryIds: Array.from({ length: 129 }, () => 'a') },
@@ -216,14 +219,14 @@ describe('invalid requests to the auth webhook', () => {
     expect(logged.join('')).toContain('"outcome":"invalid"')
   })
 
-  test('what is logged of a body of wrong members is short', async () => {
+  test('logs only a short excerpt of a body with wrong members', async () => {
     const wrong = Object.fromEntries(Object.keys(body).map((name) => [name, 'z'.repeat(10_000)]))
     await post({ ...wrong, advisoryIds: Array.from({ length: 50_000 }, () => 7) })
 
     expect(logged.join('').length).toBeLessThan(4_000)
   })
 
-  test('an optional 0x is accepted, as dstack’s server accepts it', async () => {
+  test('accepts an optional 0x, like the server of dstack', async () => {
     expect(await post({ ...body, composeHash: `0x${body.composeHash}` })).toMatchObject({
       outcome: 'allowed',
     })
@@ -264,7 +267,7 @@ describe('an outage of the auth webhook', () => {
     expect(logged.join('')).not.toContain('denied')
   })
 
-  test('has dstack’s status where the operator wants it', async () => {
+  test('has the status code of dstack if the settings ask for it', async () => {
     const broken = { ...chain, client: dead }
     const answer = await post(body, '/bootAuth/app', {
       chain: trustSingleEndpoint(broken),
@@ -274,7 +277,7 @@ describe('an outage of the auth webhook', () => {
     expect(answer).toEqual({ status: 200, outcome: 'outage', json })
   })
 
-  test('GET / fails as dstack’s does', async () => {
+  test('makes GET / fail like the webhook of dstack', async () => {
     const app = createAuth({ ...options, chain: trustSingleEndpoint({ ...chain, client: dead }) })
     const response = await app.request('/')
 
@@ -287,7 +290,7 @@ describe('an outage of the auth webhook', () => {
 })
 
 describe('the auth webhook over HTTP', () => {
-  test('GET / names contract and chain, and no credentials', async () => {
+  test('returns contract and chain for GET /, and no credentials', async () => {
     const auth = await startAuth({ ...options, host: '127.0.0.1', port: 0 })
     const text = await (await fetch(auth.url)).text()
     const health = await fetch(`${auth.url}/health`)
@@ -307,7 +310,7 @@ describe('the auth webhook over HTTP', () => {
     await expect(fetch(auth.url)).rejects.toThrow()
   })
 
-  test('one address cannot ask without end', async () => {
+  test('limits the requests of one address', async () => {
     const auth = await startAuth({ ...options, requestsPerMinute: 3, host: '127.0.0.1', port: 0 })
     const ask = async (path: string) => (await fetch(auth.url + path)).status
     const statuses = []
@@ -317,7 +320,7 @@ describe('the auth webhook over HTTP', () => {
     expect(statuses).toEqual([200, 200, 200, 429])
   })
 
-  test('a body that is too large is refused in dstack’s form', async () => {
+  test('refuses a body that is too large in the format of dstack', async () => {
     const auth = await startAuth({ ...options, host: '127.0.0.1', port: 0 })
     const body = 'x'.repeat(2 ** 20 + 1)
     const response = await fetch(`${auth.url}/bootAuth/app`, { method: 'POST', body })

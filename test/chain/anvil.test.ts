@@ -53,7 +53,7 @@ describe.skipIf(absent)('on anvil', () => {
 
   afterAll(() => anvil?.stop())
 
-  test('a DAO approves an image, KMS and devices in one vote, and the guardian stops the image', async () => {
+  test('a DAO approves an image, a KMS and devices in one vote, and the guardian suspends the image', async () => {
     const { addresses, clients, publicClient, decide } = dao
     const { kmsAuth } = addresses
     const notAfter = (await chainTime(publicClient)) + 3600

@@ -26,8 +26,8 @@ const timeOfChain = async () => Number((await world.client.getBlock()).timestamp
 const read = async (now?: number) =>
   readAppStatus(world.client, app, { fromBlock: 0n, now: now ?? (await timeOfChain()) })
 
-describe('an app', () => {
-  test('with a supersession that is set: its end is shown before it comes', async () => {
+describe('app status', () => {
+  test('shows the end of a release before the supersession takes effect', async () => {
     const end = (await timeOfChain()) + 1_000
     await world.send(app, appCall('supersede', [2, end, true]))
     const { releases: shown, upcoming } = await read()
@@ -49,7 +49,7 @@ describe('an app', () => {
     expect(first?.found).toMatch(/^superseded since/)
   })
 
-  test('with an earlier supersession, while a later one waits', async () => {
+  test('shows an earlier supersession while a later one is pending', async () => {
     const end = (await timeOfChain()) + 1_000
     await world.send(app, appCall('supersede', [3, end, false]))
     const { releases: shown } = await read()
@@ -61,7 +61,7 @@ describe('an app', () => {
     ])
   })
 
-  test('with a device that becomes active later, and ends', async () => {
+  test('shows when a device becomes active and when it expires', async () => {
     const now = await timeOfChain()
     const device = id('device')
     const terms = {
@@ -80,7 +80,7 @@ describe('an app', () => {
     expect(later.devices).toMatchObject([{ state: 'active', endsAt: now + 900 }])
   })
 
-  test('with an announced call: what it is, and when it may be made', async () => {
+  test('shows an announced call and when it can be executed', async () => {
     await world.send(app, appCall('setNoticePeriod', [3_600]))
     const announced = announce(app, setAllowAnyDevice(app, true))
     await world.send(app, announced.data)

@@ -88,7 +88,7 @@ describe('a host', () => {
     })
   })
 
-  test('is not proven by a debug TD, a quote for another, or a changed byte', async () => {
+  test('is not proven by a debug TD, a quote for another registry, or a changed byte', async () => {
     const { clients, publicClient } = dao
     const operator = clients.owner.walletClient.account.address
     const binding = await bindToNewestBlock(publicClient, at.hosts, operator)
@@ -120,7 +120,7 @@ describe('a root key', () => {
     k256PublicKey: new Uint8Array(k256.getPublicKey(undefined, 'compressed')),
   }
 
-  test('enters with the quote of its making and serves the epoch that the DAO opens', async () => {
+  test('is registered with the quote of its creation and serves the epoch that the DAO opens', async () => {
     const { clients, publicClient, decide } = dao
     const { kmsAuth, rootKeys } = at
     const reportData = bootstrapReportData(pair.caPublicKey, pair.k256PublicKey)
@@ -152,7 +152,7 @@ describe('a root key', () => {
     expect(await readState(publicClient, rootKeys, 'rootKey', rootKeyId(pair))).toBe('active')
   })
 
-  test('does not enter from a TD that can be opened, or taken to another machine', async () => {
+  test('is not registered from a debug TD or a TD that can migrate', async () => {
     const [prefix = 2, ...x] = pair.k256PublicKey
     // the mirrored point: another key, whichever of the two prefixes the random one has
     const other = { ...pair, k256PublicKey: Uint8Array.of(5 - prefix, ...x) }
@@ -174,7 +174,7 @@ describe('a root key', () => {
     }
   })
 
-  test('does not enter with a quote that commits to another', async () => {
+  test('is not registered with a quote that commits to another key', async () => {
     const other = { ...pair, k256PublicKey: Uint8Array.of(2, ...pair.caPublicKey.slice(0, 32)) }
     const reportData = bootstrapReportData(pair.caPublicKey, pair.k256PublicKey)
     const quote = platform.quote({ td: { reportData } })
@@ -186,7 +186,7 @@ describe('a root key', () => {
 })
 
 describe('KmsAuth', () => {
-  test('asks for hosts once the DAO says so', async () => {
+  test('asks the host registry once the DAO has set it', async () => {
     const { decide, publicClient } = dao
     await decide(
       [

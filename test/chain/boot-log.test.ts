@@ -66,7 +66,7 @@ describe('BootLog', () => {
     },
   )
 
-  test('takes the first event of a name, and none after system-ready', async () => {
+  test('uses the first event of a name, and no event after system-ready', async () => {
     const bytes = (length: number, fill: number) => new Uint8Array(length).fill(fill)
     const events = log([
       { name: 'system-preparing', payload: bytes(0, 0) },

@@ -858,7 +858,7 @@ describe.each(Object.entries(rows) as [ContractType, readonly Row[]][])('%s', (c
     expect(described.functionName).toBe(name)
   })
 
-  test('every function that changes state is in the table', () => {
+  test('the table of call descriptions has every function that changes state', () => {
     const writes = functionsOf(contract)
       .filter(({ stateMutability }) => /payable$/.test(stateMutability))
       .map(({ name }) => name)
@@ -867,7 +867,7 @@ describe.each(Object.entries(rows) as [ContractType, readonly Row[]][])('%s', (c
     expect([...new Set(writes)].filter((name) => !known.has(name))).toEqual([])
   })
 
-  test('both sides of each condition are in the table', () => {
+  test('the table of call descriptions has both sides of each condition', () => {
     const descriptions = describedContracts[contract].descriptions as Record<
       string,
       { describe: () => unknown } | undefined
@@ -884,8 +884,8 @@ describe.each(Object.entries(rows) as [ContractType, readonly Row[]][])('%s', (c
   })
 })
 
-describe('the description', () => {
-  test('of a call with value names the value', () => {
+describe('a call description', () => {
+  test('names the value of a call with value', () => {
     const book: AddressBook = { names, types: new Map([[here, 'App']]) }
     const data = calldata('App', 'setAllowAnyDevice', [true])
 
@@ -896,7 +896,7 @@ describe('the description', () => {
     expect(describeCall(book, { to: here, data, value: 0n }).effects).toHaveLength(1)
   })
 
-  test('of a time has a distance only if now is known', () => {
+  test('shows the distance of a time only if the present time is known', () => {
     expect(formatTime(soon)).toBe('2027-01-15 08:00:00 UTC')
     expect(formatTime(2 ** 53)).toBe('never')
     expect(formatDeadline(soon)).toBe('2027-01-15 08:00:00 UTC')
@@ -907,7 +907,7 @@ describe('the description', () => {
     expect(formatDuration(93_784)).toBe('1 day 2 hours 3 minutes 4 seconds')
   })
 
-  test('of a time in the past says immediately', () => {
+  test('says "immediately" for a time in the past', () => {
     const book: AddressBook = { names, types: new Map([[here, 'App']]) }
     const data = calldata('App', 'supersede', [3, soon, false])
 

@@ -16,7 +16,7 @@ import { describe, expect, test } from 'vitest'
 import { type Call, type Clients, sendCall, waitForReceipt } from '../../src/chain/call.ts'
 import { findAnvil, startAnvil } from '../anvil.ts'
 
-test('a receipt that is shown after its block, when no other block comes, is found', async () => {
+test('a receipt is found although no block follows the block of the transaction', async () => {
   const connection = await network.create()
   const { provider } = connection as unknown as { provider: EIP1193Provider }
   let late = 4
@@ -54,7 +54,7 @@ describe('sendCall from an account that cannot pay', () => {
       walletClient: createWalletClient({ account, chain, transport }),
     }) as unknown as Clients
 
-  test('says so on Hardhat, with account and balance', async () => {
+  test('is reported on Hardhat with account and balance', async () => {
     const connection = await network.create()
     const { provider } = connection as unknown as { provider: EIP1193Provider }
     const clients = clientsOf(custom(provider))
@@ -64,22 +64,25 @@ describe('sendCall from an account that cannot pay', () => {
     await connection.close()
   })
 
-  test.skipIf(findAnvil() === undefined)('says so on anvil', async () => {
-    const anvil = await startAnvil()
-    try {
-      const clients = clientsOf(http(anvil.url))
-      await expect(sendCall(clients, call)).rejects.toMatchObject(refused)
-      await expect(sendCall(clients, { ...call, value: 1n })).rejects.toMatchObject(refused)
-    } finally {
-      await anvil.stop()
-    }
-  })
+  test.skipIf(findAnvil() === undefined)(
+    'is reported on anvil with account and balance',
+    async () => {
+      const anvil = await startAnvil()
+      try {
+        const clients = clientsOf(http(anvil.url))
+        await expect(sendCall(clients, call)).rejects.toMatchObject(refused)
+        await expect(sendCall(clients, { ...call, value: 1n })).rejects.toMatchObject(refused)
+      } finally {
+        await anvil.stop()
+      }
+    },
+  )
 
   test.each([
     'insufficient funds for gas * price + value: balance 0, tx cost 21000, overshot 21000',
     'gas required exceeds allowance (0)',
     'err: insufficient funds for gas * price + value: address 0xab have 0 want 1',
-  ])('says so for the words of geth: %s', async (message) => {
+  ])('is reported for the message of geth: %s', async (message) => {
     const request = async ({ method }: { method: string }) => {
       if (method === 'eth_getBalance') return '0x0'
       if (method === 'eth_chainId') return '0x7a69'
@@ -88,7 +91,7 @@ describe('sendCall from an account that cannot pay', () => {
     await expect(sendCall(clientsOf(custom({ request })), call)).rejects.toMatchObject(refused)
   })
 
-  test('is not blamed when the endpoint is unreachable', async () => {
+  test('is not reported when the endpoint is unreachable', async () => {
     const clients = clientsOf(http('http://127.0.0.1:1', { retryCount: 0 }))
     await expect(sendCall(clients, call)).rejects.toMatchObject({ code: 'CHAIN_UNREACHABLE' })
   })

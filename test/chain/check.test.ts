@@ -221,7 +221,7 @@ describe('the check finds', () => {
     ['ROLE_CANCELLER', timelockRoles.canceller],
     ['ROLE_EXECUTOR', timelockRoles.executor],
     ['ROLE_UNKNOWN', keccak256(toBytes('SPARE_ROLE'))],
-  ] as const)('beside those that there must be: %s', async (code, role) => {
+  ] as const)('%s, in addition to the required ones', async (code, role) => {
     await asTimelock(grant(role, account('stranger')))
 
     expect(await wrong()).toEqual([code])
@@ -259,12 +259,15 @@ describe('the check finds', () => {
     ])
   })
 
-  test.each(['images', 'hosts', 'rootKeys', 'hostBonds'] as const)('in %s too', async (name) => {
-    await asTimelock(transferOwnership(addresses[name], account('stranger')))
-    await sendCall(people.stranger, acceptOwnership(addresses[name]))
+  test.each(['images', 'hosts', 'rootKeys', 'hostBonds'] as const)(
+    "a stranger's role in %s",
+    async (name) => {
+      await asTimelock(transferOwnership(addresses[name], account('stranger')))
+      await sendCall(people.stranger, acceptOwnership(addresses[name]))
 
-    expect(await wrong()).toEqual(['OWNER', 'UPGRADES', 'OWNER_HISTORY'])
-  })
+      expect(await wrong()).toEqual(['OWNER', 'UPGRADES', 'OWNER_HISTORY'])
+    },
+  )
 
   test('a registry that the deployer owns', async () => {
     await asTimelock(transferOwnership(addresses.images, account('deployer')))
@@ -330,7 +333,7 @@ describe('the check finds', () => {
     ['setLateQuorumVoteExtension', 1],
     ['updateQuorumNumerator', 1n],
     ['setProposalThreshold', 2n],
-  ] as const)('how it decides: %s', async (name, value) => {
+  ] as const)('a changed voting rule: %s', async (name, value) => {
     const args = [value] as never
     await decide(callOf(addresses.governor, assentGovernorAbi, name, args, ''))
 
@@ -372,7 +375,7 @@ describe('the check finds', () => {
     expect(codes.filter((code) => code === 'GUARDIAN')).toHaveLength(5)
   })
 
-  test('no fault in renounced upgrades', async () => {
+  test('no problem in renounced upgrades', async () => {
     await asTimelock(callOf(addresses.images, kmsAuthAbi, 'renounceUpgrades', [], ''))
 
     const found = (await check()).find(({ what }) => what.includes('replace the code of images'))
@@ -380,7 +383,7 @@ describe('the check finds', () => {
   })
 })
 
-describe('the check of the code finds', () => {
+describe('the check of the code reports', () => {
   test('another implementation behind a proxy', async () => {
     const other = deployment.contracts.rootKeysImplementation?.address as Address
     await asTimelock(upgrade(addresses.hosts, other))
@@ -395,7 +398,7 @@ describe('the check of the code finds', () => {
   })
 
   test.each(['imagesImplementation', 'appImplementation'])(
-    'in %s, which anyone could initialize',
+    'an initializer that anyone could call in %s',
     async (name) => {
       const slot = '0xf0c57e16840df040f15088dc2f81fe391c3923bec73e23a9662efc9c229c6a00'
       const at = deployment.contracts[name]?.address
@@ -438,7 +441,7 @@ describe('the check of the code finds', () => {
     ])
   })
 
-  test('recorded arguments that give other code', async () => {
+  test('recorded constructor arguments that give other code', async () => {
     const args = ['Other votes', 'VOTE', account('voter'), '1']
 
     expect(await wrong(recorded('votes', { arguments: args }), { sources })).toEqual([
@@ -458,11 +461,11 @@ describe('the check of the code finds', () => {
     ['transaction', { transaction: pad('0x1') }, ['UPGRADE_HISTORY', 'RECORD']],
     ['deployer', { deployer: `0x${'dd'.repeat(20)}` as Address }, ['RECORD']],
     ['initialization', { initializer: { function: 'initialize', arguments: [] } }, ['RECORD']],
-  ])('than the record tells: %s', async (_, other, codes) => {
+  ])('a transaction that differs from the record: %s', async (_, other, codes) => {
     expect(await wrong(recorded('images', other))).toEqual(codes)
   })
 
-  test('other arguments of the initialization', async () => {
+  test('other arguments of the initializer than recorded', async () => {
     const { initializer } = deployment.contracts.images as DeployedContract
     const [, ...rest] = initializer?.arguments ?? []
     const other = {
@@ -491,7 +494,7 @@ describe('the check of the code finds', () => {
   })
 })
 
-describe('the check of a prepared deployment finds', () => {
+describe('the check of a prepared deployment reports', () => {
   const unknown: Address = `0x${'5a'.repeat(20)}`
   /** The address of a contract in the record. */
   const at = (name: string) => (deployment.contracts[name] as DeployedContract).address
@@ -603,7 +606,7 @@ describe('the check of a prepared deployment finds', () => {
     expect(await wrong()).toEqual(['P256'])
   })
 
-  test('code of a registry that was in force only for a while', async () => {
+  test('code of a registry that was in use for a short time only', async () => {
     const genuine = at('imagesImplementation')
     const other = await create('Images', [])
     await asTimelock(upgrade(addresses.images, other.address), upgrade(addresses.images, genuine))
@@ -620,7 +623,7 @@ describe('the check of a prepared deployment finds', () => {
     expect(await wrong(recorded('imagesImplementation', other))).toContain('UPGRADE_HISTORY')
   })
 
-  test('code that the DAO put in force and replaced, if it is not of these sources', async () => {
+  test('code that the DAO installed and replaced, if other sources compiled it', async () => {
     const next = await create('KmsAuthV2', [])
     const genuine = at('kmsAuthImplementation')
     await decide(upgrade(addresses.kmsAuth, next.address), upgrade(addresses.kmsAuth, genuine))
@@ -635,7 +638,7 @@ describe('the check of a prepared deployment finds', () => {
     expect(await wrong({ ...deployment, contracts }, { sources })).toEqual([])
   })
 
-  test('a registry that had another owner for a while', async () => {
+  test('a registry that had another owner for a short time', async () => {
     const { images } = addresses
     await asTimelock(transferOwnership(images, account('stranger')))
     await sendCall(people.stranger, acceptOwnership(images))
@@ -674,7 +677,7 @@ describe('the check of a prepared deployment finds', () => {
     expect(await wrong()).toEqual(['DEPLOYER_HOLDS', 'UNDERLYING'])
   })
 
-  describe('that the deployer used the timelock', () => {
+  describe('the use of the timelock by the deployer:', () => {
     const renounce = toFunctionSelector('renounceRole(bytes32,address)')
 
     /** Deploys again. Instead of the renunciation, `meanwhile` runs; at the end, `late` runs. */
@@ -714,7 +717,7 @@ describe('the check of a prepared deployment finds', () => {
     const giveUp = (timelock: Address) =>
       send(timelock, 'renounceRole', [timelockRoles.admin, me()])
 
-    test('with a role that it took and gave back', async () => {
+    test('a role that the deployer granted and revoked', async () => {
       const record = await prepared(async (timelock, give) => {
         await send(timelock, 'grantRole', [timelockRoles.canceller, me()])
         await send(timelock, 'revokeRole', [timelockRoles.canceller, me()])
@@ -724,19 +727,19 @@ describe('the check of a prepared deployment finds', () => {
       expect(await wrong(record)).toEqual(['ROLE_HISTORY'])
     })
 
-    test('after the registries existed', async () => {
+    test('a role that it got after the registries existed', async () => {
       const record = await prepared(async () => undefined, giveUp)
 
       expect(await wrong(record)).toEqual(['HANDOVER'])
     })
 
-    test('and never gave it up', async () => {
+    test('a role that it never renounced', async () => {
       const record = await prepared(async () => undefined)
 
       expect(await wrong(record)).toEqual(['ROLE_ADMIN', 'HANDOVER', 'PERMISSION_DEPLOYER'])
     })
 
-    test('to execute an operation of its own', async () => {
+    test('an operation of its own that it executed', async () => {
       const record = await prepared(
         async () => undefined,
         async (timelock) => {
@@ -796,7 +799,7 @@ describe('the check of references finds', () => {
 })
 
 describe('the check of the quote verifier finds', () => {
-  test('another root of trust than Intel’s', async () => {
+  test("a root of trust other than Intel's", async () => {
     expect(await wrong(deployment, { root: 'intel' })).toEqual(['ROOT'])
   })
 
@@ -814,11 +817,11 @@ describe('the check of the quote verifier finds', () => {
   })
 })
 
-test('each code of a finding fails in a test of this file', () => {
+test('every finding code of the check is tested in this file', () => {
   expect(Object.keys(findingCodes).filter((code) => !seen.has(code as FindingCode))).toEqual([])
 })
 
-test('docs/governance.md contains each code of a finding with its meaning', async () => {
+test('docs/governance.md explains every finding code of the check', async () => {
   const page = await readFile(join(import.meta.dirname, '../../docs/governance.md'), 'utf8')
 
   for (const [code, words] of Object.entries(findingCodes)) {

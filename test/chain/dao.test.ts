@@ -52,7 +52,7 @@ async function code(action: Promise<unknown>): Promise<{ code: string; error?: u
 }
 
 describe('a fresh deployment', () => {
-  test('belongs to the timelock, and only the governor proposes', async () => {
+  test('belongs to the timelock, and only the governor can propose', async () => {
     const { addresses, publicClient, clients } = dao
     const hasRole = (role: Hex, account: Hex) =>
       publicClient.readContract({
@@ -80,7 +80,7 @@ describe('a fresh deployment', () => {
     }
   })
 
-  test('takes no approval from its deployer or its guardian', async () => {
+  test('accepts no approval from its deployer or its guardian', async () => {
     const { addresses, clients } = dao
 
     for (const client of [clients.deployer, clients.guardian, clients.stranger]) {
@@ -93,7 +93,7 @@ describe('a fresh deployment', () => {
 })
 
 describe('a vote', () => {
-  test('allows an image; suspension, lift and revocation change that', async () => {
+  test('approves an image, and a suspension, a lift and a revocation change the state', async () => {
     const { addresses, clients, publicClient, decide } = dao
     const { kmsAuth } = addresses
     const state = () => readState(publicClient, kmsAuth, 'osImage', image)
@@ -121,7 +121,7 @@ describe('a vote', () => {
     expect(await state()).toBe('revoked')
   })
 
-  test('is proven by the storage slots that the documentation names', async () => {
+  test('is visible in the storage slots that the documentation names', async () => {
     const { addresses, publicClient } = dao
     const { kmsAuth } = addresses
     const at = (slot: Hex) => publicClient.getStorageAt({ address: kmsAuth, slot })
@@ -151,7 +151,7 @@ describe('a vote', () => {
     expect(await readState(publicClient, addresses.kmsAuth, 'osImage', other)).toBe('none')
   })
 
-  test('can be cancelled by the guardian, except one that names a guardian', async () => {
+  test('can be cancelled by the guardian, unless it replaces the guardian', async () => {
     const { addresses, clients, publicClient } = dao
     const { governor, kmsAuth } = addresses
     const stranger = clients.stranger.walletClient.account.address
@@ -196,7 +196,7 @@ describe('a vote', () => {
 })
 
 describe('an app', () => {
-  test('is made by anyone, and its owner decides about its devices', async () => {
+  test('is created by anyone, and its owner decides about its devices', async () => {
     const { addresses, clients, publicClient } = dao
     const owner = clients.owner.walletClient.account.address
 
@@ -219,7 +219,7 @@ describe('an app', () => {
     })
   })
 
-  test('is listed, page by page, with everything else', async () => {
+  test('is listed with all others, page by page', async () => {
     const { addresses, publicClient } = dao
 
     const apps = await listApprovals(publicClient, addresses.kmsAuth, 'app', { pageSize: 1 })

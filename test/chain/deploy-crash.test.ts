@@ -28,7 +28,7 @@ interface Cut {
 const isSend = (method: string) => method === 'eth_sendTransaction'
 const isAny = () => true
 
-describe.skipIf(absent)('a deployment that is cut off', () => {
+describe.skipIf(absent)('an interrupted deployment', () => {
   let anvil: Anvil
   let folder: string
   let request: EIP1193Provider['request']
@@ -107,7 +107,7 @@ describe.skipIf(absent)('a deployment that is cut off', () => {
     expect(await readdir(folder)).toEqual(['31337.json'])
   })
 
-  test('at any request, whichever', async () => {
+  test('continues after a failure at any request', async () => {
     const expected = await undisturbed()
     // a generator whose numbers are always the same
     let state = 7
@@ -122,7 +122,7 @@ describe.skipIf(absent)('a deployment that is cut off', () => {
     expect(await countCreations(anvil)).toBe(expected.created)
   })
 
-  test('while its transaction waits in the node', async () => {
+  test('continues while its transaction is in the mempool', async () => {
     await anvil.client.setAutomine(false)
     await expect(
       deploy(await optionsWith({ counts: isSend, at: 1, delivered: true })),
@@ -141,7 +141,7 @@ describe.skipIf(absent)('a deployment that is cut off', () => {
     expect(await countCreations(anvil)).toBe(count)
   })
 
-  test('and whose nonce something else used begins that step anew', async () => {
+  test('repeats a step whose nonce another transaction used', async () => {
     await expect(
       deploy(await optionsWith({ counts: isSend, at: 3, delivered: false })),
     ).rejects.toThrow()
@@ -159,7 +159,7 @@ describe.skipIf(absent)('a deployment that is cut off', () => {
     expect(governor).not.toBe(pending?.address)
   })
 
-  test('goes on by the account that began it, and by no other', async () => {
+  test('can be continued by the account that started it and by no other', async () => {
     // the first of all, whose code is the same whoever creates it
     const cut = { counts: isSend, at: 1, delivered: false }
     await expect(deploy(await optionsWith(cut))).rejects.toThrow()
@@ -174,7 +174,7 @@ describe.skipIf(absent)('a deployment that is cut off', () => {
     await deploy(await optionsWith())
   })
 
-  test('whose record cannot be read begins nothing anew', async () => {
+  test('does not start again if its record cannot be read', async () => {
     const cut = { counts: isSend, at: 2, delivered: true }
     await expect(deploy(await optionsWith(cut))).rejects.toThrow()
     // the node has both transactions, and mines the second one in its own time
@@ -196,7 +196,7 @@ describe.skipIf(absent)('a deployment that is cut off', () => {
   const stride = inputs(9, 1)
 
   test.each(['before', 'after'] as const)(
-    'by kill -9 %s a transaction is sent, run after run',
+    'continues after each kill -9 %s a transaction is sent',
     async (when) => {
       const expected = await undisturbed()
       let kills = 0

@@ -34,7 +34,7 @@ async function codeOf(action: Promise<unknown>): Promise<string | undefined> {
   )
 }
 
-test('writes a record from which the addresses are read back', async () => {
+test('a deployment writes a record from which the addresses are read', async () => {
   const addresses = await deploy(options)
 
   const record = await readDeployment(folder, 31337)
@@ -55,7 +55,7 @@ test('writes a record from which the addresses are read back', async () => {
   })
 })
 
-test('names the code behind each proxy, its settings, and who made it', async () => {
+test('a deployment record names the implementation of each proxy, the settings and the deployer', async () => {
   await deploy(options)
 
   const { contracts, compiler, pending } = await readDeployment(folder, 31337)
@@ -70,7 +70,7 @@ test('names the code behind each proxy, its settings, and who made it', async ()
   expect(new Set(nonces).size).toBe(nonces.length)
 })
 
-test('refuses a record with other arguments, of another chain, or without its contracts', async () => {
+test('a deployment record of another chain, with other arguments or without contracts is refused', async () => {
   await deploy(options)
   const rules = { ...options.rules, timelockDelay: 1 }
   expect(await codeOf(deploy({ ...options, rules }))).toBe('DEPLOYMENT_INVALID')
@@ -88,7 +88,7 @@ test('refuses a record with other arguments, of another chain, or without its co
   expect(await codeOf(readDeployment(folder, 5))).toBe('FILE_UNREADABLE')
 })
 
-test('rules that the governor would refuse are refused before anything is sent', async () => {
+test('voting rules that the governor would refuse are refused before a transaction is sent', async () => {
   const rules = { ...options.rules, votingPeriod: 10, lateQuorumExtension: 120 }
   const nonce = () =>
     options.publicClient.getTransactionCount({ address: options.walletClient.account.address })
@@ -98,7 +98,7 @@ test('rules that the governor would refuse are refused before anything is sent',
   expect(await nonce()).toBe(before)
 })
 
-test('a constructor that reverts is reported at once, and corrected rules continue in the same folder', async () => {
+test('a reverting constructor is reported at once, and the deployment continues with corrected rules', async () => {
   const token = { ...options.rules.token, holder: zeroAddress }
   const started = Date.now()
   const failing = deploy({ ...options, rules: { ...options.rules, token } })

@@ -109,35 +109,38 @@ describe.each(['DstackKms', 'DstackApp'] as const)('the ABI of %s', (contract) =
   })
 })
 
-describe('the calldata of the two questions', () => {
-  test('is what ethers made of the same boot info', () => {
+describe('the calldata of isAppAllowed and isKmsAllowed', () => {
+  test('equals the calldata of ethers for the same boot info', () => {
     expect(question('isAppAllowed', calldata.bootInfo)).toBe(calldata.isAppAllowed)
     expect(question('isKmsAllowed', calldata.bootInfo)).toBe(calldata.isKmsAllowed)
   })
 })
 
 describeRecorded("dstack's published ABI files", () => {
-  test.each(['DstackKms', 'DstackApp'] as const)('are contained in ours: %s', (contract) => {
-    const upstream = readVectorJson<AbiItem[] | { abi: AbiItem[] }>(
-      `dstack/contracts/${contract}.abi.json`,
-    )
-    const items = (Array.isArray(upstream) ? upstream : upstream.abi).filter(
-      ({ type }) => type === 'function' || type === 'event',
-    )
+  test.each(['DstackKms', 'DstackApp'] as const)(
+    'is contained in the ABI of Assent: %s',
+    (contract) => {
+      const upstream = readVectorJson<AbiItem[] | { abi: AbiItem[] }>(
+        `dstack/contracts/${contract}.abi.json`,
+      )
+      const items = (Array.isArray(upstream) ? upstream : upstream.abi).filter(
+        ({ type }) => type === 'function' || type === 'event',
+      )
 
-    expect(items.length).toBeGreaterThan(20)
-    for (const item of items) {
-      const [type, selector] =
-        item.type === 'event'
-          ? (['event', eventSelector] as const)
-          : (['function', functionSelector] as const)
-      const same = find(ours[contract], type, selector, selector(item))
-      expect(same).toMatchObject(published(item) as object)
-    }
-  })
+      expect(items.length).toBeGreaterThan(20)
+      for (const item of items) {
+        const [type, selector] =
+          item.type === 'event'
+            ? (['event', eventSelector] as const)
+            : (['function', functionSelector] as const)
+        const same = find(ours[contract], type, selector, selector(item))
+        expect(same).toMatchObject(published(item) as object)
+      }
+    },
+  )
 })
 
-describe('a running KmsAuth and App', () => {
+describe('KmsAuth and App on a chain', () => {
   const hash: Hex = `0x${'11'.repeat(32)}`
   let dao: Dao
   let kmsAuth: Address
@@ -177,7 +180,7 @@ describe('a running KmsAuth and App', () => {
     return contractAddress as Address
   }
 
-  test('keep owner, initialization and implementation at the published roots', async () => {
+  test('keep owner, initialization and implementation in the published slots', async () => {
     const { publicClient, clients, addresses } = dao
     const at = async (address: Address, slot: Hex) =>
       BigInt((await publicClient.getStorageAt({ address, slot })) ?? '0x0')
@@ -206,7 +209,7 @@ describe('a running KmsAuth and App', () => {
     )
   })
 
-  test('write an app’s initialization to the published root before anything else could ask for it', async () => {
+  test('write the initialization of an app to the published slot before any other call', async () => {
     const { publicClient, clients, addresses } = dao
     const made = registry.deployedApp(
       await sendCall(
@@ -351,7 +354,7 @@ describe('a running KmsAuth and App', () => {
   })
 })
 
-describe('the sentences that tools match on', () => {
+describe('the revert reasons that tools compare', () => {
   const sources = ['auth/DenialReasons.sol', 'auth/KmsAuth.sol', 'registry/App.sol'].map((file) =>
     readFileSync(new URL(`../../contracts/${file}`, import.meta.url), 'utf8'),
   )

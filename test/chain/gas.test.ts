@@ -14,7 +14,7 @@ const table = page
   .filter((found) => found !== null)
   .map(([, name, value]) => ({ name, value: Number(value?.replaceAll(',', '')) }))
 
-describe('the table of gas', () => {
+describe('the table of gas in the documentation', () => {
   let measured: readonly BenchRow[]
   beforeAll(async () => {
     measured = await rows()
@@ -24,7 +24,7 @@ describe('the table of gas', () => {
     expect(table.map(({ name }) => name).sort()).toEqual(measured.map(({ name }) => name).sort())
   })
 
-  test.each(table)('is right about $name', ({ name, value }) => {
+  test.each(table)('has the measured gas of $name', ({ name, value }) => {
     const row = measured.find((each) => each.name === name) as BenchRow
 
     expect(row.value).toBeLessThanOrEqual(row.aim as number)

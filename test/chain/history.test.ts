@@ -59,7 +59,7 @@ function logAt(blockNumber: bigint, more: Partial<Log> = {}): Log {
 
 describe('historyOf', () => {
   test.each([100_000n, 10_000n, 2_000n])(
-    'needs few more requests than there are ranges of %s blocks',
+    'needs only slightly more requests than there are ranges of %s blocks',
     async (limit) => {
       const { client, asked } = endpoint({ limit })
       await historyOf(client, contract, 1n)
@@ -181,8 +181,8 @@ const logs = [
   eventOf('ProposalExecuted', proposedIn + 3n * 86_400n + 700n),
 ]
 
-describe('one proposal in a year of Base', () => {
-  test.each([500n, 10n])('is found at %s blocks a question', async (limit) => {
+describe('the search for one proposal in a year of Base', () => {
+  test.each([500n, 10n])('finds it with %s blocks in each request', async (limit) => {
     const { client, asked } = endpoint({ limit, logs, votingDelay: 86_400 })
 
     expect(await readDescription(client, contract, facts, 1n)).toBe(text)
@@ -197,14 +197,14 @@ describe('one proposal in a year of Base', () => {
     expect(asked.blocks).toBeLessThan(400)
   })
 
-  test('is found also when the voting delay was changed since', async () => {
+  test('finds it after the voting delay has changed', async () => {
     const { client, asked } = endpoint({ limit: 500n, logs, votingDelay: 10 })
 
     expect((await findCreation(client, contract, facts, 1n))?.blockNumber).toBe(proposedIn)
     expect(asked.logs).toBeLessThan(400)
   })
 
-  test('is not believed with another text', async () => {
+  test('does not accept a proposal with another description', async () => {
     const { client } = endpoint({ logs, votingDelay: 86_400 })
     const other = { ...facts, descriptionHash: keccak256(toBytes('# Approve another')) }
     const error = await readDescription(client, contract, other, 1n).catch(

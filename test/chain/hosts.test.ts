@@ -36,7 +36,7 @@ import { closedTdReport } from './registries.ts'
 const absent = findAnvil() === undefined
 if (absent) console.warn('\n*** ANVIL ABSENT: the tests of the host registry are SKIPPED. ***\n')
 
-describe.skipIf(absent)('the registry of hosts', () => {
+describe.skipIf(absent)('the host registry', () => {
   const device: Hex = `0x${'d1'.repeat(32)}`
   let anvil: Anvil
   let people: People
@@ -147,7 +147,7 @@ describe.skipIf(absent)('the registry of hosts', () => {
     expect(to0x(hostReportData(binding))).toBe(`${expected}${'00'.repeat(32)}`)
   })
 
-  test('takes a proof from its operator and forgets nothing of it', async () => {
+  test('stores every field of a proof that its operator registers', async () => {
     const binding = await bindingOf(people.owner)
     const quote = await quoteFor(hostReportData(binding))
 
@@ -166,7 +166,7 @@ describe.skipIf(absent)('the registry of hosts', () => {
     })
   })
 
-  test('takes a proof from a relayer with a permit, hundreds of blocks later, and only once', async () => {
+  test('accepts a permit and quote from a relayer hundreds of blocks later, and only once', async () => {
     const binding = await bindingOf(people.owner)
     const quote = await quoteFor(hostReportData(binding))
     const deadline = (await chainTime(people.owner.publicClient)) + 86_400
@@ -182,7 +182,7 @@ describe.skipIf(absent)('the registry of hosts', () => {
     expect(await errorOf(send(people.stranger, call))).toBe('HostProofNotNewer')
   })
 
-  test('refuses a permit of another operator and a quote of another binding', async () => {
+  test('refuses a permit of another operator and a quote with other report data', async () => {
     const binding = await bindingOf(people.owner)
     const quote = await quoteFor(hostReportData(binding))
     const deadline = (await chainTime(people.owner.publicClient)) + 86_400

@@ -66,18 +66,18 @@ describe('an open proposal with the same calls', () => {
     expect(found).toBe(counts ? id : undefined)
   })
 
-  test('counts with a short deadline if the calls asked for have the same one', async () => {
+  test('counts with a short deadline if the requested calls have the same deadline', async () => {
     const { id, found } = await foundFor(decision(earliest + 60), earliest + 60)
 
     expect(found).toBe(id)
   })
 
-  test('does not count if neither it nor the calls asked for can be executed', async () => {
+  test('does not count if neither it nor the requested calls can be executed', async () => {
     expect((await foundFor(decision(voteEnd), voteEnd)).found).toBeUndefined()
   })
 })
 
-test('the next step of a proposal that no timelock delay lets pass in time says so', async () => {
+test('the next step of a proposal that the timelock delay makes too late says so', async () => {
   const { addresses, clients, publicClient, pass } = dao
   const { governor } = addresses
   const { id } = await propose(clients.guardian, governor, decision(earliest - 1), 'replace')

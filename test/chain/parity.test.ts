@@ -85,18 +85,23 @@ test.each([
   ['types/Report.sol', 'Verdict', contractVerdicts],
   ['types/Report.sol', 'TcbStatus', contractStatuses],
   ['quote/parsing/QuoteParser.sol', 'QuoteField', contractQuoteFields],
-])('%s: the members of %s are known by name, in their order', (file, name, known) => {
-  const source = readFileSync(new URL(`../../contracts/${file}`, import.meta.url), 'utf8')
-  const [, body = ''] = new RegExp(`enum ${name} \\{([^}]*)\\}`).exec(source) ?? []
-  const members = body
-    .replaceAll(/\/\/.*$/gm, '')
-    .split(',')
-    .map((member) => member.trim())
+])(
+  '%s: the members of %s have the same names in the same order in Solidity and TypeScript',
+  (file, name, known) => {
+    const source = readFileSync(new URL(`../../contracts/${file}`, import.meta.url), 'utf8')
+    const [, body = ''] = new RegExp(`enum ${name} \\{([^}]*)\\}`).exec(source) ?? []
+    const members = body
+      .replaceAll(/\/\/.*$/gm, '')
+      .split(',')
+      .map((member) => member.trim())
 
-  expect(members).toEqual(known)
-})
+    expect(members).toEqual(known)
+  },
+)
 
-test('the same on every synthetic quote', { timeout: 120_000 }, async () => {
+test('both verifiers give the same answer for every synthetic quote', {
+  timeout: 120_000,
+}, async () => {
   const { unexplained, verified } = await compare(
     syntheticCases.map(({ id, quote, collateral }) => ({
       name: id,
@@ -108,7 +113,9 @@ test('the same on every synthetic quote', { timeout: 120_000 }, async () => {
   expect(verified).toBe(syntheticCases.filter((entry) => entry.expect.verifies).length)
 })
 
-test('the same on every fault of the simulator', { timeout: 120_000 }, async () => {
+test('both verifiers give the same answer for every fault of the simulator', {
+  timeout: 120_000,
+}, async () => {
   const { unexplained, verified } = await compare(
     faultCatalogue.map(({ name, build }) => ({ name, evidence: build(bench) })),
   )
@@ -123,7 +130,7 @@ test('the same on every fault of the simulator', { timeout: 120_000 }, async () 
 })
 
 test.each(syntheticCases.map((entry) => [entry.id, entry] as const))(
-  'the class %s, made by the simulator, gets the same answers',
+  'both verifiers give the same answer for quotes of class %s from the simulator',
   async (id, { quote, collateral }) => {
     const given = await askBoth(onchain, {
       quote,
@@ -145,7 +152,7 @@ function outline(answer: Answer) {
   return { verdict: answer.verdict, status, launch, current, version, bodyType }
 }
 
-test('a CA that was re-issued: the contract takes its certificates once it has their text', async () => {
+test('the contract accepts certificates of a re-issued CA after the new CA certificate is uploaded', async () => {
   const { platform, simulator } = bench
   const { pki } = simulator
   const again = createPckCa(pki.seed, pki.root, 'platform', { notBefore: at - 86_400 })
@@ -165,7 +172,7 @@ test('a CA that was re-issued: the contract takes its certificates once it has t
   expect(differenceOf(await askBoth(onchain, held))).toBeUndefined()
 })
 
-describe.each(Object.entries(forgeries))('forgeries: %s', (kind, forge) => {
+describe.each(Object.entries(forgeries))('both verifiers, forgeries of %s', (kind, forge) => {
   const count = inputs(30, 2_500)
 
   test(`the same on ${count}`, { timeout: inputs(120_000, 4 * 3_600_000) }, async () => {
@@ -183,7 +190,7 @@ describe.each(Object.entries(forgeries))('forgeries: %s', (kind, forge) => {
   })
 })
 
-describeRecorded('Solidity and TypeScript on recorded quotes', () => {
+describeRecorded('both verifiers, recorded quotes:', () => {
   const recorded = readVectorJson<RecordedQuote[]>('dcap/vectors.json')
   const root = readVector('dcap/certs/root_ca.der')
   const checks = recorded.flatMap(({ file, checks }) =>
@@ -211,7 +218,7 @@ describeRecorded('Solidity and TypeScript on recorded quotes', () => {
     expect(verified).toBeGreaterThan(0)
   })
 
-  test('the same on changed recorded quotes', { timeout: inputs(120_000, 3_600_000) }, async () => {
+  test('changed quotes get the same answer', { timeout: inputs(120_000, 3_600_000) }, async () => {
     const random = createRandom(seed, 'recorded')
     const { file, bundle, verifyAtUnix } = random.pick(checks)
     const quote = readVector(`dcap/${file}`)

@@ -81,7 +81,7 @@ function changing(abi: Abi): AbiFunction[] {
   )
 }
 
-describe('the table', () => {
+describe('the table of permissions', () => {
   test.each(Object.keys(contracts))('has each function of %s once', (contract) => {
     const found = [...new Set(changing(contracts[contract] as Abi).map(({ name }) => name))].sort()
     const listed = rows
@@ -91,7 +91,7 @@ describe('the table', () => {
     expect([...listed].sort()).toEqual(found)
   })
 
-  test('has every contract that can be changed', () => {
+  test('has every upgradeable contract', () => {
     const known = new Set<unknown>(Object.values(contracts))
     const others = Object.entries(abis)
       .filter(([name, abi]) => !known.has(abi) && !notAlone.includes(name))
@@ -114,7 +114,7 @@ const refusals = {
   timelock: toFunctionSelector('TimelockUnauthorizedCaller(address)'),
 }
 
-describe('a running contract', () => {
+describe('a deployed contract', () => {
   let dao: Dao
   let at: Record<string, Address>
   let owner: Address
@@ -221,7 +221,7 @@ describe('a running contract', () => {
       ),
   )
 
-  test.each(calls)('$contract $name is for: $who', async ({ contract, item, who }) => {
+  test.each(calls)('$contract allows $name only to: $who', async ({ contract, item, who }) => {
     const to = at[contract] as Address
     const data = encodeFunctionData({ abi: [item], args: item.inputs.map(anything) })
     const [byOwner, byGuardian, byStranger] = [
@@ -269,7 +269,7 @@ describe('a running contract', () => {
     }
   })
 
-  test('of the verifier belongs to nobody', () => {
+  test('has no owner if it is the quote verifier', () => {
     const names = abis.quoteVerifierAbi.map((item) => ('name' in item ? item.name : ''))
 
     for (const power of ['owner', 'transferOwnership', 'upgradeToAndCall', 'grantRole']) {

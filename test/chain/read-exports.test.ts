@@ -56,7 +56,7 @@ function exported(calls: readonly Call[]) {
   }
 }
 
-describe('every exported form', () => {
+describe('an exported proposal in every format', () => {
   test('has exactly the calls that were exported', () => {
     fc.assert(
       fc.property(someCalls, (calls) => {
@@ -113,14 +113,14 @@ describe('every exported form', () => {
     )
   })
 
-  test('is refused: the calldata of a vote as a proposal', () => {
+  test('is refused if the calldata is a vote and not a proposal', () => {
     expect(() => callsOfProposal('0x56781388')).toThrow(
       expect.objectContaining({ code: 'DRAFT_INVALID' }),
     )
   })
 })
 
-test('the checksum follows Safe’s rule: sorted keys, then values, with the name null', () => {
+test('the checksum of a Safe batch sorts keys, then values, and has null for the name', () => {
   const batch = {
     version: '1.0',
     chainId: '1',

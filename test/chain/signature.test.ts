@@ -34,11 +34,11 @@ test.each([
   ['Accepts', '0x0102', false],
   ['Reverts', '0x010203', false],
   ['Nothing', '0x010203', false],
-] as const)('of the contract %s the signature %s: %s', async (name, signature, expected) => {
+] as const)('the signature of the contract %s with %s: %s', async (name, signature, expected) => {
   expect(await isSignedBy(client, contracts[name] as Address, digest, signature)).toBe(expected)
 })
 
-test('of an account with a key, in the one form that contracts accept', async () => {
+test('the signature of an account with a key has the one form that contracts accept', async () => {
   const [wallet] = await connection.viem.getWalletClients()
   if (wallet === undefined) throw new Error('no account')
   const { address } = wallet.account
@@ -62,7 +62,7 @@ test('of an account with a key, in the one form that contracts accept', async ()
   }
 })
 
-test('an endpoint that does not answer is an error and not a refusal', async () => {
+test('an endpoint that does not answer is an error and not a refusal of the signature', async () => {
   const silent = { getCode: () => Promise.reject(new Error('no answer')) } as never
 
   await expect(isSignedBy(silent, contracts.Accepts as Address, digest, '0x')).rejects.toThrow(

@@ -34,8 +34,8 @@ function stagesOf(state: ProposalFacts, times: Partial<ProposalTimes> = {}): str
   return stages.map(({ name, from, to, status }) => `${name} ${from ?? '?'}-${to ?? '?'} ${status}`)
 }
 
-describe('a proposal', () => {
-  test('that waits for its vote', () => {
+describe('the timeline of a proposal', () => {
+  test('shows that it waits for its vote', () => {
     expect(stagesOf(facts('pending', 1010))).toEqual([
       'review 1000-1060 current',
       'vote 1060-1660 upcoming',
@@ -45,7 +45,7 @@ describe('a proposal', () => {
     ])
   })
 
-  test('that is voted on, and that has succeeded', () => {
+  test('shows the running vote and the success', () => {
     expect(stagesOf(facts('active', 1100)).slice(0, 3)).toEqual([
       'review 1000-1060 done',
       'vote 1060-1660 current',
@@ -54,7 +54,7 @@ describe('a proposal', () => {
     expect(stagesOf(facts('succeeded', 1700))[2]).toBe('queue 1660-2593660 current')
   })
 
-  test('that is queued, and ready', () => {
+  test('shows that it is queued and when it can be executed', () => {
     const ofQueued = stagesOf(facts('queued', 2100, 2300), { queuedAt: 2000 })
     expect(ofQueued.slice(2)).toEqual([
       'queue 1660-2000 done',
@@ -66,12 +66,12 @@ describe('a proposal', () => {
     )
   })
 
-  test('that was executed', () => {
+  test('shows the execution', () => {
     const ends = stagesOf(facts('executed', 9000), { queuedAt: 2000, executedAt: 2500 })
     expect(ends.slice(3)).toEqual(['timelock 2000-2300 done', 'execute 2300-2500 done'])
   })
 
-  test('that was defeated or cancelled has no stages after that', () => {
+  test('ends with the defeat or the cancellation', () => {
     expect(stagesOf(facts('defeated', 2000)).slice(1)).toEqual([
       'vote 1060-1660 done',
       'queue 1660-? skipped',
@@ -91,7 +91,7 @@ describe('a proposal', () => {
   })
 })
 
-test('the picture fills what is over and leaves what is ahead', () => {
+test('the picture of a timeline fills past stages and leaves future stages empty', () => {
   const stages = timelineOf(facts('active', 1360), proposed, delay)
 
   const [review = '', vote = '', ...ahead] = blocksOf(stages, 1360, 22).split(' ')

@@ -9,7 +9,7 @@ import { addOsImageHash } from '../../src/chain/registry.ts'
 import { isAssentError } from '../../src/errors/index.ts'
 import { createDao, hardhatArtifacts } from './dao.ts'
 
-test('a proposal of 200 approvals', async () => {
+test('a proposal of 200 approvals is too large for one transaction and is split', async () => {
   const { provider } = await hre.network.create()
   const dao = await createDao({
     provider: provider as unknown as EIP1193Provider,
@@ -40,14 +40,14 @@ test.each([
   'transaction gas limit too high (cap: 16777216, tx: 30000000)',
   'exceeds block gas limit',
   'intrinsic gas too low: gas limit cap',
-])('a node that says "%s"', (words) => {
+])('a node that says "%s" reports a transaction that is too large', (words) => {
   const error = toChainError(new BaseError('failed', { cause: new Error(words) }), 'propose')
 
   expect(isAssentError(error, 'TRANSACTION_TOO_LARGE')).toBe(true)
 })
 
 test.each(['execution reverted', 'insufficient funds for gas * price + value', 'no such method'])(
-  'but not one that says "%s"',
+  'a node that says "%s" does not report a transaction that is too large',
   (words) => {
     const error = toChainError(new BaseError('failed', { cause: new Error(words) }), 'propose')
 

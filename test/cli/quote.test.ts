@@ -78,7 +78,7 @@ async function verifyJson(id: string, ...more: string[]): Promise<VerifyOutput &
 }
 
 describe('quote verify --json', () => {
-  test('tells what a verified quote proves', async () => {
+  test('prints everything that a verified quote proves', async () => {
     const output = await verifyJson('valid_v4_td10')
 
     expect(output).toMatchObject({
@@ -95,7 +95,7 @@ describe('quote verify --json', () => {
   })
 
   test.each(syntheticCases.map((entry) => [entry.id, entry.expect] as const))(
-    'judges %s under --policy none as the library does',
+    'gives the verdict of the library for %s under --policy none',
     async (id, expected) => {
       const output = await verifyJson(id, '--policy', 'none')
 
@@ -111,7 +111,7 @@ describe('quote verify --json', () => {
     },
   )
 
-  test('applies the default policy, and says what the quote was', async () => {
+  test('applies the default policy and names the policy rule that failed', async () => {
     const output = await verifyJson('td_debug')
 
     expect(output).toMatchObject({
@@ -205,7 +205,7 @@ describe('quote verify --json', () => {
     ['--at', 'yesterday'],
     ['--at', '1.5'],
     ['--debug', 'true'],
-  ])('refuses %s %s as usage', async (...wrong) => {
+  ])('treats %s %s as wrong usage', async (...wrong) => {
     const silent = vi.spyOn(process.stderr, 'write').mockReturnValue(true)
 
     expect((await run(...verifyArgs('valid_v4_td10'), ...wrong)).exitCode).toBe(2)
@@ -214,7 +214,7 @@ describe('quote verify --json', () => {
 })
 
 describe('quote verify --onchain', () => {
-  test('answers in the same shape, from the contract', async () => {
+  test('prints the JSON of --onchain in the same shape', async () => {
     const { out, exitCode } = await run(...verifyArgs('relaunch_advised'), '--json', '--onchain')
     const onchain = JSON.parse(out)
     const { exit, ...offchain } = await verifyJson('relaunch_advised')
@@ -234,7 +234,7 @@ describe('quote verify --onchain', () => {
     expect(onchain.quote.report).toEqual((offchain.quote as { report: unknown }).report)
   })
 
-  test('takes a public key for the root, as its twin does', async () => {
+  test('accepts a public key as the root, like the library', async () => {
     const key = parseCertificate(syntheticRoot, 'root').key.point
     const root = file('root.spki', Buffer.concat([SPKI_PREFIX, key]))
     const args = [...verifyArgs('valid_v4_td10'), '--json', '--onchain'].with(7, root)
@@ -254,7 +254,7 @@ describe('quote verify --onchain', () => {
     expect(JSON.parse(out)).toMatchObject({ verifier: 'solidity', verdict: 'verified' })
   })
 
-  test('says what is missing where Hardhat is not installed', async () => {
+  test('names the missing package where Hardhat is not installed', async () => {
     vi.doMock('hardhat/hre', () => {
       throw new Error('Cannot find package')
     })
@@ -266,7 +266,7 @@ describe('quote verify --onchain', () => {
   })
 })
 
-describe('quote verify of many', () => {
+describe('quote verify with several quotes', () => {
   const common = () => ['--at', String(syntheticTime), '--root', file('root.der', syntheticRoot)]
   const ids = ['sig_quote_bad', 'hdr_version_6', 'valid_v4_td10']
   const lines = (out: string) => out.split('\n').map((line) => JSON.parse(line))
@@ -306,7 +306,7 @@ describe('quote verify of many', () => {
     expect(lines(out).map(({ verdict }) => verdict)).toEqual(['verified', 'rejected'])
   })
 
-  test('answers the others when one cannot be read, and says so by the exit code', async () => {
+  test('continues after a quote that cannot be read, and exits with an error code', async () => {
     const place = suite()
     rmSync(join(place, 'sig_quote_bad', 'collateral.json'))
     const { out, exitCode } = await run('verify', place, ...common(), '--json')
@@ -319,7 +319,7 @@ describe('quote verify of many', () => {
     expect(exitCode).toBe(2)
   })
 
-  test('takes several quotes under one bundle', async () => {
+  test('verifies several quotes with one bundle', async () => {
     const [, ...args] = verifyArgs('valid_v4_td10')
     const bad = file('bad.bin', syntheticCase('sig_quote_bad').quote)
     const { out, exitCode } = await run('verify', bad, ...args)
@@ -361,7 +361,7 @@ describe('quote verify --expected', () => {
   const good = { verdict: 'verified', status: 'UpToDate', advisoryIds: [] }
   const cut = { verdict: 'malformed', codes: ['QUOTE_SIZE_MISMATCH', 'QUOTE_TRUNCATED'] }
 
-  test('ends with one line', async () => {
+  test('ends with one line of result', async () => {
     const { out, exitCode } = await run(...args({ good, cut }))
 
     expect(out.split('\n').at(-1)).toBe('2 as expected, 0 differ')
@@ -383,7 +383,7 @@ describe('quote verify --expected', () => {
     expect(exitCode).toBe(1)
   })
 
-  test('refuses a file of another form', async () => {
+  test('refuses a file of expectations in another format', async () => {
     const { out, exitCode } = await run(...args({ good: { verdict: 'maybe' } }), '--json')
 
     expect(JSON.parse(out)).toMatchObject({ error: { code: 'INPUT_INVALID' } })
@@ -391,8 +391,8 @@ describe('quote verify --expected', () => {
   })
 })
 
-describe('quote verify for people', () => {
-  test('says the verdict first, then aligned lines, without colours in a pipe', async () => {
+describe('quote verify on a terminal', () => {
+  test('prints the verdict first, then aligned lines, without colours in a pipe', async () => {
     const { out } = await run(...verifyArgs('valid_v4_td10'))
     const [first, ...lines] = out.split('\n')
 
@@ -401,7 +401,7 @@ describe('quote verify for people', () => {
     expect(out).not.toContain('\u001b')
   })
 
-  test('says why not', async () => {
+  test('prints the reason of a rejection', async () => {
     const { out, exitCode } = await run(...verifyArgs('sig_quote_bad'))
 
     expect(out.split('\n')[0]).toMatch(/^rejected {2}QUOTE_SIGNATURE_INVALID: /)
@@ -410,7 +410,7 @@ describe('quote verify for people', () => {
 })
 
 describe('quote show', () => {
-  test('shows fields without verifying', async () => {
+  test('shows fields without verification', async () => {
     const path = file('quote.bin', syntheticCase('sig_quote_bad').quote)
     const { out, exitCode } = await run('show', path, '--json')
 
@@ -418,7 +418,7 @@ describe('quote show', () => {
     expect(exitCode).toBe(0)
   })
 
-  test('names the field where a quote is broken', async () => {
+  test('names the field at which a quote is malformed', async () => {
     const path = file('quote.bin', syntheticCase('valid_v4_td10').quote.subarray(0, 600))
     const { out, exitCode } = await run('show', path, '--json')
 
@@ -429,7 +429,7 @@ describe('quote show', () => {
   })
 })
 
-describeRecorded("under Intel's root", () => {
+describeRecorded("quote verify under Intel's root", () => {
   test('verifies a recorded quote without --root', async () => {
     const near = join(vectorsFolder as string, 'dstack/external/near-mpc')
     const { out, exitCode } = await run(

@@ -83,7 +83,7 @@ describe.skipIf(absent)('services as processes', () => {
     trustedRoot: 'intel',
   })
 
-  test('the webhook serves, tells an outage from a denial, and stops', async () => {
+  test('the webhook serves, distinguishes an outage from a denial, and stops', async () => {
     const child = await run('auth', webhook())
     const url = await addressOf(child)
 
@@ -110,7 +110,7 @@ describe.skipIf(absent)('services as processes', () => {
     ['auth', { ...webhookWithout('chainId') }],
     ['relayer', { rpcUrls: ['http://127.0.0.1:1'] }],
     ['kms', {}],
-  ])('%s does not start with settings missing', async (command, settings) => {
+  ])('%s does not start with missing settings', async (command, settings) => {
     const child = await run(command, settings)
     let errors = ''
     child.stderr?.on('data', (chunk) => {

@@ -140,7 +140,7 @@ describe.skipIf(absent)('an app owner', () => {
   const manifestFile = () => file('app-compose.json')
   const readHash = async () => readManifest(await readFile(manifestFile())).composeHash
 
-  test('writes a manifest once', async () => {
+  test('writes a manifest and does not overwrite it', async () => {
     const { value } = await json('app', 'init', file('docker-compose.yml'), '--out', manifestFile())
 
     expect(value).toMatchObject({ environment: ['TOKEN'], services: [{ name: 'web', digest }] })
@@ -150,7 +150,7 @@ describe.skipIf(absent)('an app owner', () => {
     ).toEqual(['FILE_EXISTS', 2])
   })
 
-  test('seals the environment and pins it, with the key of the KMS', async () => {
+  test('seals the environment with the key of the KMS and pins its digest', async () => {
     const before = await readHash()
     const sealedFile = file('env.sealed')
     const { value } = await json(
@@ -176,7 +176,7 @@ describe.skipIf(absent)('an app owner', () => {
     expect((await json('app', 'lint', manifestFile())).value.findings).toEqual([])
   })
 
-  test('sees why the release does not boot yet, and until when it will', async () => {
+  test('sees why the release does not boot yet, and when it will', async () => {
     const question = ['app', 'why', manifestFile(), '--image', image, '--device', device]
     const before = await json(...question)
     expect([before.value.answer, before.exitCode]).toEqual(['denied', 1])
@@ -193,7 +193,7 @@ describe.skipIf(absent)('an app owner', () => {
     expect(text).toMatch(/✗ The base image: never approved/)
   })
 
-  test('sees that a proposal would allow it, and then that it is allowed', async () => {
+  test('sees that a proposal would allow the release, and later that it is allowed', async () => {
     const question = ['app', 'why', manifestFile(), '--image', image, '--device', device]
     const from = fixture.account('voter')
     const { text } = await assent(
@@ -215,7 +215,7 @@ describe.skipIf(absent)('an app owner', () => {
     expect((await json(...question, '--after', 'queued')).value.answer).toBe('denied')
   })
 
-  test('sees what the next manifest changes against the published one', async () => {
+  test('sees what the next manifest changes compared with the published one', async () => {
     const next = JSON.parse((await readFile(manifestFile())).toString())
     next.public_logs = true
     await writeFile(file('next.json'), JSON.stringify(next))
@@ -230,7 +230,7 @@ describe.skipIf(absent)('an app owner', () => {
     expect(between.value.changes).toEqual(value.changes)
   })
 
-  test('sees the end of a superseded release before it comes', async () => {
+  test('sees the end of a superseded release in advance', async () => {
     const next = await readFile(file('next.json'))
     const { composeHash } = readManifest(next)
     const notAfter = 2 ** 40 - 1
@@ -265,7 +265,7 @@ describe.skipIf(absent)('an app owner', () => {
     expect(node.exitCode).toBe(1)
   })
 
-  describe('wrong input', () => {
+  describe('an app command with wrong input', () => {
     test.each<[string, () => string[], string, number]>([
       ['no manifest', () => ['app', 'lint', file('none.json')], 'FILE_UNREADABLE', 2],
       [
@@ -327,7 +327,7 @@ describe.skipIf(absent)('an app owner', () => {
       variables,
     ]
 
-    test('a KMS with other root keys than those on-chain', async () => {
+    test('refuses a KMS with other root keys than those on-chain', async () => {
       const other = generateKeys()
       const info = {
         k256Pubkey: to0x(k256PublicKey(other.k256)),

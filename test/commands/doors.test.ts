@@ -52,7 +52,7 @@ describe.skipIf(absent)('a command', () => {
     await writeFile(join(folder, 'assent.toml'), lines.join('\n'))
   }
 
-  test('gives the same JSON value through both doors', async () => {
+  test('prints the same JSON from the assent program and from the Hardhat task', async () => {
     const { value } = await fixture.run('dao show', { json: false })
 
     expect(await json('dao', 'show')).toEqual(
@@ -62,7 +62,7 @@ describe.skipIf(absent)('a command', () => {
     )
   })
 
-  test('signs with an account of the node, and takes the first digits of a proposal', async () => {
+  test('signs with an account of the node and finds a proposal by its first digits', async () => {
     const from = fixture.account('voter')
     const id = `0x${'b7'.repeat(32)}`
     const made = await json('dao', 'approve', 'os-image', id.slice(2), '--from', from, '--yes')
@@ -95,7 +95,7 @@ describe.skipIf(absent)('a command', () => {
     expect(shown.text).not.toContain('wörd')
   }, 60_000)
 
-  test('signs with an external signer over JSON-RPC, and never sends what it refuses', async () => {
+  test('signs with an external signer over JSON-RPC, and sends nothing if it refuses', async () => {
     const voter = fixture.account('voter')
     await writeProfile({ signer: fixture.url, address: voter })
     expect(await json('dao', 'delegate', 'self', '--yes')).toMatchObject({ outcome: 'sent' })
@@ -154,7 +154,7 @@ describe.skipIf(absent)('a command', () => {
     expect(missing.text).toContain('--app')
   })
 
-  test('asks nobody without a terminal', async () => {
+  test('asks no question without a terminal', async () => {
     const from = fixture.account('voter')
     expect(await assent('dao', 'delegate', 'self', '--from', from)).toMatchObject({
       exitCode: 2,
@@ -169,7 +169,7 @@ describe.skipIf(absent)('a command', () => {
     ['a folder without a record', ['--deployments', '/nowhere'], 2],
     ['an unknown option', ['--governer', '0x'], 2],
     ['a governor that is no contract', ['--governor', `0x${'12'.repeat(20)}`], 2],
-  ])('ends with the right exit code for %s', async (_, wrong, exitCode) => {
+  ])('exits with the right code for %s', async (_, wrong, exitCode) => {
     const silent = vi.spyOn(process.stderr, 'write').mockReturnValue(true)
     expect((await assent('dao', 'show', ...wrong)).exitCode).toBe(exitCode)
     silent.mockRestore()

@@ -29,13 +29,13 @@ describe('the exit code of an error', () => {
     expect(exitCodeOfError(code)).toBe(exitCode)
   })
 
-  test('of no outage is a no', () => {
+  test('is never 1 for an outage', () => {
     const outages = codes.filter((code) => /UNREACHABLE|UNAVAILABLE|TIMEOUT|NOT_READY/.test(code))
     const wrong = outages.filter((code) => ![2, 3].includes(exitCodeOfError(code)))
     expect(wrong).toEqual([])
   })
 
-  test('of no denial is an outage', () => {
+  test('is never 3 for a denial', () => {
     const denials = codes.filter((code) => /DENIED|REFUSED|REVOKED|REJECTED/.test(code))
     const outages = denials.filter((code) => exitCodeOfError(code) === 3)
     // the node serves no proofs: nothing was denied

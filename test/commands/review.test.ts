@@ -62,7 +62,7 @@ describe.skipIf(absent)('a voter', () => {
     expect(quick.review).toBeNull()
   })
 
-  test('writes a report whose bytes are the same later', async () => {
+  test('writes a report that a later run repeats byte for byte', async () => {
     const out = join(folder, 'review')
     const found = report.schema.parse(await json('dao', 'report', id, '--out', out))
     const block = found.review.block.number
@@ -117,7 +117,7 @@ describe.skipIf(absent)('a voter', () => {
     }
   })
 
-  test('gets what Sourcify and Etherscan need', async () => {
+  test('gets the files for Sourcify and Etherscan', async () => {
     const out = join(folder, 'verification')
     const value = verifySources.schema.parse(
       await json('deployment', 'verify-sources', '--out', out),
@@ -136,7 +136,7 @@ describe.skipIf(absent)('a voter', () => {
     [['dao', 'proposal', '1', '--manifest', '/nowhere'], 2, undefined],
     [['dao', 'drill', '--app', 'nobody'], 2, undefined],
     [['dao', 'report'], 2, undefined],
-  ])('is refused: %j', async (args, exitCode, code) => {
+  ])('is refused with wrong input: %j', async (args, exitCode, code) => {
     const found = await assent(...args, '--json')
     expect(found.exitCode).toBe(exitCode)
     if (code !== undefined) expect(found.text).toContain(code)

@@ -31,7 +31,7 @@ function sorted(numbers: Iterable<string>): string[] {
   return [...new Set(numbers)].sort((a, b) => a.localeCompare(b, 'en', { numeric: true }))
 }
 
-test('each promise is attacked, and each attack is of a promise', async () => {
+test('each security property has an attack test, and each attack test names a property', async () => {
   const promises = await promised()
 
   expect(promises.length).toBeGreaterThan(50)
@@ -39,7 +39,7 @@ test('each promise is attacked, and each attack is of a promise', async () => {
   expect(sorted(await attacked())).toEqual(sorted(promises))
 })
 
-test('the numbers of an area have no gap', async () => {
+test('the numbers of security properties have no gap', async () => {
   const numbers = await promised()
   for (const area of new Set(numbers.map((number) => number.charAt(0)))) {
     const found = numbers.filter((number) => number.startsWith(area))
@@ -47,7 +47,7 @@ test('the numbers of an area have no gap', async () => {
   }
 })
 
-test('trust.md refers to promises that there are', async () => {
+test('trust.md refers only to existing security properties', async () => {
   const trust = await readFile(join(root, 'docs/trust.md'), 'utf8')
   const references = [...trust.matchAll(/\(([A-Z]\d+(?:, [A-Z]\d+)*)\)/g)].flatMap(([, list]) =>
     (list as string).split(', '),

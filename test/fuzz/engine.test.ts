@@ -35,7 +35,7 @@ afterEach(() => {
   for (const file of keptFiles()) rmSync(path.join(failuresFolder, file))
 })
 
-test('the fuzzing engine reports no fault of a correct parser', async () => {
+test('the fuzzing engine reports nothing for a correct parser', async () => {
   const { faults, accepted, answers } = await fuzz(honest, 2_000)
 
   expect(faults).toEqual([])

@@ -64,7 +64,7 @@ describe('the six commands of the README', { timeout: 400_000 }, () => {
     expect(ran.at(-1)?.printed).toMatch(/^keys +of epoch 1, signed by the root key/m)
   })
 
-  test('are the ones in the picture, which loads nothing else', async () => {
+  test('are the commands in the picture, and the picture loads no other file', async () => {
     const svg = await readFile(join(pages, '../pictures/six-commands.svg'), 'utf8')
     const { start, blocks } = await readSixCommands()
     const [, description = ''] = /<desc id="desc">The output of: (.*)<\/desc>/.exec(svg) ?? []

@@ -25,7 +25,7 @@ const call = (body: object, headers: Record<string, string> = bearer, app = crea
   })
 
 describe('Admin.ClearImageCache', () => {
-  test('clears an image, all of them, or nothing', async () => {
+  test('clears one image or all images, and succeeds for an unknown image', async () => {
     const answers = [
       await call({ image_hash: hash.toUpperCase(), config_hash: '' }),
       await call({ image_hash: 'all' }),
@@ -38,7 +38,7 @@ describe('Admin.ClearImageCache', () => {
     expect(cleared).toEqual([hash, 'all', 'all'])
   })
 
-  test('speaks protobuf too', async () => {
+  test('accepts protobuf too', async () => {
     const message = {
       $typeName: 'kms.ClearImageCacheRequest' as const,
       imageHash: hash,
@@ -73,7 +73,7 @@ describe('the token of the KMS Admin API', () => {
     ['Bearer', bearer],
     ['X-Admin-Token', { 'x-admin-token': token }],
     ['the password of Basic', basic(token)],
-  ])('counts as %s', async (_, headers) => {
+  ])('is compared correctly if it is %s', async (_, headers) => {
     expect((await call({}, headers)).status).toBe(200)
   })
 
@@ -87,7 +87,7 @@ describe('the token of the KMS Admin API', () => {
       'the name of Basic',
       { authorization: `Basic ${Buffer.from(`${token}:`).toString('base64')}` },
     ],
-  ])('%s is refused, whatever is asked', async (_, headers) => {
+  ])('is required: a request with %s is refused for every method', async (_, headers) => {
     const paths = ['/prpc/Admin.ClearImageCache?json', '/prpc/Nothing', '/']
     for (const path of paths) {
       const answer = await createAdmin(options).request(path, { method: 'POST', headers })
@@ -96,7 +96,7 @@ describe('the token of the KMS Admin API', () => {
     expect(cleared).toEqual([])
   })
 
-  test('cannot be tried for long', async () => {
+  test('cannot be guessed with many requests', async () => {
     const app = createAdmin(options)
     const wrong = { authorization: 'Bearer guess' }
     const statuses: number[] = []
@@ -118,7 +118,7 @@ test('the KMS Admin API listens at the configured address, and stops', async () 
   await expect(ask()).rejects.toThrow()
 })
 
-test('Admin.GetKmsKey is refused as an unsupported feature, with a token or without', async () => {
+test('Admin.GetKmsKey is refused as an unsupported method, with and without a token', async () => {
   const ask = (headers: Record<string, string>) =>
     createAdmin(options).request('/prpc/Admin.GetKmsKey?json', {
       method: 'POST',

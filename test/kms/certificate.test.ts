@@ -32,7 +32,7 @@ function signedPart(der: Uint8Array): string {
   return view.subarray(start, start + 4 + view.readUInt16BE(start + 2)).toString('hex')
 }
 
-describeRecorded('against a certificate of a real KMS', () => {
+describeRecorded('KMS certificates and a recorded certificate of a real KMS:', () => {
   const { ca_cert, key_provider } = readVectorJson<{
     ca_cert: string
     key_provider: { None: { key: string } }
@@ -40,7 +40,7 @@ describeRecorded('against a certificate of a real KMS', () => {
   const pkcs8 = Buffer.from(key_provider.None.key.replace('pkcs8-der-base64:', ''), 'base64')
   const key = new Uint8Array(pkcs8.subarray(36, 68))
 
-  test('the recorded root certificate of dstack is reproduced byte for byte', async () => {
+  test('the root certificate is reproduced byte for byte', async () => {
     const real = fromPem(ca_cert)
     const { notAfter } = readCertificate(real)
 
@@ -54,7 +54,7 @@ describeRecorded('against a certificate of a real KMS', () => {
     expect(signedPart(await issueRootCa(key, notAfter))).toBe(canonical)
   })
 
-  test('the recorded root certificate verifies under itself and under ours', async () => {
+  test('the root certificate verifies itself in OpenSSL and in the KMS reader', async () => {
     const real = fromPem(ca_cert)
     const ours = await issueRootCa(key)
 
@@ -63,7 +63,7 @@ describeRecorded('against a certificate of a real KMS', () => {
     expect(await isIssuedBy(real, rootCertificate)).toBe(false)
   })
 
-  test('quote and event log of a 2024 certificate are found behind both wrappings', () => {
+  test('quote and event log of a certificate from 2024 are read from both encodings', () => {
     const der = fromPem(readVectorText('dstack/ra-tls/2024-ratls-temp-cert.pem'))
     const { extensions } = readCertificate(der)
 
@@ -75,8 +75,8 @@ describeRecorded('against a certificate of a real KMS', () => {
   })
 })
 
-describe('KMS certificates, as OpenSSL reads them', () => {
-  test('root, temp and app authorities', async () => {
+describe('KMS certificates, parsed by OpenSSL,', () => {
+  test('include the root, the temporary CA and the app CA', async () => {
     const temp = await issueTempCa(leafKey)
     const app = await issueAppCa(root, leafKey, appId, now)
     const [rootRead, tempRead, appRead] = [rootCertificate, temp, app].map(
@@ -93,7 +93,7 @@ describe('KMS certificates, as OpenSSL reads them', () => {
     expect(readCertificate(app).notAfter).toBe(now + 3650 * 86_400)
   })
 
-  test('a leaf with names, usages and extensions', async () => {
+  test('include a leaf with names, usages and extensions', async () => {
     const leaf = await issueLeaf(
       root,
       {
@@ -121,14 +121,14 @@ describe('KMS certificates, as OpenSSL reads them', () => {
     ['::1', '0:0:0:0:0:0:0:1'],
     ['::', '0:0:0:0:0:0:0:0'],
     ['1:2:3:4:5:6:7.8.9.10', '1:2:3:4:5:6:708:90A'],
-  ])('the address %s as a subject alternative name', async (name, read) => {
+  ])('can have the address %s as a subject alternative name', async (name, read) => {
     const request = { spki: encodeSpki(leafKey), commonName: 'x', names: [name] }
     const leaf = await issueLeaf(root, request, now)
 
     expect(new X509Certificate(leaf).subjectAltName).toBe(`IP Address:${read}`)
   })
 
-  test('extension values are OCTET STRINGs inside the OCTET STRING, at every length', async () => {
+  test('have extension values as an OCTET STRING inside the OCTET STRING, at every length', async () => {
     for (const length of [0, 1, 127, 128, 255, 256, 20_000]) {
       const content = new Uint8Array(length).fill(5)
       const extensions = new Map([[extensionIds.attestation, content]])
@@ -147,7 +147,7 @@ describe('KMS certificates, as OpenSSL reads them', () => {
     expect(toHex(leaf)).toContain(`060a2b0601040183e73d01040409${'0407'}6b6d733a727063`)
   })
 
-  test('root and temporary CA have the same bytes each time', async () => {
+  test('have the same bytes for root and temporary CA at each start', async () => {
     const certificates = await Promise.all(
       [issueRootCa, issueTempCa].flatMap((issue) => [issue(leafKey), issue(leafKey)]),
     )
@@ -158,7 +158,7 @@ describe('KMS certificates, as OpenSSL reads them', () => {
     expect(toPem(await issueRootCa(rootKey))).not.toBe(root)
   })
 
-  test('root and temporary CA without expiry', async () => {
+  test('have no end date for root and temporary CA', async () => {
     for (const der of [await issueRootCa(leafKey), await issueTempCa(leafKey)]) {
       const read = new X509Certificate(der)
 
@@ -186,7 +186,7 @@ describe('the KMS certificate reader refuses', () => {
     }
   })
 
-  test('a leaf as an issuer', async () => {
+  test('a leaf certificate as an issuer', async () => {
     const request = { spki: encodeSpki(leafKey), commonName: 'a' }
     const leaf = await issueLeaf(root, request, now)
     const below = await issueLeaf({ key: leafKey, certificate: leaf }, request, now)
@@ -194,7 +194,7 @@ describe('the KMS certificate reader refuses', () => {
     expect(await isIssuedBy(below, leaf)).toBe(false)
   })
 
-  test('keys in any other form', () => {
+  test('keys in any other format', () => {
     expect(keyFromPem(keyToPem(rootKey))).toEqual(rootKey)
     const zero = keyToPem(rootKey).replace('AQEBAQEB', 'AAAAAAAA')
     for (const pem of ['', toPem(rootCertificate), zero, keyToPem(rootKey) + keyToPem(leafKey)]) {

@@ -29,12 +29,12 @@ import { describeRecorded, readVectorJson } from '../vectors.ts'
 import { at, createDeployment, type KmsDeployment } from './fixture.ts'
 import { ask, askForKeys, json, mint } from './http-fixture.ts'
 
-describeRecorded('dstack’s own encodings of version 2', () => {
+describeRecorded('recorded certificate requests of version 2', () => {
   const { cases } = readVectorJson<{
     cases: { ext_quote: boolean; quote: string; encoded: string }[]
   }>('dstack/kat/csr-v2-scale.json')
 
-  test.each(cases)('are read and written the same', ({ ext_quote, quote, encoded }) => {
+  test.each(cases)('are decoded and encoded to the same bytes', ({ ext_quote, quote, encoded }) => {
     const request = parseCertificateRequest(2, fromHex(encoded, 'csr'))
 
     expect(request).toMatchObject({
@@ -111,7 +111,7 @@ async function send(csr: Uint8Array, signature = signCsr(csr), version = 2, vmCo
 }
 
 describe('a certificate from SignCert', () => {
-  test('says what was asked, under the app’s CA, under the root', async () => {
+  test('has the requested fields and is signed by the app CA, which the root signed', async () => {
     const answer = await send(encodeCertificateRequest(wish()))
     const [leaf, appCa, root] = answer.chain.map(fromPem)
     if (!leaf || !appCa || !root) throw new Error('no chain')
@@ -135,7 +135,7 @@ describe('a certificate from SignCert', () => {
     expect(carried.eventLog.every(({ imr, payload }) => imr === 3 || payload.length > 0)).toBe(true)
   })
 
-  test('carries nine values about the app, the device that was verified among them', async () => {
+  test('has nine extensions about the app, with the verified device id', async () => {
     const answer = await send(encodeCertificateRequest(wish()))
     const leaf = readCertificate(fromPem(answer.chain[0] ?? ''))
     const info = decode(leaf.extensions.get(extensionIds.appInfo) ?? spki) as Uint8Array[]
@@ -148,7 +148,7 @@ describe('a certificate from SignCert', () => {
     expect(info[8]).toBeNull()
   })
 
-  test('says what was judged where the request carried another vm_config inside', async () => {
+  test('has the verified values if the request contains another vm_config', async () => {
     const own = wish().attestation
     const other = JSON.stringify({ ...JSON.parse(own.config), os_image_hash: 'ab'.repeat(32) })
     const csr = encodeCertificateRequest(wish({ attestation: { ...own, config: other } }))
@@ -163,7 +163,7 @@ describe('a certificate from SignCert', () => {
     expect({ ...carried, config: '' }).toEqual({ ...certificateForm(own), config: '' })
   })
 
-  test('carries nothing that was not asked for', async () => {
+  test('has no extension that was not requested', async () => {
     const plain = wish({ withQuote: false, withAppInfo: false, organization: undefined, names: [] })
     const answer = await send(encodeCertificateRequest(plain))
     const leaf = fromPem(answer.chain[0] ?? '')
@@ -175,7 +175,7 @@ describe('a certificate from SignCert', () => {
     expect(new X509Certificate(leaf).subjectAltName).toBeUndefined()
   })
 
-  test('version 1, with quote and log as separate members', async () => {
+  test('is issued for version 1, with quote and log as separate members', async () => {
     const data = certificateReportData(spki)
     const csr = concatBytes(
       scaleText('please sign cert:'),
@@ -190,7 +190,7 @@ describe('a certificate from SignCert', () => {
     expect(await send(csr, signCsr(csr), 1, cvm.vmConfig)).toMatchObject({ status: 200 })
   })
 
-  test('keeps digest and preimage of events of version 2, from any form of the log', async () => {
+  test('keeps digest and preimage of version 2 events from any encoding of the log', async () => {
     const second = deployment.boot({ eventVersion: 2 })
     const data = certificateReportData(spki)
     const forms = [second.attestation(data, 'quote'), second.attestation(data, 'certificate')]
@@ -214,7 +214,7 @@ describe('a certificate from SignCert', () => {
     }
   })
 
-  test('a running app is asked about as it was when it booted', async () => {
+  test('is authorized for a running app by its measurements at boot', async () => {
     asked.length = 0
     await askForKeys(
       kms,
@@ -232,11 +232,11 @@ describe('a certificate from SignCert', () => {
   })
 })
 
-describe('requests that SignCert refuses', () => {
+describe('SignCert refuses', () => {
   const code = async (change: Partial<CertificateRequest>) =>
     (await send(encodeCertificateRequest(wish(change)))).code
 
-  test('a request that its key did not sign', async () => {
+  test('a request that its own key did not sign', async () => {
     const csr = encodeCertificateRequest(wish())
     const other = signCsr(csr, p256.utils.randomSecretKey())
 
@@ -265,7 +265,7 @@ describe('requests that SignCert refuses', () => {
     expect(answer.error).toMatch(/^Quote verification failed: /)
   })
 
-  test('names and times beyond measure', async () => {
+  test('oversized names and times', async () => {
     const refused: Partial<CertificateRequest>[] = [
       { names: ['a b'] },
       { names: [''] },
@@ -289,7 +289,7 @@ describe('requests that SignCert refuses', () => {
     expect(await code({ notBefore: undefined, notAfter: undefined })).toBeUndefined()
   })
 
-  test('the name of the KMS itself, however it is spelt', async () => {
+  test('the name of the KMS itself in any spelling', async () => {
     const refusals: [string, string[]][] = [
       ['kms.example.org', ['kms.example.org', 'KMS.Example.ORG', '*.example.org', '*.EXAMPLE.org']],
       ['kms.example.org', ['*.org']],
@@ -330,7 +330,7 @@ describe('requests that SignCert refuses', () => {
     expect(ask('kms-3.example.org')).not.toThrow()
   })
 
-  test('the hosts of its witnesses, and reserved names, are names of other nodes', () => {
+  test('the hosts of its witnesses and reserved names', () => {
     const witnesses = {
       nodes: [{ node: 'kms-2', url: 'https://kms-2.example.org:8000' }],
       urls: ['https://[2001:db8::1]:8000'],
@@ -345,13 +345,13 @@ describe('requests that SignCert refuses', () => {
     ])
   })
 
-  test('addresses with a zone, and names that programs read as an address', async () => {
+  test('addresses with a zone, and names that programs parse as an address', async () => {
     for (const name of ['fe80::1%1', 'fe80::1%eth0', '0x7f.1', '2130706433', '1.2.3', 'a.0x7f']) {
       expect(await code({ names: [name] }), name).toBe('KMS_CSR_REFUSED')
     }
   })
 
-  test('other versions, and requests that cannot be read', async () => {
+  test('other versions and malformed requests', async () => {
     const csr = encodeCertificateRequest(wish())
 
     for (const version of [0, 3]) {

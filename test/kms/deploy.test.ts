@@ -51,7 +51,7 @@ const namesIn = (text: string) => [
 ]
 
 describe('KMS metrics, dashboard and alerts', () => {
-  test.each(['grafana-dashboard.json', 'alerts.yaml'])('of %s exist', async (file) => {
+  test.each(['grafana-dashboard.json', 'alerts.yaml'])('exist for %s', async (file) => {
     const known = await shown()
     const used = namesIn(await read(file))
 
@@ -59,7 +59,7 @@ describe('KMS metrics, dashboard and alerts', () => {
     expect(used.filter((name) => !known.has(name))).toEqual([])
   })
 
-  test('are all on the dashboard, and counters only as rates', async () => {
+  test('show every metric on the dashboard, and counters only as rates', async () => {
     const { panels } = JSON.parse(await read('grafana-dashboard.json')) as {
       panels: { id: number; targets: { expr: string }[] }[]
     }
@@ -75,7 +75,7 @@ describe('KMS metrics, dashboard and alerts', () => {
     expect(new Set(panels.map(({ id }) => id)).size).toBe(panels.length)
   })
 
-  test('alerts name severities and one rule each', async () => {
+  test('have alerts with a severity and one rule each', async () => {
     const text = await read('alerts.yaml')
     const alerts = [...text.matchAll(/- alert: (\w+)/g)].map(([, name]) => name)
     const guide = await readFile(join(folder, '../../docs/operate-kms.md'), 'utf8')
@@ -85,7 +85,7 @@ describe('KMS metrics, dashboard and alerts', () => {
     for (const name of alerts) expect(guide).toContain(`\`${name}\``)
   })
 
-  test('alerts are each shown to fire and to stay silent', async () => {
+  test('have a test case for each alert that fires and one that does not', async () => {
     const alerts = [...(await read('alerts.yaml')).matchAll(/- alert: (\w+)/g)].map(
       ([, name]) => name,
     )
@@ -96,7 +96,7 @@ describe('KMS metrics, dashboard and alerts', () => {
     }
   })
 
-  test.skipIf(hasNoPromtool)('alerts do as their cases say', () => {
+  test.skipIf(hasNoPromtool)('have alerts that pass the test cases of promtool', () => {
     const { status, stdout } = promtool('test', 'rules', join(folder, 'alerts.test.yaml'))
     expect(status, stdout).toBe(0)
   })
@@ -115,7 +115,7 @@ describe('the app-compose of the KMS', () => {
     })
   }
 
-  test('is the same each time, and a CVM with it can be predicted', async () => {
+  test('has the same bytes each time, and the measurements of its CVM can be predicted', async () => {
     const text = await compose()
     const keyProvider = { name: 'local-sgx', id: fromHex('1b7a49', 'id') } as const
     const planned = {
@@ -132,7 +132,7 @@ describe('the app-compose of the KMS', () => {
     expect(predict(text)).not.toEqual(predict(await compose({ config: { port: 8443 } })))
   })
 
-  test('holds the settings as they were, behind a container that may do nothing', async () => {
+  test('contains the unchanged settings, and its container has no privileges', async () => {
     const app = JSON.parse(await compose({ config: { domain: 'localhost' } }))
     const { services, configs } = JSON.parse(app.docker_compose_file)
 
@@ -147,7 +147,7 @@ describe('the app-compose of the KMS', () => {
     expect(app).toMatchObject({ kms_enabled: false, no_instance_id: true, key_provider: 'local' })
   })
 
-  test('escapes what Compose would take for a variable', async () => {
+  test('escapes characters that Compose would replace', async () => {
     const collateral = { pccsUrls: ['https://pccs.example.org/$KEY'] }
     const app = JSON.parse(await compose({ config: { collateral } }))
 
@@ -158,7 +158,7 @@ describe('the app-compose of the KMS', () => {
   const caFile = '/etc/assent/pccs-ca.pem'
   const named = { config: { collateral: { pccsUrls, caFile } } }
 
-  test('brings the certificates of a PCCS to the place that the settings name', async () => {
+  test('mounts the TLS certificates of a PCCS at the path in the settings', async () => {
     const pccsCa = rootCertificates[0] as string
     const app = JSON.parse(await compose({ ...named, pccsCa }))
     const { services, configs } = JSON.parse(app.docker_compose_file)
@@ -192,7 +192,7 @@ describe('the app-compose of the KMS', () => {
   })
 })
 
-test('the Dockerfile pins what it takes and runs no script of a package', async () => {
+test('the Dockerfile pins every base image and runs no install script of a package', async () => {
   const text = await read('Dockerfile')
   const froms = [...text.matchAll(/^FROM (\S+)/gm)].map(([, from]) => from)
 
@@ -203,7 +203,7 @@ test('the Dockerfile pins what it takes and runs no script of a package', async 
   expect(text).not.toMatch(/apt-get|curl|wget|ADD /)
 })
 
-test('the node that is measured starts as the image starts it', async () => {
+test('the measured node starts with the command of the image', async () => {
   const dockerfile = await read('Dockerfile')
   const bench = await readFile(join(folder, '../../bench/release/node.ts'), 'utf8')
   const options = /NODE_OPTIONS=(\S+)/.exec(dockerfile)?.[1]

@@ -29,7 +29,7 @@ const root = { ca: new Uint8Array(32).fill(9), k256: bytes(derived.root_k256_key
 const appId = bytes(derived.app_id)
 
 describe('KMS key derivation against independent implementations', () => {
-  test('the app key and its signature by the root', () => {
+  test('gives the same app key and the same signature of the root', () => {
     const keys = deriveAppKeys(root, appId, new Uint8Array(20))
 
     expect(toHex(keys.k256Key)).toBe(derived.app_k256_key)
@@ -37,7 +37,7 @@ describe('KMS key derivation against independent implementations', () => {
     expect(toHex(k256PublicKey(keys.k256Key))).toBe(derived.app_k256_pubkey)
   })
 
-  test('the first epoch is dstack’s', () => {
+  test('gives the keys of dstack in the first epoch', () => {
     const { k256Key, k256Signature } = deriveEpochKeys(root, appId, 1)
 
     expect(toHex(k256Key)).toBe(derived.app_k256_key)
@@ -45,7 +45,7 @@ describe('KMS key derivation against independent implementations', () => {
     expect(toHex(deriveEpochKeys(root, appId, 2).k256Key)).not.toBe(derived.app_k256_key)
   })
 
-  test('both signatures of the environment key', () => {
+  test('gives both signatures of the environment key', () => {
     const publicKey = bytes(derived.env_public_key)
 
     expect(toHex(signEnvPublicKey(root, appId, publicKey))).toBe(derived.signature)
@@ -54,7 +54,7 @@ describe('KMS key derivation against independent implementations', () => {
     )
   })
 
-  test('the keys that an app derives from its own', () => {
+  test('gives the keys that an app derives from its app key', () => {
     const vector = readCommittedJson<Strings & { cases: Strings[] }>('dstack/kat/guest-getkey.json')
 
     for (const { path, key } of vector.cases) {
@@ -62,13 +62,13 @@ describe('KMS key derivation against independent implementations', () => {
     }
   })
 
-  test('HKDF as node:crypto does it', () => {
+  test('computes HKDF like node:crypto', () => {
     const expected = hkdfSync('sha256', root.k256, 'RATLS', Buffer.from('onetwo'), 32)
 
     expect(deriveKey(root.k256, ['one', 'two'])).toEqual(new Uint8Array(expected))
   })
 
-  test('PKCS#8 and SPKI as OpenSSL reads them', () => {
+  test('encodes PKCS#8 and SPKI that OpenSSL reads', () => {
     const key = createPrivateKey({
       key: Buffer.from(encodePkcs8(root.ca)),
       format: 'der',
@@ -81,8 +81,8 @@ describe('KMS key derivation against independent implementations', () => {
   })
 })
 
-describeRecorded('against recorded dstack values', () => {
-  test('the shared secret of dstack’s own test', () => {
+describeRecorded('KMS key derivation and recorded dstack values:', () => {
+  test("the shared secret of dstack's own test is the same", () => {
     const vector = readVectorJson<Strings & { context_utf8: string[] }>(
       'dstack/kat/kdf-dh-secret.json',
     )
@@ -93,14 +93,14 @@ describeRecorded('against recorded dstack values', () => {
     expect(toHex(deriveDhSecret(scalar, vector.context_utf8))).toBe(vector.dh_secret)
   })
 
-  test('the root key that a real KMS signed with', () => {
+  test('the root key with which a real KMS signed is the same', () => {
     const vector = readVectorJson<Strings>('dstack/kat/k256-signature.json')
     const message = appKeyMessage(bytes(vector.app_id), bytes(vector.app_k256_pubkey))
 
     expect(toHex(recoverK256(bytes(vector.signature), message))).toBe(vector.kms_root_k256_pubkey)
   })
 
-  test('the signer of a recorded environment key', () => {
+  test('the signer of a recorded environment key is recovered', () => {
     const vector = readVectorJson<Strings>('dstack/kat/env-pubkey-signature.json')
     const message = envKeyMessage(bytes(vector.app_id), bytes(vector.env_public_key))
 
@@ -110,8 +110,8 @@ describeRecorded('against recorded dstack values', () => {
   })
 })
 
-describe('KMS key derivation depends on', () => {
-  test('the disk key on app and instance, the environment key on the app alone', () => {
+describe('KMS key derivation', () => {
+  test('depends on app and instance for the disk key and on the app alone for the environment key', () => {
     const one = deriveAppKeys(root, appId, new Uint8Array(20).fill(1))
     const two = deriveAppKeys(root, appId, new Uint8Array(20).fill(2))
     const other = deriveAppKeys(root, new Uint8Array(20).fill(3), new Uint8Array(20).fill(1))
@@ -122,7 +122,7 @@ describe('KMS key derivation depends on', () => {
     expect(toHex(one.envCryptKey)).toBe(toHex(deriveEnvKey(root, appId)))
   })
 
-  test('the formulas of the specification, spelled out with node:crypto', () => {
+  test('follows the formulas of the specification, computed with node:crypto', () => {
     const instanceId = new Uint8Array(20).fill(7)
     const info = Buffer.concat([appId, instanceId, Buffer.from('app-disk-crypt-key')])
     const scalar = new Uint8Array(hkdfSync('sha256', root.ca, 'RATLS', info, 32))
@@ -135,7 +135,7 @@ describe('KMS key derivation depends on', () => {
     )
   })
 
-  test('an app id of another width is refused', () => {
+  test('refuses an app id of another length', () => {
     for (const length of [0, 19, 21, 32]) {
       expect(() => deriveAppKeys(root, new Uint8Array(length), new Uint8Array())).toThrow(
         expect.objectContaining({ code: 'LENGTH_WRONG' }),
@@ -143,7 +143,7 @@ describe('KMS key derivation depends on', () => {
     }
   })
 
-  test('a signature that no key could have made is refused', () => {
+  test('refuses a signature that no key could have made', () => {
     for (const signature of [new Uint8Array(65), new Uint8Array(65).fill(255)]) {
       expect(() => recoverK256(signature, new Uint8Array(1))).toThrow(
         expect.objectContaining({ code: 'KMS_SIGNATURE_INVALID' }),

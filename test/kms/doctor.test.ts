@@ -94,7 +94,7 @@ const endpointsOf = (found: Awaited<ReturnType<typeof examine>>) =>
   Object.values(found).filter(({ check }) => check.startsWith('endpoint '))
 
 describe.skipIf(absent)('assent kms doctor', () => {
-  test('passes endpoints, contracts, keys and clock, and fails missing services', async () => {
+  test('passes working endpoints, contracts, keys and clock, and fails missing services', async () => {
     const found = await examine()
 
     expect(endpointsOf(found).map(({ status }) => status)).toEqual(['ok', 'ok'])
@@ -107,7 +107,7 @@ describe.skipIf(absent)('assent kms doctor', () => {
     }
   })
 
-  test('repeats why an endpoint gives no proof at the final block', async () => {
+  test('repeats the reason why an endpoint gives no proof at the final block', async () => {
     const words = 'distance to target block exceeds maximum proof window'
     for (const each of endpoints) each.lie = refuses('eth_getProof', words)
     const found = await examine()
@@ -138,7 +138,7 @@ describe.skipIf(absent)('assent kms doctor', () => {
     expect(one?.found).toContain('away')
   })
 
-  test('finds another chain, an old block, a late clock and unpinned code', async () => {
+  test('reports another chain, an old block, a slow clock and code that is not pinned', async () => {
     const view = settings.chainView as { pinnedCode: Record<string, unknown> }
     const pinnedCode = { ...view.pinnedCode, kmsAuth: [`0x${'11'.repeat(32)}`] }
 

@@ -49,7 +49,7 @@ afterAll(async () => {
   await deployment.close()
 })
 
-test('of a real KMS: what is sealed with it is opened with the key that the app gets', async () => {
+test('an environment sealed with the public key of a real KMS is opened with the key that the app gets', async () => {
   const question = { appId, root: k256PublicKey(deployment.keys.k256), epoch: 1 }
   const { publicKey, epoch } = await fetchEnvPublicKey({ url: kms.url, clock }, question)
   const sealed = sealEnvironment(publicKey, new Map([['A', '1']]))
@@ -61,13 +61,13 @@ test('of a real KMS: what is sealed with it is opened with the key that the app 
 })
 
 describe('a KMS that is not the one of the chain', () => {
-  test('has another root key', async () => {
+  test('is refused because of another root key', async () => {
     await expect(
       fetchEnvPublicKey({ url: kms.url, clock }, { appId, root, epoch: 1 }),
     ).rejects.toMatchObject({ code: 'ENV_KEY_UNTRUSTED' })
   })
 
-  test('is not asked for an epoch that the app has not opened', async () => {
+  test('gets no request for an epoch that the app has not opened', async () => {
     const question = { appId, root: k256PublicKey(deployment.keys.k256), epoch: 2 }
 
     await expect(fetchEnvPublicKey({ url: kms.url, clock }, question)).rejects.toMatchObject({
@@ -75,7 +75,7 @@ describe('a KMS that is not the one of the chain', () => {
     })
   })
 
-  test('does not answer', async () => {
+  test('is reported as an outage if it does not answer', async () => {
     await expect(
       fetchEnvPublicKey({ url: 'https://127.0.0.1:1', clock }, { appId, root, epoch: 1 }),
     ).rejects.toMatchObject({ code: 'KMS_UNREACHABLE' })
@@ -104,14 +104,14 @@ const epochal = (epoch: number, stated = epoch) => {
 }
 const ask = (epoch = 1) => fetchEnvPublicKey({ url, clock }, { appId, root, epoch })
 
-describe('an unmodified dstack-kms', () => {
+describe('the environment key of an unmodified dstack-kms', () => {
   test('is accepted for the first epoch', async () => {
     answer = dstack()
 
     expect(await ask()).toEqual({ publicKey, epoch: 1 })
   })
 
-  test('is not accepted for a later one: its key is that of old releases', async () => {
+  test('is not accepted for a later epoch, because old releases know this key', async () => {
     answer = dstack()
 
     await expect(ask(2)).rejects.toMatchObject({ code: 'ENV_KEY_UNTRUSTED' })
@@ -122,7 +122,7 @@ describe('an unmodified dstack-kms', () => {
     ['a second older', -301, false],
     ['as far ahead as dstack allows', 60, true],
     ['a second further', 61, false],
-  ])('with a statement %s', async (_, seconds, isAccepted) => {
+  ])('is refused with a statement %s', async (_, seconds, isAccepted) => {
     answer = dstack(at + seconds)
 
     if (isAccepted) expect(await ask()).toEqual({ publicKey, epoch: 1 })
@@ -130,7 +130,7 @@ describe('an unmodified dstack-kms', () => {
   })
 })
 
-describe('a server in between', () => {
+describe('a server between the client and the KMS', () => {
   const own = new Uint8Array(32).fill(9)
   test.each<[string, object, string]>([
     ['shows its own key', { ...dstack(), public_key: toHex(own) }, 'ENV_KEY_UNTRUSTED'],
@@ -156,7 +156,7 @@ describe('a server in between', () => {
     ['calls the first epoch the second', epochal(1, 2), 'ENV_KEY_UNTRUSTED'],
     ['answers for an earlier epoch', epochal(1), 'ENV_KEY_UNTRUSTED'],
     ['answers for a later epoch', epochal(3), 'ENV_KEY_UNTRUSTED'],
-  ])('%s', async (_, lie, code) => {
+  ])('cannot replace the key: %s', async (_, lie, code) => {
     answer = lie
 
     await expect(ask(code === 'ENV_KEY_UNTRUSTED' && 'epoch' in lie ? 2 : 1)).rejects.toMatchObject(
@@ -166,7 +166,7 @@ describe('a server in between', () => {
     )
   })
 
-  test('tells the truth about a later epoch', async () => {
+  test('can forward the true key of a later epoch', async () => {
     answer = epochal(2)
 
     expect((await ask(2)).epoch).toBe(2)

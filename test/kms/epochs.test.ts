@@ -40,7 +40,7 @@ const instanceId = new Uint8Array(20).fill(8)
 describe('the KMS keys of a key epoch', () => {
   const keys = generateKeys()
 
-  test('are dstack’s keys in the first epoch', () => {
+  test('are the keys of dstack in the first epoch', () => {
     const { envCryptKey, k256Key, k256Signature } = deriveAppKeys(keys, appId, instanceId)
 
     expect(deriveEpochKeys(keys, appId, 1)).toEqual({
@@ -163,14 +163,14 @@ describe('a key release with key epochs', () => {
     granted: epochKeys.map(({ epoch }) => epoch),
   })
 
-  test('gets the first epoch if no other was opened', async () => {
+  test('gets the keys of the first epoch if the app opened no other', async () => {
     const keys = await fetchKeys(old)
 
     expect(epochsOf(keys)).toEqual({ write: 1, granted: [1] })
     expect(keys.epochKeys[0]?.k256Key).toEqual(keys.k256Key)
   })
 
-  test('gets both epochs during a migration, an older release only its own', async () => {
+  test('gets the keys of both epochs during a migration, and an older release only its own', async () => {
     await chain.send(app, appCall('supersede', [2, end, true]))
     view = fresh()
     const [before, after] = [await fetchKeys(old), await fetchKeys(next)]
@@ -193,7 +193,7 @@ describe('a key release with key epochs', () => {
     )
   })
 
-  test('loses the previous epoch at the end of the migration by the local clock', async () => {
+  test('gets no key of the previous epoch after the migration by the local clock', async () => {
     now = end
     view = fresh()
 
@@ -206,7 +206,7 @@ describe('a key release with key epochs', () => {
     await expect(fetchKeys(old)).rejects.toMatchObject({ facts: { code: 'KMS_BOOT_DENIED' } })
   })
 
-  test('loses the previous epoch permanently once a final block is later', async () => {
+  test('gets no key of the previous epoch again once a final block is later', async () => {
     await chain.pass(1100)
     now = (await chainTime()) + 1
     view = fresh()
@@ -229,7 +229,7 @@ describe('a key release with key epochs', () => {
     view = fresh()
   })
 
-  test('has an environment key for each epoch, the newest by default', async () => {
+  test('includes an environment key for each epoch, the newest by default', async () => {
     const ask = (asked: object) =>
       callKms(
         { url: node.kms.url, clock: () => now },
@@ -266,7 +266,7 @@ describe('a key release with key epochs', () => {
     }
   })
 
-  test('is readable as dstack’s message for older clients', () => {
+  test('is readable as the message of dstack for older clients', () => {
     const { epochKeys, writeEpoch, ...plain } = {
       caCert: 'root',
       diskCryptKey: new Uint8Array(32).fill(1),

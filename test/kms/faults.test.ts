@@ -81,7 +81,7 @@ describe('KMS bootstrap with faults', () => {
 
   const faults: Fault[] = ['stop-before', 'stop-after', 'torn', 'full']
   test.each(faults)(
-    'with a disk that has one fault (%s), at each of its writes',
+    'leaves complete keys or none after one disk fault (%s) at each of its writes',
     async (kind) => {
       let steps = 0
       for (; ; steps++) {
@@ -131,7 +131,7 @@ describe('a serving KMS node with faults', () => {
     return fetchAppKeys({ url: node.url }, cvm.source, cvm.vmConfig)
   }
 
-  test('tells no secret in logs, errors, files, arguments or variables', async () => {
+  test('shows no secret in logs, errors, files, arguments or variables', async () => {
     const keys = [await getKeys('secret-1'), await getKeys('secret-2')]
     await machine.chain.setBehaviour('deny')
     await getKeys('secret-3').catch(() => {})
@@ -172,7 +172,7 @@ describe('a serving KMS node with faults', () => {
     }
   }, 30_000)
 
-  test('releases nothing while its endpoint fails, and goes on by itself', async () => {
+  test('releases nothing while its endpoint fails, and recovers by itself', async () => {
     machine.chain.setDown(true)
     const refused = await getKeys('outage').catch((error: unknown) => error)
     machine.chain.setDown(false)
@@ -181,7 +181,7 @@ describe('a serving KMS node with faults', () => {
     await getKeys('outage')
   }, 30_000)
 
-  test('killed in the middle of many requests, its log names every key that left', async () => {
+  test('has every released key in its log after a kill during many requests', async () => {
     const received: string[] = []
     for (let round = 0; round < 2; round++) {
       const asking = Array.from({ length: 16 }, async (_, index) => {
@@ -206,7 +206,7 @@ describe('a serving KMS node with faults', () => {
   }, 90_000)
 })
 
-test('a KMS with the clock of the machine set back or forward, it releases nothing that has expired', async () => {
+test('a KMS releases nothing that has expired when the clock of the machine is set back or forward', async () => {
   const deployment = await createDeployment()
   let now = at
   const clock = () => now

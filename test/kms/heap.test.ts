@@ -31,7 +31,7 @@ function peakOf(before: string): number {
   return Number(execFileSync(process.execPath, options, { encoding: 'utf8' }))
 }
 
-test('old objects are collected before they have doubled the heap', () => {
+test('the heap limit of young objects lets old objects be collected before the heap has doubled', () => {
   expect(peakOf('keepHeapSmall()')).toBeLessThan(0.75 * peakOf(''))
 })
 
@@ -39,7 +39,7 @@ test.each([
   'src/commands/kms/run.ts',
   'src/commands/kms/start.ts',
   'src/kms/workers/worker-main.ts',
-])('%s sets it before it serves', async (file) => {
+])('%s sets the heap limit before it serves', async (file) => {
   const text = await readFile(join(root, file), 'utf8')
 
   expect(text.match(/^\s*keepHeapSmall\(\)$/gm)).toHaveLength(1)

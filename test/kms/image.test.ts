@@ -43,7 +43,7 @@ async function loadedBy(file: string): Promise<string[]> {
 const namesOf = (files: readonly string[]) => files.map((file) => relative(root, file))
 
 describe('the sources of the KMS', () => {
-  test('import nothing of relayer, webhook or simulator', () => {
+  test('import nothing from relayer, webhook or simulator', () => {
     const { files, packages } = findReachable(entries)
 
     expect(files.length).toBeGreaterThan(100)
@@ -51,14 +51,14 @@ describe('the sources of the KMS', () => {
     expect(packages.filter((name) => foreignPackages.test(name))).toEqual([])
   })
 
-  test('are searched with dynamic imports: the whole command line reaches the relayer', () => {
+  test('are searched with dynamic imports: the search finds that the whole command line reaches the relayer', () => {
     const { files, packages } = findReachable([join(root, 'src/cli/main.ts')])
 
     expect(namesOf(files)).toContain('src/relayer/service.ts')
     expect(packages).toContain('drizzle-orm')
   })
 
-  test('name a file by its path only where the image has it', async () => {
+  test('name only files that the image has at that path', async () => {
     const { files } = findReachable(entries)
     const texts = await Promise.all(files.map((file) => readFile(file, 'utf8')))
     const naming = namesOf(files.filter((_, index) => texts[index]?.includes('import.meta.')))
@@ -74,7 +74,7 @@ describe('the sources of the KMS', () => {
     expect(namesOf(loaded).filter((file) => neededByFew.test(file))).toEqual([])
   })
 
-  test('need no package of another service, directly or not', () => {
+  test('need no package that only another service uses', () => {
     const folders = findPackageFolders(findReachable(entries).packages)
 
     expect(folders).toContain('node_modules/viem')
@@ -107,7 +107,7 @@ describe.skipIf(!existsSync(join(root, 'dist/cli/kms-image.js')))('the image', (
     await rm(folder, { recursive: true, force: true })
   })
 
-  test('holds exactly the listed files, and nothing of relayer, webhook or simulator', async () => {
+  test('contains exactly the listed files, and nothing of relayer, webhook or simulator', async () => {
     const paths = await readdir(folder, { recursive: true, withFileTypes: true })
     const files = paths
       .filter((each) => each.isFile())

@@ -84,11 +84,11 @@ const notApproved = {
 }
 
 describe('KMS: a base image of the legacy scheme', () => {
-  test('is denied without an image registry', async () => {
+  test('is denied if there is no image registry', async () => {
     expect(await answer()).toMatchObject(notApproved)
   })
 
-  test('needs an approved measurement set, closed or not', async () => {
+  test('needs an approved measurement set, whether the image is closed or not', async () => {
     await chain.send(chain.kmsAuth, kmsCall('setImages', [chain.images, never]))
     expect(await answer()).toMatchObject(notApproved)
 
@@ -101,7 +101,7 @@ describe('KMS: a base image of the legacy scheme', () => {
     expect(await answer()).toMatchObject({ status: 200 })
   })
 
-  test('is verified if its host describes the image', async () => {
+  test('is verified with the description from the host', async () => {
     expect(await answer(cvm.vmConfig)).toMatchObject({ status: 200 })
     const claimed = JSON.parse(cvm.vmConfig) as Record<string, unknown>
     const lying = JSON.stringify({ ...claimed, memory_size: 2 ** 32 })

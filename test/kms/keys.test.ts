@@ -40,7 +40,7 @@ describe.each([sealed, plain])('$kind', (protection) => {
     expect(await readdir(folder)).toEqual(['root-keys.bin'])
   })
 
-  test('has the same keys at the second start', async () => {
+  test('returns the same keys at the second start', async () => {
     const store = openKeyStore(await newFolder(), protection)
     const first = await loadOrBootstrap(store)
     const second = await loadOrBootstrap(store, () => {
@@ -105,7 +105,7 @@ test('KMS key store: sealed bytes do not contain the keys, and another CVM canno
   }
 })
 
-test('KMS key store: plain files are not read by a KMS that seals', async () => {
+test('KMS key store: a KMS with sealing does not read plain files', async () => {
   const folder = await newFolder()
   await loadOrBootstrap(openKeyStore(folder, plain))
 
@@ -114,7 +114,7 @@ test('KMS key store: plain files are not read by a KMS that seals', async () => 
   })
 })
 
-test('KMS key store: two bootstraps at once end in one set of keys', async () => {
+test('KMS key store: two bootstraps at the same time end with one set of keys', async () => {
   const folder = await newFolder()
   const attempts = Array.from({ length: 8 }, () => loadOrBootstrap(openKeyStore(folder, plain)))
   const settled = await Promise.allSettled(attempts)
@@ -124,7 +124,7 @@ test('KMS key store: two bootstraps at once end in one set of keys', async () =>
   expect(new Set(winners.map(({ keys }) => toHex(keys.ca))).size).toBe(1)
 })
 
-test('KMS key store: killed at any moment, the next start has one whole set of keys', async () => {
+test('KMS key store: after a kill at any moment the next start has one complete set of keys', async () => {
   for (let round = 0; round < 6; round++) {
     const folder = await newFolder()
     const program = `

@@ -132,7 +132,7 @@ describe.skipIf(absent)(`${lies.length} malicious answers of RPC endpoints relea
 
 describe.skipIf(absent)('a colluding RPC quorum', () => {
   test.each(cases.filter((each) => !held(each)))(
-    'of one endpoint can release keys: $name',
+    'of one endpoint can release keys, as documented: $name',
     async ({ cvm, lie, fresh }) => {
       tell(lie, 1)
       open({ endpoints: 1, fresh })

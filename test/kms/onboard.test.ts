@@ -102,7 +102,7 @@ describe('a KMS replica in onboarding', () => {
     expect(await readdir(other.folder)).toEqual([])
   })
 
-  test('never replaces its keys', async () => {
+  test('never replaces existing keys', async () => {
     const given = await options()
     await given.store.create(generateKeys())
 
@@ -147,7 +147,7 @@ describe('the KMS does not send root keys', () => {
     expect(await given.store.load()).toBeUndefined()
   })
 
-  test('when the quote of the source does not hold', async () => {
+  test('when the quote of the source does not verify', async () => {
     const other = deployment.simulator.collateral({
       pckCrl: { revoked: [deployment.host.pckSerial] },
     })
@@ -158,7 +158,7 @@ describe('the KMS does not send root keys', () => {
     })
   })
 
-  test('when another server answers the second time, even one with the same roots', async () => {
+  test('when another server answers the second request, even one with the same root keys', async () => {
     const twin = await deployment.start({ authorizeBoot: ask })
     let connections = 0
     const url = await proxy(() => (++connections === 1 ? source : twin))
@@ -169,7 +169,7 @@ describe('the KMS does not send root keys', () => {
     expect(connections).toBe(2)
   })
 
-  test('when nobody answers', async () => {
+  test('when the source does not answer', async () => {
     const given = await options({ sourceUrl: 'https://127.0.0.1:1' })
 
     await expect(onboardKms(given)).rejects.toMatchObject({ code: 'KMS_UNREACHABLE' })
@@ -241,7 +241,7 @@ describe('the KMS onboarding listener', () => {
     expect(await store.load()).toBeUndefined()
   })
 
-  test('does not end before it has keys, and changes nothing for a GET or a foreign page', async () => {
+  test('continues until it has keys, and changes nothing for a GET or a page of another origin', async () => {
     const { service, call, store } = await start()
     let isFinished = false
     void service.finished.then(() => {
@@ -272,7 +272,7 @@ describe('the KMS onboarding listener', () => {
     expect(isFinished).toBe(false)
   })
 
-  test('onboards, and ends with Finish', async () => {
+  test('onboards from another node and ends with Finish', async () => {
     const { service, call, store } = await start()
     const onboarded = await call('Onboard', { source_url: source.url, domain: 'kms.example' })
     const finished = await call('Finish', {})

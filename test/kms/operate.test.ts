@@ -154,7 +154,7 @@ const keysFrom = (name: keyof typeof addresses) => {
   )
 }
 
-test('docs/operate-kms.md: the page brings up the first node, and from it the second', async () => {
+test('docs/operate-kms.md starts the first node, and the second node from it, as written', async () => {
   const first = await start('kms-1')
   const made = await runPage('kms-1')
   await first.serves()

@@ -86,7 +86,7 @@ describe('assent kms run', () => {
     expect(await readdir(folder)).toEqual(['config.json'])
   })
 
-  test('refuses a statement about other keys', async () => {
+  test('refuses to start with a bootstrap statement about other keys', async () => {
     const configFile = await configure()
     await runBootstrap({ configFile, env: {} })
     const path = join(folder, 'keys', 'bootstrap-info.json')
@@ -98,7 +98,7 @@ describe('assent kms run', () => {
     })
   })
 
-  test('checks all settings, and security settings have no default', async () => {
+  test('checks all settings and has no default for security settings', async () => {
     const needed = [
       'chainView',
       'chainId',
@@ -157,7 +157,7 @@ test('assent kms run serves, releases a key and stops on SIGTERM', async () => {
   expect(node.output()).not.toContain(toHex(keys.k256Key))
 })
 
-test('the KMS process stays small and fast for requests that claim any size', async () => {
+test('the memory and the latency of the KMS stay small when requests claim any size', async () => {
   const configFile = await configure()
   await runBootstrap({ configFile, env: {} })
   const node = await machine.run(configFile)

@@ -6,7 +6,7 @@ import { outcomeOf } from '../../src/kms/rpc/request-outcome.ts'
 const codes = Object.keys(errorCatalogue) as ErrorCode[]
 const outcome = (code: ErrorCode) => outcomeOf(new AssentError(code, 'x'))
 
-test('the KMS calls everything an outage that says nothing about the caller', () => {
+test('the KMS reports an outage for every error that does not concern the caller', () => {
   const others =
     /^(CHAIN|CONSENSUS|PCCS|TEE|CONTRACT|KMS_KEYS|KMS_LOG|KMS_WORKER|SERVICE|FILE|CONFIG)_/
   const wrong = codes.filter((code) => others.test(code) && outcome(code) !== 'outage')
@@ -25,7 +25,7 @@ test('the KMS calls everything an outage that says nothing about the caller', ()
   }
 })
 
-test('the KMS denies only what the caller showed', () => {
+test('the KMS reports a denial only for facts that the caller showed', () => {
   const denied = codes.filter((code) => outcome(code) === 'denied' && !code.startsWith('QUOTE_'))
 
   expect(denied.sort()).toEqual([

@@ -52,7 +52,7 @@ const identityOf = (one: SimulatedCvm) =>
 const metricsOf = (running = kms) => running.metrics.registry.metrics()
 
 describe('KMS service: an allowed CVM', () => {
-  test('gets the keys that dstack’s derivation gives, and they lead back to the root', async () => {
+  test("gets the keys of dstack's derivation, whose signatures lead to the root", async () => {
     const keys = await fetchAppKeys(client(), cvm.source, cvm.vmConfig)
 
     expect(keys).toMatchObject(deriveAppKeys(deployment.keys, cvm.appId, cvm.instanceId))
@@ -76,7 +76,7 @@ describe('KMS service: an allowed CVM', () => {
     expect(judged).toBe(1)
   })
 
-  test('is not served by a KMS with another root than the pinned one', async () => {
+  test('does not accept a KMS with another root than the pinned one', async () => {
     const pinned = { ...client(), caPublicKey: new Uint8Array(91) }
 
     await expect(fetchAppKeys(pinned, cvm.source, cvm.vmConfig)).rejects.toMatchObject({
@@ -84,11 +84,11 @@ describe('KMS service: an allowed CVM', () => {
     })
   })
 
-  test('is served with the vm_config of its attestation if it sends none', async () => {
+  test('gets keys with the vm_config of its attestation if it sends none', async () => {
     expect(await askForKeys(kms, await identityOf(cvm))).toMatchObject({ status: 200 })
   })
 
-  test('is served when its certificate has the legacy form', async () => {
+  test('gets keys if its certificate has the legacy format', async () => {
     const legacy = await mint(deployment.keys, {
       extensions: (reportData) =>
         new Map([
@@ -118,7 +118,7 @@ describe('KMS service: a denied CVM', () => {
     expect(await metricsOf()).toContain('{code="KMS_BOOT_DENIED",reason="compose-hash"} 1')
   })
 
-  test('is denied at the next boot after a withdrawal', async () => {
+  test('is denied at the next boot after its approval was withdrawn', async () => {
     await fetchAppKeys(client(), cvm.source, cvm.vmConfig)
     await deployment.setBehaviour('deny')
 
@@ -138,7 +138,7 @@ describe('KMS service: a denied CVM', () => {
     },
   )
 
-  test('is every CVM if the chain no longer approves the KMS', async () => {
+  test('is every CVM if the chain does not approve the KMS any more', async () => {
     const identity = await identityOf(cvm)
     await deployment.setBehaviour('self-deny')
 
@@ -152,7 +152,7 @@ describe('KMS service: a denied CVM', () => {
     })
   })
 
-  test('is every CVM if the gateway is `any`, unless configured', async () => {
+  test('is every CVM if the gateway is `any`, unless the settings allow it', async () => {
     await deployment.setGateway('any')
     const identity = await identityOf(cvm)
     const careless = await deployment.start({ insecureAllowAnyGateway: true })
@@ -171,7 +171,7 @@ describe('KMS service: a client with a self-signed certificate', () => {
   const attested = (reportData: Uint8Array) => cvm.attestation(reportData)
   const untrusted = { status: 400, code: 'KMS_CLIENT_UNTRUSTED' }
 
-  test('gets the same keys as one under the temporary CA', async () => {
+  test('gets the same keys as a client under the temporary CA', async () => {
     const path = '/prpc/GetAppKey?json'
     const [own, temporary] = await Promise.all(
       [await mintSelfIssued(attested), await identityOf(cvm)].map((identity) =>
@@ -183,7 +183,7 @@ describe('KMS service: a client with a self-signed certificate', () => {
     expect(own?.text).toBe(temporary?.text)
   })
 
-  test('is anonymous without a quote, and refused with a quote of another key', async () => {
+  test('is anonymous without a quote, and is refused with a quote of another key', async () => {
     expect(await askForKeys(kms, await mintSelfIssued())).toMatchObject({
       code: 'KMS_NO_ATTESTATION',
     })
@@ -203,7 +203,7 @@ describe('KMS service: a client with a self-signed certificate', () => {
     })
   })
 
-  test('is refused with a signature of another key, or under a name of another', async () => {
+  test('is refused with a signature of another key or with the name of another issuer', async () => {
     const identity = await mintSelfIssued(attested)
     const broken = new Uint8Array(identity.certificate)
     // inside the last number of the signature
@@ -223,7 +223,7 @@ describe('KMS service: a client with a self-signed certificate', () => {
   })
 })
 
-describe('KMS client: a server without GetTempCaCert, as dstack from 0.6.1 on', () => {
+describe('KMS client: a server without GetTempCaCert, as dstack since 0.6.1,', () => {
   const asked: string[] = []
   let newer: { url: string }
   let server: Server
@@ -273,7 +273,7 @@ describe('KMS client: a server without GetTempCaCert, as dstack from 0.6.1 on', 
     expect(met.identity.rootCertificate).toEqual(kms.rootCertificate)
   })
 
-  test('is not assumed for another error of GetTempCaCert', async () => {
+  test('is not assumed after another error of GetTempCaCert', async () => {
     await deployment.setBehaviour('self-deny')
     asked.length = 0
     await expect(mintIdentity(client(), cvm.source)).rejects.toMatchObject({ code: 'KMS_REFUSED' })
@@ -285,7 +285,7 @@ describe('KMS service refuses', () => {
   const refusal = async (one: SimulatedCvm, running = kms) =>
     askForKeys(running, await identityOf(one))
 
-  test('no certificate, and a certificate without a quote', async () => {
+  test('a missing certificate and a certificate without a quote', async () => {
     const error = 'App not allowed: No attestation provided'
     const expected = { status: 400, code: 'KMS_NO_ATTESTATION', error }
 
@@ -307,7 +307,7 @@ describe('KMS service refuses', () => {
     })
   })
 
-  test('a quote that was made for another key', async () => {
+  test('a quote over another key', async () => {
     const identity = await mint(deployment.keys, {
       attestation: () => cvm.attestation(new Uint8Array(64).fill(1)),
     })
@@ -319,7 +319,7 @@ describe('KMS service refuses', () => {
     })
   })
 
-  test('a copy of the report data that differs from the quote’s', async () => {
+  test('report data in the attestation that differs from the quote', async () => {
     const identity = await mint(deployment.keys, {
       attestation: (reportData) =>
         encodeAttestation({
@@ -347,7 +347,7 @@ describe('KMS service refuses', () => {
     }
   })
 
-  test('a debug TD, a foreign SEAM signer, a service TD', async () => {
+  test('a debug TD, a TDX module of another signer, and a service TD', async () => {
     const bad: [SimulatedCvm, string][] = [
       [
         deployment.boot({ td: { tdAttributes: Uint8Array.of(1, 0, 0, 0x10, 0, 0, 0, 0) } }),
@@ -372,7 +372,7 @@ describe('KMS service refuses', () => {
     }
   })
 
-  test('an outdated platform, a revoked platform', async () => {
+  test('an outdated and a revoked platform', async () => {
     const old = deployment.simulator.createPlatform({
       name: 'old',
       sgx: { components: [2, 2, 2, 2, 3, 1, 0, 5, 0, 0, 0, 0, 0, 0, 0, 0] },
@@ -438,7 +438,7 @@ describe('KMS service refuses', () => {
     expect(await refusal(foreign, later)).toMatchObject({ code: 'KMS_QUOTE_REJECTED' })
   })
 
-  test('a log with one event more, one less, or another compose hash', async () => {
+  test('an event log with an added event, a missing event, or another compose hash', async () => {
     const forge = (
       edit: (names: { name: string; payload: Uint8Array; version: 1 | 2 }[]) => void,
     ) =>
@@ -495,7 +495,7 @@ describe('KMS service refuses', () => {
     expect(questions).toBe(0)
   })
 
-  test('a legacy image counts only with a measurement set that is approved for it', async () => {
+  test('a legacy image whose measurement set is not approved', async () => {
     const vmConfig = JSON.stringify({
       os_image_hash: toHex(deployment.image.osImageHash),
       memory_size: 2 ** 31,
@@ -564,7 +564,7 @@ describe('KMS service: an outage', () => {
     transport: custom({ request: () => new Promise(() => {}) }, { retryCount: 0 }),
   })
 
-  test('releases nothing, and reads as an outage everywhere', async () => {
+  test('releases nothing and is reported as an outage everywhere', async () => {
     const broken: [string, Partial<BootChain>][] = [
       ['CHAIN_UNREACHABLE', { client: dead }],
       ['CHAIN_TIMEOUT', { client: silent, timeoutMs: 50 }],
@@ -587,7 +587,7 @@ describe('KMS service: an outage', () => {
     }
   })
 
-  test('after the KMS itself was allowed: the app is not called refused', async () => {
+  test('after the KMS was allowed is not reported as a denial of the app', async () => {
     const lost = await deployment.start({
       authorizeBoot: async (question) => {
         if (question === 'isAppAllowed') throw new AssentError('CHAIN_UNREACHABLE', 'No answer.')
@@ -603,7 +603,7 @@ describe('KMS service: an outage', () => {
     })
   })
 
-  test('no collateral: the quote is not called invalid', async () => {
+  test('of collateral is not reported as an invalid quote', async () => {
     let down = true
     const lost = await deployment.start({
       selfAuthorization: 'insecure-off',
@@ -626,14 +626,14 @@ describe('KMS service: an outage', () => {
     expect(await askForKeys(lost, identity)).toMatchObject({ status: 200 })
   })
 
-  test('an agent that fails keeps a KMS from starting', async () => {
+  test('of the guest agent prevents the start of a KMS', async () => {
     const source = { attest: () => Promise.reject(new Error('no agent')) }
 
     await expect(deployment.start({ source })).rejects.toThrow('no agent')
   })
 })
 
-test('a KMS shows the same root certificate after a restart, 20 days later', async () => {
+test('a KMS has the same root certificate after a restart 20 days later', async () => {
   const shown = async (running: RunningKms) => {
     const answer = await ask(running, { path: '/prpc/KMS.GetTempCaCert?json', body: '{}' })
     return JSON.parse(answer.text) as { ca_cert: string; temp_ca_cert: string }
@@ -649,7 +649,7 @@ test('a KMS shows the same root certificate after a restart, 20 days later', asy
   expect(after.temp_ca_cert).toBe(before.temp_ca_cert)
 })
 
-test('no secret is ever logged, whatever happens', async () => {
+test('the KMS never logs a secret', async () => {
   await fetchAppKeys(client(), cvm.source, cvm.vmConfig)
   await deployment.setBehaviour('deny')
   await askForKeys(kms, await identityOf(cvm))

@@ -21,7 +21,7 @@ afterAll(async () => {
   await machine.stop()
 })
 
-test('`kms start` is bootstrapped once, and then serves at every start', async () => {
+test('`kms start` bootstraps once and only serves at later starts', async () => {
   const folder = await machine.newFolder()
   const log = { folder: join(folder, 'log'), node: 'kms-1', entries: 'closed' }
   const configFile = await machine.configure(folder, {

@@ -52,7 +52,7 @@ afterAll(() => deployment.close())
 const octets = 'application/octet-stream'
 
 describe('KMS RPC in protobuf', () => {
-  test('GetAppKey in the binary form', async () => {
+  test('answers GetAppKey in the binary encoding', async () => {
     const body = toBinary(GetAppKeyRequestSchema, create(GetAppKeyRequestSchema, { apiVersion: 1 }))
     const answer = await ask(kms, { path: '/prpc/KMS.GetAppKey', body, identity })
     const message = fromBinary(AppKeyResponseSchema, answer.body)
@@ -63,14 +63,14 @@ describe('KMS RPC in protobuf', () => {
     expect(await isIssuedBy(fromPem(message.caCert), kms.rootCertificate)).toBe(true)
   })
 
-  test('an empty body is the default message', async () => {
+  test('reads an empty body as the default message', async () => {
     const answer = await ask(kms, { path: '/prpc/KMS.GetTempCaCert' })
     const message = fromBinary(GetTempCaCertResponseSchema, answer.body)
 
     expect(keyFromPem(message.tempCaKey)).toEqual(deployment.keys.tempCa)
   })
 
-  test('an error is field 1, with status 400', async () => {
+  test('returns an error as field 1 with status 400', async () => {
     const answer = await ask(kms, { path: '/prpc/GetAppKey' })
 
     expect([answer.status, answer.type]).toEqual([400, octets])
@@ -81,7 +81,7 @@ describe('KMS RPC in protobuf', () => {
     expect(toHex(answer.body.subarray(0, 2))).toBe('0a28')
   })
 
-  test('unknown fields are skipped, however many, and nested groups end early', async () => {
+  test('skips any number of unknown fields, and ends nested groups early', async () => {
     const path = '/prpc/GetAppKey'
     const asked = toBinary(
       GetAppKeyRequestSchema,
@@ -97,7 +97,7 @@ describe('KMS RPC in protobuf', () => {
     expect(await ask(kms, { path, body: deep, identity })).toMatchObject({ status: 400 })
   })
 
-  test('bytes that are no message are refused', async () => {
+  test('refuses malformed bytes', async () => {
     for (const body of [
       Uint8Array.of(0xff),
       Uint8Array.of(0x12, 0x7f, 1),
@@ -110,13 +110,13 @@ describe('KMS RPC in protobuf', () => {
 })
 
 describe('KMS RPC in JSON', () => {
-  test.each(['?json', '?json=true', '?json=1', '?json='])('asked for by %s', async (query) => {
+  test.each(['?json', '?json=true', '?json=1', '?json='])('is selected by %s', async (query) => {
     const answer = await ask(kms, { path: `/prpc/GetMeta${query}` })
 
     expect([answer.status, answer.type]).toEqual([200, 'application/json'])
   })
 
-  test('asked for by the content type, or by GET', async () => {
+  test('is selected by the content type or by GET', async () => {
     const posted = await ask(kms, { path: '/prpc/GetMeta', headers: json, body: '{}' })
     const got = await ask(kms, { path: '/prpc/KMS.KMS.GetMeta', method: 'GET' })
 
@@ -124,17 +124,17 @@ describe('KMS RPC in JSON', () => {
     expect(posted.version).toMatch(/^[0-9]/)
   })
 
-  test('empty segments of the path do not count, and a method must be named', async () => {
+  test('ignores empty path segments and needs a method', async () => {
     expect(await ask(kms, { path: '/prpc//GetMeta', method: 'GET' })).toMatchObject({ status: 200 })
     expect(await ask(kms, { path: '/prpc//KMS.GetMeta?json' })).toMatchObject({ status: 200 })
     expect(await ask(kms, { path: '/prpc/' })).toMatchObject({ status: 422 })
   })
 
-  test('?json=false is the binary form', async () => {
+  test('is replaced by the binary encoding with ?json=false', async () => {
     expect(await ask(kms, { path: '/prpc/GetMeta?json=false' })).toMatchObject({ type: octets })
   })
 
-  test('names in snake case, bytes in hex, numbers as numbers', async () => {
+  test('has names in snake case, bytes in hex and numbers as numbers', async () => {
     const { text } = await ask(kms, { path: '/prpc/GetMeta', method: 'GET' })
 
     expect(JSON.parse(text)).toEqual({
@@ -150,7 +150,7 @@ describe('KMS RPC in JSON', () => {
     })
   })
 
-  test('what is absent is null', async () => {
+  test('has null for an absent value', async () => {
     const plain = await deployment.start()
     const { text } = await ask(plain, { path: '/prpc/GetMeta', method: 'GET' })
 
@@ -159,7 +159,7 @@ describe('KMS RPC in JSON', () => {
     expect(fromBinary(GetMetaResponseSchema, binary.body).bootstrapInfo).toBeUndefined()
   })
 
-  test('GetAppKey by GET, its request in the query', async () => {
+  test('answers GetAppKey by GET with the request in the query', async () => {
     const answer = await ask(kms, {
       path: `/prpc/KMS.GetAppKey?api_version=1&vm_config=${encodeURIComponent(cvm.vmConfig)}`,
       method: 'GET',
@@ -178,7 +178,7 @@ describe('KMS RPC in JSON', () => {
     ])
   })
 
-  test('an error is printed as dstack prints it', async () => {
+  test('prints an error like dstack', async () => {
     const answer = await ask(kms, {
       path: '/prpc/GetAppKey?json',
       body: '{"api_version":2}',
@@ -189,7 +189,7 @@ describe('KMS RPC in JSON', () => {
     expect(answer.text).toBe('{\n  "error": "Unsupported API version: 2"\n}')
   })
 
-  test('unknown members are ignored, wrong ones are refused', async () => {
+  test('ignores unknown members and refuses wrong ones', async () => {
     const send = async (body: string) => {
       const answer = await ask(kms, { path: '/prpc/GetAppKey', headers: json, body, identity })
       return answer.code ?? answer.status
@@ -217,7 +217,7 @@ describe('KMS RPC in JSON', () => {
     }
   })
 
-  test('null for bytes is refused', async () => {
+  test('refuses null for bytes', async () => {
     const path = '/prpc/GetAppEnvEncryptPubKey'
     const answer = await ask(kms, { path, headers: json, body: '{"app_id":null}' })
 
@@ -228,7 +228,7 @@ describe('KMS RPC in JSON', () => {
     ['deep', '['.repeat(5_000_000)],
     ['many members', `{"a":[${'[],'.repeat(3_000_000)}[]]}`],
     ['names', `{${Array.from({ length: 300_000 }, (_, i) => `"m${i}":0`).join()}}`],
-  ])('a body that is too large in itself is refused before it is parsed: %s', async (_, body) => {
+  ])('refuses an oversized body before it is parsed: %s', async (_, body) => {
     const before = process.cpuUsage()
     const answer = await ask(kms, { path: '/prpc/GetMeta', headers: json, body })
 
@@ -236,7 +236,7 @@ describe('KMS RPC in JSON', () => {
     expect(process.cpuUsage(before).user).toBeLessThan(1_500_000)
   })
 
-  test('a repeated query parameter is refused', async () => {
+  test('refuses a repeated query parameter', async () => {
     const path = '/prpc/GetAppKey?api_version=1&api_version=0'
 
     expect(await ask(kms, { path, method: 'GET', identity })).toMatchObject({
@@ -246,7 +246,7 @@ describe('KMS RPC in JSON', () => {
 })
 
 describe('KMS RPC GetAppEnvEncryptPubKey', () => {
-  test('is signed by the root, with the time and without', async () => {
+  test('returns a key that the root signed, with and without the time', async () => {
     const body = `{"app_id":"0x${toHex(cvm.appId)}"}`
     const path = '/prpc/GetAppEnvEncryptPubKey'
     const answer = JSON.parse((await ask(kms, { path, headers: json, body })).text)
@@ -264,7 +264,7 @@ describe('KMS RPC GetAppEnvEncryptPubKey', () => {
     expect(recover(answer.signature_v1, at)).toBe(toHex(kms.k256PublicKey))
   })
 
-  test('an app id of another width is refused', async () => {
+  test('refuses an app id of another length', async () => {
     const body = toBinary(AppIdSchema, create(AppIdSchema, { appId: new Uint8Array(19) }))
 
     expect(await ask(kms, { path: '/prpc/GetAppEnvEncryptPubKey', body })).toMatchObject({
@@ -300,7 +300,7 @@ describe('callers without a quote', () => {
 })
 
 describe('the KMS server', () => {
-  test('unknown methods and paths', async () => {
+  test('refuses unknown methods and paths', async () => {
     for (const name of ['GetEverything', 'constructor', '__proto__', 'toString']) {
       const answer = await ask(kms, { path: `/prpc/${name}?json` })
       expect(JSON.parse(answer.text)).toEqual({ error: `Service not found: ${name}` })
@@ -317,7 +317,7 @@ describe('the KMS server', () => {
     ['GetAppKey', 256 * 1024],
     ['KMS.KMS.GetKmsKey', 256 * 1024],
     ['SignCert', 1024 * 1024],
-  ])('a body of %s beyond %i bytes', async (name, longest) => {
+  ])('refuses a body of %s with more than %i bytes', async (name, longest) => {
     const path = `/prpc/${name}`
     const tooLarge = { status: 400, code: 'INPUT_TOO_LARGE' }
     const chunked = { 'transfer-encoding': 'chunked' }
@@ -329,7 +329,7 @@ describe('the KMS server', () => {
     expect([fits.status, fits.code === 'INPUT_TOO_LARGE']).toEqual([400, false])
   })
 
-  test('health and metrics', async () => {
+  test('serves health and metrics', async () => {
     expect((await ask(kms, { path: '/health', method: 'GET' })).text).toBe('OK')
     const { text } = await ask(kms, { path: '/metrics', method: 'GET' })
     expect(text).toMatch(/assent_kms_requests_total\{method="GetAppKey",outcome="ok"\} [1-9]/)
@@ -337,7 +337,7 @@ describe('the KMS server', () => {
     expect(text).toMatch(/assent_kms_collateral_expiry_timestamp_seconds 1[0-9]{9}/)
   })
 
-  test('is not healthy when no key could be released, and says why', async () => {
+  test('is not healthy when it could release no key, and names the reason', async () => {
     const health = async (running: RunningKms) => {
       const { status, text } = await ask(running, { path: '/health', method: 'GET' })
       return `${status} ${text.split(':')[0]}`
@@ -364,7 +364,7 @@ describe('the KMS server', () => {
     await deployment.setBehaviour('allow')
   })
 
-  test('is asked about its health without more work for many than for one', async () => {
+  test('does not do more work for many health requests than for one', async () => {
     let asked = 0
     const { authorize: askChain } = trustSingleEndpoint(deployment.chain)
     const counted = await deployment.start({
@@ -384,7 +384,7 @@ describe('the KMS server', () => {
     expect(asked).toBe(1)
   })
 
-  test('turns an address away that asks too often, everywhere', async () => {
+  test('limits the requests of one address on every path', async () => {
     const busy = await deployment.start({ limits: { requestsPerMinute: 2 } })
     const status = async (path: string) => (await ask(busy, { path, method: 'GET' })).status
 
@@ -395,7 +395,7 @@ describe('the KMS server', () => {
     )
   })
 
-  test('counts a guest by its quote, whatever its address has used up', async () => {
+  test('counts a guest by its quote, also when its address has used up its own limit', async () => {
     const busy = await deployment.start({ limits: { requestsPerMinute: 2 } })
     const get = (path: string, asked = {}) => ask(busy, { path, method: 'GET', ...asked })
     for (let count = 0; count < 4; count++) await get('/prpc/GetMeta')
@@ -411,7 +411,7 @@ describe('the KMS server', () => {
     expect((await get(path, { identity: stranger })).status).toBe(200)
   })
 
-  test('counts a certificate without a genuine quote by its address', async () => {
+  test('counts a certificate without a valid quote by its address', async () => {
     const busy = await deployment.start({ limits: { requestsPerMinute: 2 } })
     const get = (asked = {}) => ask(busy, { path: '/prpc/GetMeta', method: 'GET', ...asked })
     const empty = await mint(deployment.keys, {})
@@ -453,7 +453,7 @@ describe('the KMS server', () => {
       expect(verified()).toBe(1)
     })
 
-    test('is not verified any more after many failures of its address', async () => {
+    test('is not verified after many failures of its address', async () => {
       const { kms, verified } = await startCounting(3)
       const asked = { path: '/prpc/GetMeta', method: 'GET', identity } as const
       for (let count = 0; count < 6; count++) await ask(kms, asked)
@@ -471,7 +471,7 @@ describe('the KMS server', () => {
     for (let count = 0; count < 3; count++) expect((await ask(shared, asked)).status).toBe(200)
   })
 
-  test('an upload that its sender gives up is no outage, and no error', async () => {
+  test('does not report an aborted upload as an outage or an error', async () => {
     const left = await deployment.start()
     deployment.logged.length = 0
     const { port, hostname } = new URL(left.url)
@@ -489,7 +489,7 @@ describe('the KMS server', () => {
     )
   })
 
-  test('lets a running request finish when it is stopped', async () => {
+  test('finishes a running request when it is stopped', async () => {
     let release: () => void = () => {}
     const held = new Promise<void>((resolve) => {
       release = resolve

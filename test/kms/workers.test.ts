@@ -44,7 +44,7 @@ const getKeys = (name: string) => {
   return fetchAppKeys({ url: node.url }, cvm.source, cvm.vmConfig)
 }
 
-test('KMS workers serve with one identity and write one chain', async () => {
+test('KMS workers serve with one identity and write one hash chain', async () => {
   const released = await Promise.all(Array.from({ length: 12 }, (_, i) => getKeys(`app-${i}`)))
   const cvm = machine.boot('app-0')
   await machine.chain.setBehaviour('deny')
@@ -61,7 +61,7 @@ test('KMS workers serve with one identity and write one chain', async () => {
   expect(verifyLog(await files(), { rootKey, acceptUnproven: true }).holds).toBe(true)
 })
 
-test('KMS workers show the log and the metrics of all of them', async () => {
+test('KMS workers return the log and the metrics of all workers', async () => {
   const segment = await get('/log/segments/0')
   const metrics = await get('/metrics')
   const head = JSON.parse(JSON.parse(await get(`/log/head?nonce=${'0'.repeat(32)}`)).body)
@@ -74,7 +74,7 @@ test('KMS workers show the log and the metrics of all of them', async () => {
   expect(await get('/log/segments/1')).toContain('not found')
 })
 
-test('KMS workers show every metric that dashboard and alerts name', async () => {
+test('KMS workers export every metric that dashboard and alerts use', async () => {
   const shown = await get('/metrics')
   const names = new Set([...shown.matchAll(/^# TYPE (\S+) /gm)].map(([, name]) => name))
   for (const file of ['grafana-dashboard.json', 'alerts.yaml']) {
@@ -86,7 +86,7 @@ test('KMS workers show every metric that dashboard and alerts name', async () =>
   }
 })
 
-test('KMS workers: one that is killed is restarted, and the others go on', async () => {
+test('KMS workers: a killed worker is restarted, and the others continue', async () => {
   const [first] = await childrenOf(node.child.pid as number)
   process.kill(first as number, 'SIGKILL')
   await expect.poll(() => node.output(), { timeout: 10_000 }).toContain('a worker ended')
@@ -100,7 +100,7 @@ test('KMS workers: one that is killed is restarted, and the others go on', async
   expect(verifyLog(await files(), { rootKey, acceptUnproven: true }).holds).toBe(true)
 }, 60_000)
 
-test('KMS workers end with the one that keeps the log, and leave a log that holds', async () => {
+test('KMS workers end when the worker with the log ends, and leave a valid log', async () => {
   const parent = node.child.pid as number
   await expect.poll(() => childrenOf(parent), { timeout: 10_000 }).toHaveLength(workers)
   const pids = await childrenOf(parent)

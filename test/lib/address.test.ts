@@ -8,7 +8,7 @@ import {
 } from '../../src/lib/ingress/client-address.ts'
 import { readProxyHeader } from '../../src/lib/ingress/proxy-header.ts'
 
-describe('a client', () => {
+describe('a client address', () => {
   test.each([
     ['192.0.2.1', '192.0.2.1'],
     ['::ffff:192.0.2.1', '192.0.2.1'],
@@ -22,9 +22,12 @@ describe('a client', () => {
     expect(clientOf(address)).toBe(client)
   })
 
-  test.each(['', 'localhost', '192.0.2.1:80', '[::1]', '1.2.3', '::1::'])('%j is none', (text) => {
-    expect(clientOf(text)).toBeUndefined()
-  })
+  test.each(['', 'localhost', '192.0.2.1:80', '[::1]', '1.2.3', '::1::'])(
+    '%j is not an address',
+    (text) => {
+      expect(clientOf(text)).toBeUndefined()
+    },
+  )
 })
 
 describe('a list of networks', () => {
@@ -40,7 +43,7 @@ describe('a list of networks', () => {
     ['2001:db8:0:9::/64', true],
     ['2001:db8:1::1', false],
     ['nonsense', false],
-  ])('with %s: %s', (address, isIn) => {
+  ])('matches %s: %s', (address, isIn) => {
     expect(contains(address)).toBe(isIn)
   })
 
@@ -75,7 +78,7 @@ function v2(command: number, family: number, addresses: string): Buffer {
 const ipv4 = 'c0000201' + 'c0000202' + 'dead' + '1f40'
 const ipv6 = '20010db8000000010000000000000007' + '20010db8000000000000000000000001' + 'dead1f40'
 
-describe('the header of a TCP balancer', () => {
+describe('the PROXY header of a TCP load balancer', () => {
   test.each([
     ['version 2, IPv4', v2(1, 0x11, ipv4), '192.0.2.1'],
     ['version 2, IPv6', v2(1, 0x21, ipv6), '2001:db8:0:1:0:0:0:7'],
@@ -84,7 +87,7 @@ describe('the header of a TCP balancer', () => {
     ['version 1', Buffer.from('PROXY TCP4 192.0.2.1 192.0.2.2 57005 8000\r\n'), '192.0.2.1'],
     ['version 1, IPv6', Buffer.from('PROXY TCP6 2001:db8::7 ::1 57005 8000\r\n'), '2001:db8::7'],
     ['version 1, unknown', Buffer.from('PROXY UNKNOWN\r\n'), undefined],
-  ])('%s', (_, header, source) => {
+  ])('is parsed: %s', (_, header, source) => {
     const followed = Buffer.concat([header, Buffer.from('rest')])
 
     expect(readProxyHeader(followed)).toEqual({ length: header.length, source })
@@ -104,7 +107,7 @@ describe('the header of a TCP balancer', () => {
     ['a name for an address', Buffer.from('PROXY TCP4 localhost 192.0.2.2 1 2\r\n')],
     ['the wrong family', Buffer.from('PROXY TCP4 ::1 ::1 1 2\r\n')],
     ['a line without end', Buffer.from(`PROXY TCP4 ${'1'.repeat(200)}`)],
-  ])('is not %s', (_, bytes) => {
+  ])('is refused if it is %s', (_, bytes) => {
     expect(readProxyHeader(bytes)).toBe('invalid')
   })
 })

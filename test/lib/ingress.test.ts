@@ -124,14 +124,14 @@ async function until(condition: () => boolean) {
 }
 
 describe('ingress deadlines', () => {
-  test('a connection that says nothing is closed', async () => {
+  test('close a connection without any byte', async () => {
     const place = await open()
 
     expect(await untilClosed(dial(place))).toBeLessThan(2_000)
     expect(place.refused).toEqual(['slow-head'])
   })
 
-  test('so is a head that comes byte by byte', async () => {
+  test('close a connection whose request head arrives byte by byte', async () => {
     const place = await open()
     const socket = dial(place)
     socket.write('POST / HTTP/1.1\r\nx: ')
@@ -141,7 +141,7 @@ describe('ingress deadlines', () => {
     expect(place.refused).toEqual(['slow-head'])
   })
 
-  test('and a TLS handshake that does', async () => {
+  test('close a TLS handshake that arrives byte by byte', async () => {
     const place = await open({ tls: true })
     const socket = dial(place)
     // a record of 16 KiB is announced
@@ -152,7 +152,7 @@ describe('ingress deadlines', () => {
     expect(place.refused).toEqual(['slow-head'])
   })
 
-  test('a body that comes byte by byte is cut by the deadline of the whole', async () => {
+  test('cut a body that arrives byte by byte at the deadline of the whole body', async () => {
     const place = await open()
     const socket = dial(place)
     socket.write(head(10_000))
@@ -164,7 +164,7 @@ describe('ingress deadlines', () => {
     expect(place.refused).toEqual(['slow-body'])
   })
 
-  test('cut an answer that is not read or read too slowly', async () => {
+  test('cut an answer that is read too slowly or not at all', async () => {
     const handler: Handler = (_, outgoing) => outgoing.end(Buffer.alloc(64 * 2 ** 20))
     const place = await open({ handler })
     const unread = dial(place)
@@ -180,7 +180,7 @@ describe('ingress deadlines', () => {
     expect(place.refused).toEqual(['slow-answer', 'slow-answer'])
   })
 
-  test('a streamed answer is cut when its reader was too slow in total, with pauses between', async () => {
+  test('cut a streamed answer whose reader was too slow in total, with pauses', async () => {
     let isUnread = false
     const handler: Handler = (_, outgoing) => {
       outgoing.writeHead(200)
@@ -203,7 +203,7 @@ describe('ingress deadlines', () => {
     expect(ms).toBeLessThan(4_500)
   })
 
-  test('an answer that is read goes through, however long it is', async () => {
+  test('do not cut a long answer that is read', async () => {
     const bytes = 2 ** 20
     const handler: Handler = (_, outgoing) => outgoing.end(Buffer.alloc(bytes))
     const place = await open({ handler })
@@ -218,7 +218,7 @@ describe('ingress deadlines', () => {
     expect(place.refused).toEqual([])
   })
 
-  test('work may take longer than any of these', async () => {
+  test('do not cut the work on a request', async () => {
     const { waiting, handler } = held()
     const place = await open({ handler })
     const answer = ask(place, '127.0.0.1', 'body')
@@ -228,7 +228,7 @@ describe('ingress deadlines', () => {
     expect(await answer).toEqual({ status: 200, text: 'done' })
   })
 
-  test('a peer that leaves in the middle of its body is seen as that', async () => {
+  test('do not apply to a peer that disconnects within its body: that is reported as such', async () => {
     const place = await open()
     const socket = dial(place)
     socket.write(`${head(100)}half`)
@@ -240,8 +240,8 @@ describe('ingress deadlines', () => {
   })
 })
 
-describe('ingress: connections', () => {
-  test('of one client do not keep others out', async () => {
+describe('ingress connections', () => {
+  test('of one client do not block others', async () => {
     const place = await open({ limits: { connections: 16 }, deadlines: {} })
     for (let count = 0; count < 100; count++) dial(place)
     await sleep(200)
@@ -251,7 +251,7 @@ describe('ingress: connections', () => {
     expect(place.refused.filter((why) => why === 'made-room').length).toBeGreaterThan(80)
   })
 
-  test('of many clients do not either', async () => {
+  test('of many clients do not block others', async () => {
     const place = await open({ limits: { connections: 16 }, deadlines: {} })
     for (let count = 0; count < 64; count++) dial(place, `127.0.1.${count + 1}`)
     for (let count = 0; count < 64; count++) dial(place, `127.0.1.${count + 1}`)
@@ -260,7 +260,7 @@ describe('ingress: connections', () => {
     expect(await ask(place, '127.0.0.2')).toMatchObject({ status: 200 })
   })
 
-  test('with work in progress are not closed for a newcomer', async () => {
+  test('with a running request are not closed for a new connection', async () => {
     const { waiting, handler } = held()
     const limits = { connections: 8, connectionsPerClient: 4, requestsInFlightPerClient: 8 }
     const place = await open({ limits, handler, deadlines: {} })
@@ -285,10 +285,10 @@ describe('ingress: connections', () => {
   })
 })
 
-describe('ingress: requests in flight', () => {
+describe('ingress request slots:', () => {
   const limits = { requestsInFlight: 8, requestsInFlightPerClient: 4 }
 
-  test('a client that fills its share waits for itself, another does not', async () => {
+  test('a client that uses its whole share waits, and another client does not', async () => {
     const { waiting, handler } = held()
     const place = await open({ limits, handler, deadlines: {} })
     const many = Array.from({ length: 20 }, () => ask(place).catch(() => undefined))
@@ -307,7 +307,7 @@ describe('ingress: requests in flight', () => {
     expect((await Promise.all(many)).every((one) => one?.text === 'one')).toBe(true)
   })
 
-  test('free places go to the clients in turn', async () => {
+  test('free slots are given to the clients in turn', async () => {
     const { waiting, handler } = held()
     const place = await open({ limits: { requestsInFlight: 1 }, handler, deadlines: {} })
     const order: string[] = []
@@ -328,7 +328,7 @@ describe('ingress: requests in flight', () => {
     expect(order.indexOf('127.0.0.2')).toBeLessThanOrEqual(2)
   })
 
-  test('who waits for too long is told to come back', async () => {
+  test('a request that waits for too long gets an answer to retry later', async () => {
     const { handler } = held()
     const place = await open({ limits: { requestsInFlight: 1 }, handler })
     void ask(place).catch(() => {})
@@ -337,7 +337,7 @@ describe('ingress: requests in flight', () => {
     expect(await ask(place, '127.0.0.2')).toEqual({ status: 429, text: 'in-flight' })
   })
 
-  test('an aborted request holds its place until the work on it is done', async () => {
+  test('an aborted request keeps its slot until its work is done', async () => {
     let running = 0
     let most = 0
     const handler: Handler = async (_, outgoing) => {
@@ -357,7 +357,7 @@ describe('ingress: requests in flight', () => {
     expect(most).toBe(2)
   })
 
-  test('an answer that is not read makes room for a request that waits', async () => {
+  test('an answer that is not read frees its slot for a waiting request', async () => {
     let count = 0
     const handler: Handler = (_, outgoing) =>
       outgoing.end(count++ === 0 ? Buffer.alloc(64 * 2 ** 20) : 'short')
@@ -376,8 +376,8 @@ describe('ingress: requests in flight', () => {
   })
 })
 
-describe('ingress: request bodies', () => {
-  test('beyond the length of their path are refused, announced or not', async () => {
+describe('ingress request bodies', () => {
+  test('above the limit of their path are refused, with and without a content length', async () => {
     const place = await open({ options: { maxBodyBytes: () => 1_000 } })
     const chunked = { 'transfer-encoding': 'chunked' }
 
@@ -386,7 +386,7 @@ describe('ingress: request bodies', () => {
     expect(await ask(place, '127.0.0.1', 'x'.repeat(1_001), chunked)).toMatchObject({ status: 413 })
   })
 
-  test('that are refused do not close the connection before they have come in', async () => {
+  test('that are refused do not close the connection before they have arrived', async () => {
     const place = await open({ options: { maxBodyBytes: () => 1_000 } })
     const socket = dial(place)
     let text = ''
@@ -418,7 +418,7 @@ describe('ingress: request bodies', () => {
     expect(bytesRead).toBeLessThan(500_000)
   })
 
-  test('that are refused and never come in are cut by the deadline of the body', async () => {
+  test('that are refused and do not arrive are cut at the deadline of the body', async () => {
     const place = await open({ options: { maxBodyBytes: () => 1_000 } })
     const socket = dial(place)
     socket.write(head(2_000).replace('\r\n\r\n', '\r\nconnection: close\r\n\r\n'))
@@ -428,7 +428,7 @@ describe('ingress: request bodies', () => {
     expect(place.refused).toEqual(['too-large', 'slow-body'])
   })
 
-  test('of one client hold a quarter of all bytes at most, and none when they are done', async () => {
+  test('of one client use at most a quarter of all bytes, and no bytes afterwards', async () => {
     const { waiting, handler } = held()
     const limits = { bodyBytesInFlight: 2 ** 20 }
     const place = await open({ limits, handler, deadlines: {} })
@@ -448,7 +448,7 @@ describe('ingress: request bodies', () => {
   })
 })
 
-test('ingress: the system may keep more connections than Node asks it to by default', async () => {
+test('ingress: the listen backlog may be larger than the default of Node', async () => {
   const server = createServer()
   const listen = vi.spyOn(server, 'listen')
   const ingress = openIngress(server, () => {}, {
@@ -463,34 +463,37 @@ test('ingress: the system may keep more connections than Node asks it to by defa
   expect(listen.mock.calls[0]?.[0]).toMatchObject({ backlog: 4_096 })
 })
 
-describe('ingress: a trusted proxy', () => {
+describe('ingress behind a trusted proxy', () => {
   const limits = { trustedProxies: ['127.0.0.5'] }
   const source = 'PROXY TCP4 192.0.2.1 192.0.2.2 57005 8000\r\n'
 
-  test.each([false, true])('names its client before the connection (TLS: %s)', async (tls) => {
-    const place = await open({ limits, tls })
-    const raw = dial(place, '127.0.0.5')
-    await new Promise((resolve) => raw.once('connect', resolve))
-    // in one segment with what follows, as balancers send it
-    if (tls) raw.write(source)
-    const socket = tls ? connectTls({ socket: raw, rejectUnauthorized: false }) : raw
-    socket.write(tls ? head(0) : source + head(0))
-    let text = ''
-    socket.on('data', (chunk) => {
-      text += chunk
-    })
+  test.each([false, true])(
+    'takes the client address from the PROXY header (TLS: %s)',
+    async (tls) => {
+      const place = await open({ limits, tls })
+      const raw = dial(place, '127.0.0.5')
+      await new Promise((resolve) => raw.once('connect', resolve))
+      // in one segment with what follows, as balancers send it
+      if (tls) raw.write(source)
+      const socket = tls ? connectTls({ socket: raw, rejectUnauthorized: false }) : raw
+      socket.write(tls ? head(0) : source + head(0))
+      let text = ''
+      socket.on('data', (chunk) => {
+        text += chunk
+      })
 
-    await until(() => text.includes('192.0.2.1'))
-  })
+      await until(() => text.includes('192.0.2.1'))
+    },
+  )
 
-  test('that names nobody is not served', async () => {
+  test('refuses a connection without the PROXY header', async () => {
     const place = await open({ limits })
 
     await expect(ask(place, '127.0.0.5')).rejects.toThrow()
     expect(place.refused).toEqual(['proxy-header'])
   })
 
-  test('that nobody stated names nobody', async () => {
+  test('ignores a PROXY header from another address', async () => {
     const place = await open({ limits })
     const socket = dial(place, '127.0.0.6')
     socket.write(source + head(0))
@@ -503,7 +506,7 @@ describe('ingress: a trusted proxy', () => {
     expect(text).toContain('400 Bad Request')
   })
 
-  test('that speaks HTTP names its client in a header; what the client wrote there does not count', async () => {
+  test('takes the client from a header of an HTTP proxy and ignores the value of the client', async () => {
     const place = await open({ limits, options: { proxied: 'x-forwarded-for' } })
     const named = (value: string) => ({ 'x-forwarded-for': value })
     const from = async (address: string, value: string) =>
@@ -522,8 +525,8 @@ describe('ingress: a trusted proxy', () => {
   })
 })
 
-describe('ingress: the request rate', () => {
-  test('is asked for each client before its body is read', async () => {
+describe('ingress request rate', () => {
+  test('is checked for each client before its body is read', async () => {
     const asked: string[] = []
     const waitFor = (client: string, _: IncomingMessage) => {
       asked.push(client)
@@ -544,7 +547,7 @@ describe('ingress: the request rate', () => {
   })
 })
 
-describe('ingress: the pieces of a body', () => {
+describe('ingress body chunks:', () => {
   const chunked = 'POST / HTTP/1.1\r\nhost: h\r\ntransfer-encoding: chunked\r\n\r\n'
 
   test('a body in single bytes closes its connection', async () => {
@@ -565,7 +568,7 @@ describe('ingress: the pieces of a body', () => {
     expect(place.refused).toEqual(['too-large', 'pieces'])
   })
 
-  test('a body in pieces of 128 bytes is read, and its memory is at most twice its length', async () => {
+  test('a body in chunks of 128 bytes is read, with at most twice its length of memory', async () => {
     const { waiting, handler } = held()
     const place = await open({ handler, deadlines: {} })
     const socket = dial(place)
@@ -580,8 +583,8 @@ describe('ingress: the pieces of a body', () => {
   })
 })
 
-describe('ingress: the memory of bodies', () => {
-  test('an honest client gets room from the client with the most unfinished bodies', async () => {
+describe('ingress memory of bodies:', () => {
+  test('an honest client gets memory from the client with the most unfinished bodies', async () => {
     const place = await open({ limits: { bodyBytesInFlight: 2 ** 20 }, deadlines: {} })
     const attackers = Array.from({ length: 4 }, (_, at) => `127.0.2.${at + 1}`)
     const sockets = attackers.map((address) => dial(place, address))
@@ -592,7 +595,7 @@ describe('ingress: the memory of bodies', () => {
     expect(place.refused).toEqual(['made-room'])
   })
 
-  test('a client does not get room from a client that holds less', async () => {
+  test('a client gets no memory from a client that uses less', async () => {
     const place = await open({ limits: { bodyBytesInFlight: 2 ** 20 }, deadlines: {} })
     for (const at of [1, 2, 3, 4, 5, 6, 7]) {
       dial(place, `127.0.2.${at}`).write(head(130_000) + 'x'.repeat(129_999))
@@ -605,8 +608,8 @@ describe('ingress: the memory of bodies', () => {
   })
 })
 
-describe('ingress: Expect', () => {
-  test('other expectations than 100-continue are counted, and answered with 417', async () => {
+describe('ingress Expect header:', () => {
+  test('other expectations than 100-continue are counted and answered with 417', async () => {
     const clients: string[] = []
     const waitFor = (client: string) => (clients.push(client) > 2 ? 7 : 0)
     const place = await open({ options: { waitFor } })
@@ -626,7 +629,7 @@ describe('ingress: Expect', () => {
   })
 })
 
-describe('ingress: admission', () => {
+describe('ingress admission:', () => {
   test('a request that is not admitted is answered before its body is read', async () => {
     const admit = ({ headers }: IncomingMessage) =>
       headers.authorization === undefined ? { status: 401, headers: {}, body: 'who?' } : undefined
@@ -647,7 +650,7 @@ describe('ingress: admission', () => {
   })
 })
 
-describe('ingress: the request target', () => {
+describe('ingress request target', () => {
   const status = async (place: Place, target: string) => {
     const socket = dial(place)
     let text = ''
@@ -676,7 +679,7 @@ describe('ingress: the request target', () => {
     'http://host/health',
     '*',
     'health',
-  ])('%s is refused before anything reads it', async (target) => {
+  ])('%s is refused before it is parsed', async (target) => {
     const asked: string[] = []
     const waitFor = (client: string) => asked.push(client) * 0
     const place = await open({ options: { waitFor } })
@@ -686,7 +689,7 @@ describe('ingress: the request target', () => {
   })
 })
 
-describe('ingress: TLS handshakes', () => {
+describe('ingress TLS handshakes:', () => {
   /** A client certificate below a chain of made-up authorities: nothing in it leads to a trusted root. */
   async function chainOf(length: number) {
     const key = p256.utils.randomSecretKey()
@@ -712,7 +715,7 @@ describe('ingress: TLS handshakes', () => {
     return text.includes('200')
   }
 
-  test('a client that fails handshakes after much data must wait, and others need not', async () => {
+  test('a client that fails handshakes after much data must wait, and others do not', async () => {
     const place = await open({ tls: true, options: { handshakesPerMinute: 30 } })
     const socket = dial(place)
     // the head of a record, and less data than it states
@@ -724,7 +727,7 @@ describe('ingress: TLS handshakes', () => {
     expect(await connectsWith(place, {}, '127.0.0.2')).toBe(true)
   })
 
-  test('a client may send its certificate and that of the temporary CA as often as its rate allows', async () => {
+  test('a client may send its certificate and the one of the temporary CA as often as its rate allows', async () => {
     const place = await open({ tls: true, deadlines: {}, options: { handshakesPerMinute: 3_000 } })
     const client = await chainOf(1)
     const answers = []

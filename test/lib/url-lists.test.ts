@@ -41,7 +41,7 @@ function relayerTakes(rpcUrls: string[], changed = {}) {
   )
 }
 
-describe('one service in two spellings', () => {
+describe('two spellings of one URL', () => {
   test.each([
     ['https://rpc.example/k', 'https://rpc.example/k'],
     ['https://rpc.example', 'https://rpc.example/'],
@@ -57,7 +57,7 @@ describe('one service in two spellings', () => {
     ['https://bücher.example', 'https://xn--bcher-kva.example'],
     ['https://192.0.2.1', 'https://0xc0.0.2.1'],
     ['https://[2001:db8::1]', 'https://[2001:DB8:0:0::1]'],
-  ])('%s and %s', async (one, other) => {
+  ])('count once: %s and %s', async (one, other) => {
     expect(urlListSchema.safeParse([one, other]).success).toBe(false)
     expect(chainView([one, other])).toBe(false)
     expect(await relayerTakes([one, other])).toBe(false)
@@ -69,13 +69,13 @@ describe('one service in two spellings', () => {
     ['https://rpc.example', 'https://rpc2.example'],
     ['https://rpc.example', 'https://rpc.example:8443'],
     ['http://127.0.0.1:8545', 'http://localhost:8545'],
-  ])('not %s and %s', async (one, other) => {
+  ])('count as two services: %s and %s', async (one, other) => {
     expect(chainView([one, other])).toBe(true)
     expect(await relayerTakes([one, other])).toBe(true)
   })
 })
 
-describe('one PCCS', () => {
+describe('a PCCS URL', () => {
   const pccs = (...urls: string[]) =>
     relayerTakes(['https://a.example'], { ASSENT_RELAYER_PCCS_URLS: JSON.stringify(urls) })
 
@@ -84,12 +84,12 @@ describe('one PCCS', () => {
     ['https://p.example/sgx/certification/v4', 'https://p.example/tdx/certification/v4'],
     ['https://p.example/a', 'https://P.example/a/sgx/certification/v4?x'],
     ['https://p.example', 'https://p.example/%73gx/certification/v4'],
-  ])('is one with and without the path of the API: %s and %s', async (one, other) => {
+  ])('names one service with and without the path of the API: %s and %s', async (one, other) => {
     expect(pccsUrlsSchema.safeParse([one, other]).success).toBe(false)
     expect(await pccs(one, other)).toBe(false)
   })
 
-  test('is not another one on the same host with another path', async () => {
+  test('names another service with another path on the same host', async () => {
     expect(await pccs('https://p.example/a', 'https://p.example/b/sgx/certification/v4')).toBe(true)
   })
 })
@@ -98,12 +98,12 @@ describe('two API keys of one provider', () => {
   test.each([
     ['https://rpc.example/v2/key-one', 'https://rpc.example/v2/key-two'],
     ['https://rpc.example/key-one', 'https://RPC.example:443/key-two?x#y'],
-  ])('are one RPC endpoint: %s and %s', async (one, other) => {
+  ])('count as one RPC endpoint: %s and %s', async (one, other) => {
     expect(chainView([one, other])).toBe(false)
     expect(await relayerTakes([one, other])).toBe(false)
   })
 
-  test('the message has positions and no key', () => {
+  test('are reported by position and without the key', () => {
     const parsed = endpointListSchema.safeParse(['https://a.example/secret', 'https://a.example/b'])
     expect(parsed.error?.issues[0]).toMatchObject({
       path: [1],
@@ -112,7 +112,7 @@ describe('two API keys of one provider', () => {
   })
 })
 
-describe('http', () => {
+describe('a plain http URL', () => {
   test.each([
     ['http://127.0.0.1:8545', false],
     ['http://127.9.0.1', false],
@@ -124,11 +124,11 @@ describe('http', () => {
     ['http://10.0.0.1', true],
     ['http://127.0.0.1.example', true],
     ['http://localhost.example', true],
-  ])('%s goes to another machine: %s', (url, isRemote) => {
+  ])('is a remote one or not: %s: %s', (url, isRemote) => {
     expect(isRemoteHttp(url)).toBe(isRemote)
   })
 
-  test('to another machine needs a word that says so', async () => {
+  test('to another machine needs an explicit setting', async () => {
     const urls = ['https://a.example', 'http://b.example']
 
     expect([chainView(urls), await relayerTakes(urls)]).toEqual([false, false])
@@ -136,7 +136,7 @@ describe('http', () => {
     expect(await relayerTakes(urls, { ASSENT_RELAYER_INSECURE_REMOTE_HTTP: 'true' })).toBe(true)
   })
 
-  test('to a PCCS on another machine needs the same word', async () => {
+  test('to a PCCS on another machine needs the same setting', async () => {
     const pccs = { ASSENT_RELAYER_PCCS_URLS: '["http://pccs.example"]' }
     const kms = (collateral: object) =>
       kmsConfigSchema.shape.collateral.safeParse({
@@ -151,7 +151,7 @@ describe('http', () => {
     expect(await relayerTakes(['https://a.example'], accepted)).toBe(true)
   })
 
-  test('never reaches a witness: replicas serve HTTPS', () => {
+  test('is never used for a witness, because replicas serve HTTPS', () => {
     const log = (url: string) => {
       const named = { urls: [], nodes: [{ node: 'kms-2', url }], atLeast: 1 }
       const unnamed = { urls: [url], atLeast: 1 }

@@ -25,7 +25,7 @@ test.each([
   ['1: https://h/, 2: (https://h:8).', '1: https://h/, 2: (https://h:8).'],
   ['    at f (file:///srv/main.js:1:2)', '    at f (file:///srv/main.js:1:2)'],
   ['no URL', 'no URL'],
-])('of the URL in %j only the origin remains', (text, expected) => {
+])('of the URL in %j the log keeps only the origin', (text, expected) => {
   expect(withoutUrlSecrets(text)).toBe(expected)
 })
 
@@ -50,7 +50,7 @@ describe('an error of viem, which quotes the URL', () => {
     return error
   }
 
-  test('leaves no key in the log, as error and as cause', async () => {
+  test('leaves no API key in the log, as error and as cause', async () => {
     const lines: string[] = []
     const destination = { write: (line: string) => lines.push(line) }
     const log = createLog({ service: 'test', level: 'info', destination })
@@ -66,7 +66,7 @@ describe('an error of viem, which quotes the URL', () => {
     }
   })
 
-  test('leaves no key in the message and the facts of another error', async () => {
+  test('leaves no API key in the message and the facts of another error', async () => {
     const { message, stack } = await failure()
     const error = new AssentError('UNEXPECTED', message, { facts: { of: [{ stack }] } })
 
@@ -74,20 +74,23 @@ describe('an error of viem, which quotes the URL', () => {
     expect(JSON.stringify(error)).not.toMatch(secrets)
   })
 
-  test.each([true, false])('leaves no key in the output of a command, json: %s', async (json) => {
-    const printed: string[] = []
-    for (const stream of ['log', 'error'] as const) {
-      vi.spyOn(console, stream).mockImplementation((text) => void printed.push(String(text)))
-    }
-    reportError(await failure(), json)
-    vi.restoreAllMocks()
+  test.each([true, false])(
+    'leaves no API key in the output of a command, json: %s',
+    async (json) => {
+      const printed: string[] = []
+      for (const stream of ['log', 'error'] as const) {
+        vi.spyOn(console, stream).mockImplementation((text) => void printed.push(String(text)))
+      }
+      reportError(await failure(), json)
+      vi.restoreAllMocks()
 
-    expect(printed.join('\n')).toContain('http://127.0.0.1:9/…')
-    expect(printed.join('\n')).not.toMatch(secrets)
-  })
+      expect(printed.join('\n')).toContain('http://127.0.0.1:9/…')
+      expect(printed.join('\n')).not.toMatch(secrets)
+    },
+  )
 })
 
-test('a URL in a spelling that the log cannot recognize is refused as a setting', () => {
+test('a setting with a URL whose spelling the log filter cannot recognize is refused', () => {
   expect(urlSchema.safeParse('https://alice:PASSW0RD@rpc.example/v2/KEY?a=b').success).toBe(true)
   for (const spelling of ['https:\\\\h\\KEY', 'https:h/KEY', 'https:/h/KEY', 'https://h/"KEY']) {
     expect(urlSchema.safeParse(spelling).success).toBe(false)

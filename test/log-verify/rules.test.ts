@@ -184,7 +184,7 @@ describe('the log verifier treats an approval as active', () => {
     [{ ended: now + 100 }, now, false],
     [{ revoked: 1 }, now, false],
     [{ version: 2 ** 32 - 1 }, now, true],
-  ] as const)('%j at %i: %s', (fields, at, counts) => {
+  ] as const)('for %j at %i: %s', (fields, at, counts) => {
     expect(isActive(approval(fields), at)).toBe(counts)
   })
 })
@@ -439,7 +439,7 @@ describe('approvals that start or end between block and entry', () => {
     [now, undefined],
     [now + 259, undefined],
     [now + 260, 'Device not allowed'],
-  ])('written at %i', (writtenAt, expected) => {
+  ])('depend on the time of the entry: %i', (writtenAt, expected) => {
     const words = granting()
     ending(words)
     const why = whyNotGranted(caseOf(words, { writtenAt }))

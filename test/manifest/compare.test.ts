@@ -24,8 +24,8 @@ const read = (content: string | object) =>
 const old = read(text)
 const withCompose = (file: string) => read({ ...JSON.parse(text), docker_compose_file: file })
 
-describe('the same meaning', () => {
-  test('the same bytes', () => {
+describe('manifests with the same meaning', () => {
+  test('can have the same bytes', () => {
     expect(compareManifests(old, read(text))).toMatchObject({ result: 'same-bytes', changes: [] })
   })
 
@@ -40,7 +40,7 @@ describe('the same meaning', () => {
         docker_compose_file: `# hello\nservices: { web: { image: '${image('ab')}', environment: ["MODE=production"], ports: ['80:80'] } }`,
       }),
     ],
-  ])('%s', (_, other) => {
+  ])('can differ in %s', (_, other) => {
     const { result, changes } = compareManifests(old, read(other))
 
     expect(changes).toEqual([])
@@ -48,8 +48,8 @@ describe('the same meaning', () => {
   })
 })
 
-describe('differences', () => {
-  test('an image, a variable, a port and a flag', () => {
+describe('differences between two manifests', () => {
+  test('include images, variables, ports and flags', () => {
     const next = read({
       ...JSON.parse(text),
       public_logs: true,
@@ -77,7 +77,7 @@ describe('differences', () => {
     expect(formatComparison(comparison)[1]).toBe('~ public_logs: false → true')
   })
 
-  test('a new service is shown member by member', () => {
+  test('include each member of a new service', () => {
     const next = withCompose(`${compose}  job:\n    image: ${image('ef')}\n    privileged: true\n`)
 
     expect(formatComparison(compareManifests(old, next))).toEqual([
@@ -87,7 +87,7 @@ describe('differences', () => {
     expect(formatComparison(compareManifests(next, old))[1]).toBe('- services.job.privileged: true')
   })
 
-  test('a pin of the environment is not a script', () => {
+  test('include a changed environment pin, which is not shown as a script', () => {
     const pinned = read(pinEnvironment(old, `0x${'12'.repeat(32)}`))
 
     expect(compareManifests(old, pinned).changes).toEqual([
@@ -95,7 +95,7 @@ describe('differences', () => {
     ])
   })
 
-  test('a member that dstack does not know', () => {
+  test('include members that dstack does not know', () => {
     const next = read({ ...JSON.parse(text), extra: { a: [1] } })
 
     expect(compareManifests(old, next).changes).toEqual([
@@ -103,11 +103,11 @@ describe('differences', () => {
     ])
   })
 
-  test('a Compose file that cannot be parsed is compared as text', () => {
+  test('are shown as text if a Compose file cannot be parsed', () => {
     expect(compareManifests(old, withCompose('services: [')).changes).toHaveLength(1)
   })
 
-  test('text from a stranger cannot move the cursor or hide what follows', () => {
+  test('cannot contain control characters of the compared text', () => {
     const next = read({ ...JSON.parse(text), name: 'a\u001b[2Jb\u202ec\n' })
     const [line] = formatComparison(compareManifests(old, next))
 
@@ -115,7 +115,7 @@ describe('differences', () => {
   })
 })
 
-test('is empty for a manifest and itself, and turns around, on random members', () => {
+test('are empty for equal manifests and reversed for exchanged ones, on random members', () => {
   const value = fc.jsonValue({ maxDepth: 3 })
   const members = fc.dictionary(
     fc.constantFrom('name', 'public_logs', 'x', 'y', '__proto__'),
@@ -137,7 +137,7 @@ test('is empty for a manifest and itself, and turns around, on random members', 
   )
 })
 
-test('what a release is, in short', () => {
+test('the summary of a release names its images and settings', () => {
   expect(describeManifest(old)).toEqual({
     composeHash: old.composeHash,
     name: 'shop',

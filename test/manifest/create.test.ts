@@ -58,7 +58,7 @@ describe('a new manifest', () => {
     expect(composeHash).toBe(sha256(toBytes(text)))
   })
 
-  test('has no errors of its own linter', () => {
+  test('has no finding of the linter', () => {
     const findings = lintManifest(readManifest(toBytes(text)))
 
     expect(findings.filter(({ severity }) => severity === 'error')).toEqual([])
@@ -90,7 +90,7 @@ describe('a new manifest', () => {
     )
   })
 
-  test('refuses an image that the machine would build', () => {
+  test('refuses an image that would be built on the machine', () => {
     const built = `services: { web: { build: ., image: 'nginx@${digest}' } }`
 
     expect(() => createManifest({ name: 'shop', compose: built })).toThrow(
@@ -114,7 +114,7 @@ describe('a new manifest', () => {
   })
 })
 
-describe('images of which the digest is looked up', () => {
+describe('image digests from a registry', () => {
   const tagged = `services:
   web:
     image: 'nginx:1.29' # a tag
@@ -123,7 +123,7 @@ describe('images of which the digest is looked up', () => {
     image: postgres@${digest}
 `
 
-  test('are replaced where they are named, and nothing else changes', async () => {
+  test('replace the tags in the text, and nothing else changes', async () => {
     const asked: string[] = []
     const { compose: pinned, resolved } = await pinImages(tagged, async (image) => {
       asked.push(image)
@@ -142,7 +142,7 @@ describe('images of which the digest is looked up', () => {
     expect(() => createManifest({ name: 'shop', compose: pinned })).not.toThrow()
   })
 
-  test('are refused if an alias names them, because one place would change two services', async () => {
+  test('are refused if an alias names the image, because one edit would change two services', async () => {
     const aliased = 'x: &image nginx:1\nservices: { web: { image: *image } }'
 
     await expect(pinImages(aliased, async (image) => `${image}@${digest}`)).rejects.toMatchObject({
@@ -151,14 +151,14 @@ describe('images of which the digest is looked up', () => {
   })
 })
 
-describe('names of images', () => {
+describe('an image name', () => {
   test.each([
     ['nginx', 'docker.io', 'library/nginx', undefined],
     ['bitnami/redis:7', 'docker.io', 'bitnami/redis', '7'],
     ['ghcr.io/owner/app:v1.2', 'ghcr.io', 'owner/app', 'v1.2'],
     ['localhost:5000/app', 'localhost:5000', 'app', undefined],
     ['localhost/app', 'localhost', 'app', undefined],
-  ])('%s', (text, registry, repository, tag) => {
+  ])('is parsed: %s', (text, registry, repository, tag) => {
     expect(parseImageReference(text)).toEqual({ registry, repository, tag, digest: undefined })
     expect(parseImageReference(`${text}@${digest}`).digest).toBe(digest)
   })
@@ -174,14 +174,14 @@ describe('names of images', () => {
     'a\n',
     '../a',
     'x'.repeat(300),
-  ])('refuses %j', (text) => {
+  ])('is refused: %j', (text) => {
     expect(() => parseImageReference(text)).toThrow(
       expect.objectContaining({ code: 'IMAGE_REFERENCE_INVALID' }),
     )
   })
 })
 
-describe('variables of a Compose file', () => {
+describe('the variables of a Compose file', () => {
   test.each<[string, unknown, string[]]>([
     ['plain and in braces', { a: '$ONE ${TWO}' }, ['ONE', 'TWO']],
     ['an escaped dollar sign is none', { a: '$$ONE $${TWO} $$$THREE' }, ['THREE']],
@@ -199,12 +199,12 @@ describe('variables of a Compose file', () => {
     ],
     ['none in keys', { $KEY: 1 }, []],
     ['no names that start with a digit', { a: '$1 ${2} $' }, []],
-  ])('%s', (_, value, names) => {
+  ])('are found: %s', (_, value, names) => {
     expect(usedVariables(value).map(({ name }) => name)).toEqual(names)
   })
 })
 
-describe('hostile Compose files', () => {
+describe('a hostile Compose file', () => {
   const alias = (name: string) => Array(9).fill(`*${name}`).join()
   test.each([
     ['an empty file', '', 'COMPOSE_INVALID'],
@@ -230,13 +230,13 @@ describe('hostile Compose files', () => {
     ],
     ['too many bytes', `#${'x'.repeat(200_000)}`, 'INPUT_TOO_LARGE'],
     ['quotation marks', '"'.repeat(130_000), 'COMPOSE_INVALID'],
-  ])('%s', { timeout: 20_000 }, (_, text, code) => {
+  ])('is refused: %s', { timeout: 20_000 }, (_, text, code) => {
     const before = process.cpuUsage()
     expect(() => parseComposeFile(text)).toThrow(expect.objectContaining({ code }))
     expect(process.cpuUsage(before).user).toBeLessThan(8_000_000)
   })
 
-  test('twenty thousand keys take no quadratic time', () => {
+  test('with twenty thousand keys takes no quadratic time', () => {
     const keys = Array.from({ length: 14_000 }, (_, index) => `k${index}: x`).join('\n')
     const before = process.cpuUsage()
     parseComposeFile(`services: { a: {} }\n${keys}`)
@@ -244,14 +244,14 @@ describe('hostile Compose files', () => {
     expect(process.cpuUsage(before).user).toBeLessThan(8_000_000)
   })
 
-  test('a key named __proto__ is an ordinary key', () => {
+  test('can have __proto__ as an ordinary key', () => {
     const { services } = parseComposeFile('services: { __proto__: { image: x } }')
 
     expect([...services.keys()]).toEqual(['__proto__'])
     expect(({} as Record<string, unknown>).image).toBeUndefined()
   })
 
-  test('random texts are parsed or refused with a code', () => {
+  test('with random text is parsed or refused with a code', () => {
     const piece = fc.constantFrom(
       'a',
       ': ',

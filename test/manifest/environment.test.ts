@@ -33,13 +33,13 @@ const secret = x25519.utils.randomSecretKey()
 const publicKey = x25519.getPublicKey(secret)
 const environment = parseEnvironment('TOKEN=abc\nGREETING="hello wörld 🦀"\nEMPTY=\n')
 
-describe("dstack's own clients", () => {
+describe('environments and the clients of dstack:', () => {
   const sdk = createRequire(join(import.meta.dirname, '../tee/sdk/package.json'))(
     '@phala/dstack-sdk/encrypt-env-vars',
   )
   const pairs = [...environment].map(([key, value]) => ({ key, value }))
 
-  test('what the JavaScript SDK seals is opened here', async () => {
+  test('an environment sealed by the JavaScript SDK is opened by Assent', async () => {
     const sealed = fromHex(await sdk.encryptEnvVars(pairs, toHex(publicKey)), 'sealed')
 
     expect(openEnvironment(secret, sealed)).toEqual(environment)
@@ -54,19 +54,22 @@ describe("dstack's own clients", () => {
     return stdout.trim()
   }
 
-  test.skipIf(python === undefined)('what the Python SDK seals is opened here', () => {
-    const program = `
+  test.skipIf(python === undefined)(
+    'an environment sealed by the Python SDK is opened by Assent',
+    () => {
+      const program = `
 import sys, json
 from dstack_sdk import encrypt_env_vars_sync, EnvVar
 pairs = [EnvVar(**each) for each in json.loads(sys.argv[1])]
 print(encrypt_env_vars_sync(pairs, sys.argv[2]))`
-    const sealed = fromHex(run(program, JSON.stringify(pairs), toHex(publicKey)), 'sealed')
+      const sealed = fromHex(run(program, JSON.stringify(pairs), toHex(publicKey)), 'sealed')
 
-    expect(openEnvironment(secret, sealed)).toEqual(environment)
-  })
+      expect(openEnvironment(secret, sealed)).toEqual(environment)
+    },
+  )
 
   test.skipIf(python === undefined)(
-    "what is sealed here is opened by the steps of dstack's specification, in another library",
+    "an environment sealed by Assent is opened by the steps of dstack's specification with another library",
     () => {
       const program = `
 import sys
@@ -93,7 +96,7 @@ describeRecorded("dstack's recorded environment", () => {
     expect(Buffer.from(openSealed(key, sealed)).toString('utf8')).toBe(plaintext_utf8)
   })
 
-  test('is not taken for an environment: it is a bare list, from before `{"env": …}`', () => {
+  test('is refused as a bare list, the format before `{"env": …}`', () => {
     expect(() => openEnvironment(key, sealed)).toThrow(
       expect.objectContaining({ code: 'ENV_UNREADABLE' }),
     )
@@ -103,11 +106,11 @@ describeRecorded("dstack's recorded environment", () => {
 describe('a sealed environment', () => {
   const sealed = sealEnvironment(publicKey, environment)
 
-  test('is new bytes each time', () => {
+  test('has new bytes each time', () => {
     expect(sealedDigest(sealEnvironment(publicKey, environment))).not.toBe(sealedDigest(sealed))
   })
 
-  test('is not opened with another key, or after any change', () => {
+  test('is not opened with another key or after any change', () => {
     const open = (key: Uint8Array, bytes: Uint8Array) => () => openEnvironment(key, bytes)
     const unreadable = expect.objectContaining({ code: 'ENV_UNREADABLE' })
 
@@ -124,13 +127,13 @@ describe('a sealed environment', () => {
   test.each([
     ['zero', new Uint8Array(32)],
     ['one', Uint8Array.of(1, ...new Uint8Array(31))],
-  ])('is not made for a public key of small order: %s', (_, key) => {
+  ])('is not created for a public key of small order: %s', (_, key) => {
     expect(() => sealEnvironment(key, environment)).toThrow(
       expect.objectContaining({ code: 'ENV_KEY_UNTRUSTED' }),
     )
   })
 
-  test('is not larger than the guest reads', () => {
+  test('is not larger than the guest accepts', () => {
     const large = new Map(Array.from({ length: 3 }, (_, i) => [`V${i}`, 'x'.repeat(100_000)]))
 
     expect(() => sealEnvironment(publicKey, large)).toThrow(
@@ -139,13 +142,13 @@ describe('a sealed environment', () => {
   })
 })
 
-describe('the file with the variables', () => {
+describe('a file of environment variables', () => {
   test.each([
     ['# note\n\nA=1\r\nB=\n', { A: '1', B: '' }],
     ["A='x # y'\nB=\"it's $5\"\n", { A: 'x # y', B: "it's $5" }],
     ['A=b=c', { A: 'b=c' }],
     ["A=''", { A: '' }],
-  ])('%j', (text, expected) => {
+  ])('is parsed: %j', (text, expected) => {
     expect(Object.fromEntries(parseEnvironment(text))).toEqual(expected)
   })
 
@@ -169,7 +172,7 @@ describe('the file with the variables', () => {
     expect(() => parseEnvironment(text)).toThrow(expect.objectContaining({ code: 'ENV_INVALID' }))
   })
 
-  test('an error never shows a value', () => {
+  test('causes errors that never show a value', () => {
     const secretText = 'A=hunter22 hunter22'
     try {
       parseEnvironment(secretText)
@@ -180,7 +183,7 @@ describe('the file with the variables', () => {
   })
 })
 
-describe('the pin of a release', () => {
+describe('the environment pin', () => {
   const image = `nginx@sha256:${'ab'.repeat(32)}`
   const compose = `services: { web: { image: "${image}", environment: [TOKEN, GREETING, EMPTY] } }`
   const manifest = readManifest(toBytes(createManifest({ name: 'shop', compose })))
@@ -199,7 +202,7 @@ describe('the pin of a release', () => {
     return spawnSync('bash', ['-c', program, 'app-compose.sh', here], { encoding: 'utf8' })
   }
 
-  test('lets the containers start with the environment that was sealed', () => {
+  test('lets the containers start with the sealed environment', () => {
     const { stdout, status } = launch(environmentPinScript(digest), sealed)
 
     expect([stdout, status]).toEqual(['started\n', 0])
@@ -229,7 +232,7 @@ describe('the pin of a release', () => {
     expect(String(other.members.pre_launch_script).match(/assent env pin/g)).toHaveLength(1)
   })
 
-  test("runs before the owner's own script", () => {
+  test('runs before the pre-launch script of the owner', () => {
     const scripted = readManifest(
       toBytes(JSON.stringify({ ...manifest.members, pre_launch_script: 'echo own' })),
     )
@@ -247,7 +250,7 @@ describe('the pin of a release', () => {
     )
   })
 
-  test('an environment must have exactly the variables of the manifest', () => {
+  test('needs exactly the variables of the manifest', () => {
     expect(() => requireDeclared(environment, manifest)).not.toThrow()
     expect(() => requireDeclared(parseEnvironment('TOKEN=1'), manifest)).toThrow('GREETING')
     expect(() => requireDeclared(new Map([...environment, ['EXTRA', '1']]), manifest)).toThrow(
@@ -255,7 +258,7 @@ describe('the pin of a release', () => {
     )
   })
 
-  test('the digest is the SHA-256 of the file', () => {
+  test('is the SHA-256 of the file', () => {
     expect(digest).toBe(`0x${createHash('sha256').update(sealed).digest('hex')}`)
   })
 })

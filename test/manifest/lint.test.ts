@@ -19,11 +19,11 @@ const lint = (members: object) => lintManifest(readManifest(toBytes(JSON.stringi
 const lintText = (text: string) => lintManifest(readManifest(toBytes(text)))
 const codes = (findings: ReturnType<typeof lint>) => findings.map(({ code }) => code)
 
-test('a sound manifest has no findings', () => {
+test('the linter reports nothing for a correct manifest', () => {
   expect(lint(sound)).toEqual([])
 })
 
-describe('members', () => {
+describe('the linter, members of a manifest:', () => {
   test.each<[string, string, object, string?]>([
     ['UNKNOWN_MEMBER', 'warning', { alowed_envs: ['A'] }, 'alowed_envs'],
     ['UNKNOWN_MEMBER', 'warning', { constructor: 1 }, 'constructor'],
@@ -79,7 +79,7 @@ describe('members', () => {
     )
   })
 
-  test('a script that only compares the environment is no finding, and the pin is seen', () => {
+  test('a script that only compares the environment has no finding, and the pin is recognized', () => {
     const script = environmentPinScript(`0x${'cd'.repeat(32)}`)
 
     expect(lint({ ...sound, allowed_envs: ['TOKEN'], pre_launch_script: script })).toEqual([])
@@ -94,7 +94,7 @@ describe('members', () => {
   })
 })
 
-describe('text', () => {
+describe('the linter reports', () => {
   const text = JSON.stringify(sound)
 
   test.each([
@@ -137,18 +137,18 @@ describe('text', () => {
     ['a byte order mark', `\ufeff${text}`, 'MANIFEST_INVALID'],
     ['too deep', '['.repeat(1000), 'INPUT_TOO_LARGE'],
     ['too large', `"${'x'.repeat(2 ** 21)}"`, 'INPUT_TOO_LARGE'],
-  ])('%s is no manifest', (_, content, code) => {
+  ])('%s as an invalid manifest', (_, content, code) => {
     expect(() => readManifest(toBytes(content))).toThrow(expect.objectContaining({ code }))
   })
 
-  test('bytes that are not UTF-8 are no manifest', () => {
+  test('bytes that are not UTF-8 as an invalid manifest', () => {
     expect(() => readManifest(Uint8Array.of(0x7b, 0xff, 0x7d))).toThrow(
       expect.objectContaining({ code: 'MANIFEST_INVALID' }),
     )
   })
 })
 
-describe('services', () => {
+describe('the linter, services of a Compose file:', () => {
   const lintService = (lines: string, more = '') =>
     lint({
       ...sound,
@@ -208,7 +208,7 @@ describe('services', () => {
     'env_file: /dstack/.host-shared/.decrypted-env',
     'security_opt: ["no-new-privileges:true"]',
     'network_mode: none',
-  ])('nothing to say about %s', (line) => {
+  ])('no finding for %s', (line) => {
     expect(lintService(`    ${line}\n`)).toEqual([])
   })
 
@@ -216,13 +216,13 @@ describe('services', () => {
     ['include', 'include: [x.yml]\n'],
     ['configs.c.file', 'configs: { c: { file: ./x } }\n'],
     ['secrets.s.file', 'secrets: { s: { file: ./x } }\n'],
-  ])('a file that the machine does not have: %s', (place, more) => {
+  ])('a file that the machine does not have is reported: %s', (place, more) => {
     expect(lintService('', more)).toContainEqual(
       expect.objectContaining({ code: 'FILE_NOT_IN_MANIFEST', place }),
     )
   })
 
-  test('letters that look like others', () => {
+  test('letters that look like other letters are reported', () => {
     const findings = lint({
       ...sound,
       docker_compose_file: `services:\n  wеb:\n    image: ${image}\n`,
@@ -234,8 +234,8 @@ describe('services', () => {
   })
 })
 
-describeRecorded('real manifests', () => {
-  test('of near-mpc', () => {
+describeRecorded('the linter, recorded manifests:', () => {
+  test('the manifest of near-mpc has the expected findings', () => {
     const findings = lintManifest(
       readManifest(readVector('dstack/external/near-mpc/app_compose.json')),
     )
@@ -255,7 +255,7 @@ describeRecorded('real manifests', () => {
     `)
   })
 
-  test("of dstack's simulator", () => {
+  test("the manifest of dstack's simulator has the expected findings", () => {
     const findings = lintManifest(
       readManifest(readVector('dstack/simulator-current/app-compose.json')),
     )

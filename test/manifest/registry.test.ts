@@ -64,12 +64,12 @@ const guarded: Answer = (request, response) => {
 
 const resolve = (timeoutMs = 5_000) => resolveImage(`${host}/shop/web:1.2`, { timeoutMs })
 
-test('an open registry', async () => {
+test('an image digest is fetched from an open registry', async () => {
   expect(await resolve()).toBe(`${host}/shop/web:1.2@${digest}`)
   expect(asked).toEqual(['/v2/shop/web/manifests/1.2'])
 })
 
-test('a registry with a login for everybody', async () => {
+test('an image digest is fetched from a registry with an anonymous token', async () => {
   manifest = guarded
 
   expect(await resolve()).toBe(`${host}/shop/web:1.2@${digest}`)
@@ -80,20 +80,20 @@ test('a registry with a login for everybody', async () => {
   ])
 })
 
-test('without a tag the registry is asked for latest', async () => {
+test('an image without a tag is looked up as latest', async () => {
   await resolveImage(`${host}/shop/web`)
 
   expect(asked).toEqual(['/v2/shop/web/manifests/latest'])
 })
 
-test('an image with a digest needs no registry', async () => {
+test('an image with a digest causes no request', async () => {
   const pinned = `${host}/shop/web@sha256:${'00'.repeat(32)}`
 
   expect(await resolveImage(pinned)).toBe(pinned)
   expect(asked).toEqual([])
 })
 
-test('a registry that names no digest: it is computed from the bytes', async () => {
+test('an image digest is computed from the bytes if the registry sends none', async () => {
   manifest = (_, response) => {
     response.writeHead(200, { 'content-type': `${indexType}; charset=utf-8` })
     response.end(index)
@@ -151,7 +151,7 @@ describe('a registry that lies or fails', () => {
     ['a login that does not help', () => challenge(), 'REGISTRY_REFUSED'],
     ['a closed connection', () => (request) => request.socket.destroy(), 'REGISTRY_UNREACHABLE'],
     ['silence', () => () => {}, 'REGISTRY_UNREACHABLE'],
-  ])('%s', async (_, answer, code) => {
+  ])('gives no digest: %s', async (_, answer, code) => {
     manifest = answer()
 
     await expect(resolve(1_000)).rejects.toMatchObject({ code })
@@ -161,14 +161,14 @@ describe('a registry that lies or fails', () => {
     ['no token', (_, response) => response.end('{}')],
     ['a token with a line break', (_, response) => response.end('{"token":"a\\r\\nx: y"}')],
     ['a refusal', (_, response) => response.writeHead(403).end('{}')],
-  ])('a login service with %s', async (_, answer) => {
+  ])('with %s of its token service gives no digest', async (_, answer) => {
     manifest = guarded
     token = answer
 
     await expect(resolve()).rejects.toMatchObject({ code: 'REGISTRY_REFUSED' })
   })
 
-  test('nothing listens', async () => {
+  test('that does not listen is an outage', async () => {
     await expect(resolveImage('127.0.0.1:1/a:1')).rejects.toMatchObject({
       code: 'REGISTRY_UNREACHABLE',
     })

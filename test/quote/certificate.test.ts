@@ -88,7 +88,7 @@ describe('certificates of the synthetic quotes', () => {
   })
 })
 
-describeRecorded('recorded certificates and lists', () => {
+describeRecorded('recorded certificates and CRLs', () => {
   const recorded = readVectorJson<RecordedQuote[]>('dcap/vectors.json')
 
   test.each([
@@ -112,21 +112,24 @@ describeRecorded('recorded certificates and lists', () => {
     expect(readTrustedRoot(syntheticRoot)).not.toBe(readTrustedRoot('intel'))
   })
 
-  test.each(recorded.map((entry) => [entry.id, entry] as const))('the PCK of %s', (_, entry) => {
-    const { pckChain } = parseQuote(readVector(`dcap/${entry.file}`))
-    const own = expectSameAsNode(pckChain[0] as Uint8Array)
+  test.each(recorded.map((entry) => [entry.id, entry] as const))(
+    'the PCK certificate of %s is parsed like node:crypto parses it',
+    (_, entry) => {
+      const { pckChain } = parseQuote(readVector(`dcap/${entry.file}`))
+      const own = expectSameAsNode(pckChain[0] as Uint8Array)
 
-    expect(own.serial).toBe(entry.pck.serial.slice(2).padStart(own.serial.length, '0'))
-    expect(own.sgx).toMatchObject({
-      pceSvn: entry.pck.pcesvn,
-      components: [...hex(entry.pck.tcbComponents)],
-      cpuSvn: hex(entry.pck.cpusvn),
-      pceId: hex(entry.pck.pceid),
-      fmspc: hex(entry.pck.fmspc),
-      sgxType: entry.pck.sgxType,
-      platformInstanceId: hex(entry.pck.platformInstanceId),
-    })
-  })
+      expect(own.serial).toBe(entry.pck.serial.slice(2).padStart(own.serial.length, '0'))
+      expect(own.sgx).toMatchObject({
+        pceSvn: entry.pck.pcesvn,
+        components: [...hex(entry.pck.tcbComponents)],
+        cpuSvn: hex(entry.pck.cpusvn),
+        pceId: hex(entry.pck.pceid),
+        fmspc: hex(entry.pck.fmspc),
+        sgxType: entry.pck.sgxType,
+        platformInstanceId: hex(entry.pck.platformInstanceId),
+      })
+    },
+  )
 
   const lists = readdirSync(join(vectorsFolder as string, 'dcap/crl')).filter((file) =>
     file.endsWith('.der'),

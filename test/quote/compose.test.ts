@@ -5,14 +5,14 @@ import { type Compose, serializeCompose } from '../../src/quote/measurements/com
 import { composeHash } from '../../src/quote/measurements/measure.ts'
 import { describeRecorded, readVectorJson, readVectorText } from '../vectors.ts'
 
-describeRecorded('compose files as the SDKs write them', () => {
+describeRecorded('serializeCompose gives the bytes of the SDKs for', () => {
   const known = readVectorJson<{
     raw_files: { file: string; sdk_deterministic_sha256: string }[]
     sdk_cases: { input: Compose; normalize: boolean; serialized: string; sha256: string }[]
   }>('dstack/kat/compose-hash.json')
 
   test.each(known.sdk_cases)(
-    'case with normalize $normalize',
+    'the recorded case with normalize $normalize',
     ({ input, normalize, serialized, sha256 }) => {
       const text = serializeCompose(input, { normalize })
 
@@ -21,11 +21,14 @@ describeRecorded('compose files as the SDKs write them', () => {
     },
   )
 
-  test.each(known.raw_files)('$file', ({ file, sdk_deterministic_sha256: sha256 }) => {
-    const compose = JSON.parse(readVectorText(`dstack/${file}`)) as Compose
+  test.each(known.raw_files)(
+    'the recorded file $file',
+    ({ file, sdk_deterministic_sha256: sha256 }) => {
+      const compose = JSON.parse(readVectorText(`dstack/${file}`)) as Compose
 
-    expect(toHex(composeHash(utf8ToBytes(serializeCompose(compose))))).toBe(sha256)
-  })
+      expect(toHex(composeHash(utf8ToBytes(serializeCompose(compose))))).toBe(sha256)
+    },
+  )
 })
 
 test('serializeCompose handles undefined and non-finite numbers like JSON.stringify', () => {

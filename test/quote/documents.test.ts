@@ -13,7 +13,7 @@ import { verifyQuote } from '../../src/quote/verify.ts'
 import { createSimulator } from '../../src/tee/simulator/simulator.ts'
 import { describeRecorded, readVector, readVectorText, vectorsFolder } from '../vectors.ts'
 
-describeRecorded("Intel's documents", () => {
+describeRecorded("Intel's sample documents", () => {
   const { key } = parseCertificate(
     readVector('dcap/certs/tcb_signing_2025-2032.der'),
     'TCB signing',
@@ -35,7 +35,7 @@ describeRecorded("Intel's documents", () => {
   const tcbInfos = files.filter((file) => file.startsWith('tcbinfo_tdx_'))
   const identities = files.filter((file) => file.startsWith('qeid_td_'))
 
-  test.each(tcbInfos)('%s', (file) => {
+  test.each(tcbInfos)('are parsed: %s', (file) => {
     const info = parseTcbInfo(open(file, 'tcbInfo'))
 
     expect(info.tcbEvaluationNumber).toBe(Number(/_eval(\d+)_/.exec(file)?.[1]))
@@ -44,7 +44,7 @@ describeRecorded("Intel's documents", () => {
     expect(info.levels.length).toBeGreaterThan(0)
   })
 
-  test.each(identities)('%s', (file) => {
+  test.each(identities)('have the expected verdict: %s', (file) => {
     const identity = parseQeIdentity(open(file, 'enclaveIdentity'))
 
     expect(identity.tcbEvaluationNumber).toBe(Number(/_eval(\d+)_/.exec(file)?.[1]))
@@ -52,7 +52,7 @@ describeRecorded("Intel's documents", () => {
     expect(identity.miscSelectMask).toBe(0xffff_ffff)
   })
 
-  test("Intel's sample quote, whose inner certification data is no certificate chain, is refused", () => {
+  test('are refused if the inner certification data of a quote is not a certificate chain', () => {
     const sample = readVector('dcap/extra/intel_sample_tdx/quote.dat')
 
     expect(() => parseQuote(sample)).toThrowError(

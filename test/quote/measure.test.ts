@@ -54,7 +54,7 @@ function codeOf(act: () => unknown): string {
 }
 
 describe('dstack values with known results', () => {
-  test('bootstrap report data', () => {
+  test('are computed for bootstrap report data', () => {
     const known = readCommittedJson<Record<string, string>>('dstack/kat/bootstrap-report-data.json')
     const data = bootstrapReportData(
       hex(known.ca_pubkey as string),
@@ -64,13 +64,13 @@ describe('dstack values with known results', () => {
     expect(toHex(data)).toBe(known.report_data)
   })
 
-  test('a report data tag with a colon is refused', () => {
+  test('are refused for a report data tag with a colon', () => {
     expect(codeOf(() => reportData('app-data:x', new Uint8Array()))).toBe('INPUT_INVALID')
   })
 })
 
-describeRecorded('known answers of others', () => {
-  test('MR_CONFIG_ID, versions 1 to 3', () => {
+describeRecorded('dstack values and known answers of other implementations:', () => {
+  test('MR_CONFIG_ID of versions 1 to 3', () => {
     const known = readVectorJson<{
       v1: { compose_hash: string; mr_config_id: string }[]
       v2: {
@@ -100,7 +100,7 @@ describeRecorded('known answers of others', () => {
     }
   })
 
-  test('report data', () => {
+  test('the report data of each tag', () => {
     const known = readVectorJson<{
       content_type: string
       content_utf8: string
@@ -116,7 +116,7 @@ describeRecorded('known answers of others', () => {
     }
   })
 
-  test('compose hash of raw files', () => {
+  test('the compose hash of raw files', () => {
     const known = readVectorJson<{ raw_files: { file: string; sha256: string }[] }>(
       'dstack/kat/compose-hash.json',
     )
@@ -126,7 +126,7 @@ describeRecorded('known answers of others', () => {
     }
   })
 
-  test('mr_system and mr_aggregated as dstack publishes them', () => {
+  test('mr_system and mr_aggregated', () => {
     const known = readVectorJson<Record<string, string>>('dstack/kat/verifier-readme-example.json')
     const value = (name: string) => hex(known[name] as string)
     const report = {
@@ -142,12 +142,12 @@ describeRecorded('known answers of others', () => {
   })
 })
 
-describe('MR_CONFIG_ID', () => {
+describe('an MR_CONFIG_ID', () => {
   const measured = { composeHash: new Uint8Array(32).fill(7) }
   const withByte = (value: Uint8Array, index: number, byte: number) =>
     Uint8Array.from(value, (old, at) => (at === index ? byte : old))
 
-  test('can be unset', () => {
+  test('may be unset', () => {
     expect(codeOf(() => requireMrConfigId(new Uint8Array(48), measured))).toBe('accepted')
   })
 
@@ -209,7 +209,7 @@ interface RecordedSet {
   readonly expected: ExpectedSet
 }
 
-describeRecorded('recorded dstack CVMs', () => {
+describeRecorded('a recorded dstack CVM', () => {
   test.each([
     ['simulator-current', readSimulatorSet()],
     ['quote-report', readAgentSet('dstack/verifier/quote-report')],
@@ -335,7 +335,7 @@ describeRecorded('recorded dstack CVMs', () => {
     expect(parseQuote(quote).report.mrConfigId).toEqual(mrConfigIdV1(proven))
   })
 
-  test('an event log with a changed, removed or moved event is refused', () => {
+  test('is refused if an event was changed, removed or moved', () => {
     const { quote, eventLog, vmConfig } = readNearSet()
     const collateral = readNearCollateral()
     const verdict = verifyQuote(quote, parseCollateral(collateral.json), {
@@ -366,7 +366,7 @@ describeRecorded('recorded dstack CVMs', () => {
     ['not JSON', '{', 'VM_CONFIG_MALFORMED'],
     ['without an image', '{}', 'VM_CONFIG_MALFORMED'],
     ['with a short image hash', '{"os_image_hash":"00"}', 'VM_CONFIG_MALFORMED'],
-  ])('a vm_config %s is refused', (_, vmConfig, code) => {
+  ])('is refused with a vm_config %s', (_, vmConfig, code) => {
     const set = readSimulatorSet()
     const collateral = readCollateralOf('dstack-attestation-bin')
     const verdict = verifyQuote(set.quote, parseCollateral(collateral.json), {

@@ -82,7 +82,7 @@ describe('verifyQuote checks the dates of each document', () => {
     ['QE identity', { qeIdentity: document }, 'QUOTE_QE_IDENTITY_EXPIRED'],
     ['signer of the TCB info', { tcbInfoChain: signed }, 'QUOTE_CERTIFICATE_EXPIRED'],
     ['signer of the QE identity', { qeIdentityChain: signed }, 'QUOTE_CERTIFICATE_EXPIRED'],
-  ])('%s: to the second', (_, changed, expired) => {
+  ])('%s is checked to the second', (_, changed, expired) => {
     const options = { ...long, ...changed }
 
     expect(judge(options, from - 1)).toBe('QUOTE_NOT_YET_VALID')
@@ -116,7 +116,7 @@ describe('verifyQuote checks the revocation of each signer', () => {
     expect(judge({ ...chains, pckCrl: { revoked: [serial] } })).toBe('verified')
   })
 
-  test('PCK CA and PCK certificate, each with its own CRL', () => {
+  test('a PCK CA and a PCK certificate are each checked with their own CRL', () => {
     const ca = pki.pckCa('platform').serial
 
     expect(judge(revoked(ca))).toBe('QUOTE_CA_REVOKED')
@@ -210,8 +210,8 @@ describe('verifyQuote checks the relations inside the chains', () => {
   })
 })
 
-describe('a verdict reports each value of its own source', () => {
-  test('with different dates and numbers everywhere', () => {
+describe('a verdict has every value from its own source', () => {
+  test('when all dates and numbers differ', () => {
     const found = verified({
       pckCrl: { thisUpdate: at - 1_000, nextUpdate: at + 40 * day },
       rootCrl: { thisUpdate: at - 2_000, nextUpdate: at + 41 * day },
@@ -236,7 +236,7 @@ describe('a verdict reports each value of its own source', () => {
 })
 
 describe('mr_aggregated includes the configuration registers', () => {
-  test.each(['mrConfigId', 'mrOwner', 'mrOwnerConfig'] as const)('if only %s is set', (name) => {
+  test.each(['mrConfigId', 'mrOwner', 'mrOwnerConfig'] as const)('when only %s is set', (name) => {
     const zero = new Uint8Array(48)
     const { mrTd, rtmrs } = quote.report
     const registers = { mrConfigId: zero, mrOwner: zero, mrOwnerConfig: zero }
@@ -264,14 +264,14 @@ describe('a policy checks each limit to the second', () => {
   }
   const issued = { tcbInfo: at, qeIdentity: at, pckCrl: at, rootCrl: at - 300 * day }
 
-  test.each(['tcbInfo', 'qeIdentity', 'pckCrl'] as const)('the age of %s', (name) => {
+  test.each(['tcbInfo', 'qeIdentity', 'pckCrl'] as const)('with the age of %s', (name) => {
     const subject = { ...verified(), issuedAt: { ...issued, [name]: at - 100 } }
 
     expect(check(subject, { maxCollateralAge: 100 })).toBe('accepted')
     expect(check(subject, { maxCollateralAge: 99 })).toBe('POLICY_COLLATERAL_TOO_OLD')
   })
 
-  test.each(['tcbInfo', 'qeIdentity'] as const)('the evaluation number of %s', (name) => {
+  test.each(['tcbInfo', 'qeIdentity'] as const)('with the evaluation number of %s', (name) => {
     const numbers = { tcbInfo: 30, qeIdentity: 30, [name]: 20 }
     const subject = { ...verified(), tcbEvaluationNumbers: numbers }
 
@@ -279,7 +279,7 @@ describe('a policy checks each limit to the second', () => {
     expect(check(subject, { minEvaluationNumber: 21 })).toBe('POLICY_EVALUATION_NUMBER_TOO_LOW')
   })
 
-  test('the TCB date', () => {
+  test('with the TCB date', () => {
     const subject = verified()
     const date = Date.parse(subject.tcbDate) / 1000
 

@@ -22,7 +22,7 @@ interface RecordedEvent {
   event: string
 }
 
-describeRecorded('a CVM of a released dstack image', () => {
+describeRecorded('an image that dstack released', () => {
   const load = () => {
     const recorded = readVectorJson<RecordedQuote>('dstack/verifier/tdx-lite-getquote.json')
     const { tdx_measurement, memory_size } = JSON.parse(recorded.vm_config) as {

@@ -6,7 +6,7 @@ import { parseQuote } from '../../src/quote/parse.ts'
 import { describeRecorded, readVector, readVectorJson } from '../vectors.ts'
 import type { RecordedQuote } from './recorded.ts'
 
-describeRecorded('parseQuote on recorded quotes', () => {
+describeRecorded('parseQuote with recorded quotes', () => {
   const recorded = readVectorJson<RecordedQuote[]>('dcap/vectors.json')
 
   test.each(recorded.map((entry) => [entry.id, entry] as const))('reads %s', (_, entry) => {
@@ -66,7 +66,7 @@ describeRecorded('parseQuote on recorded quotes', () => {
     expect(quote.pckChain[0]).toHaveLength(entry.pck.derLen)
   })
 
-  test('refuses a recorded quote cut at any length', () => {
+  test('refuses a quote that is cut at any length', () => {
     const bytes = readVector('dcap/quotes/dcap-qvl-tdx-quote.bin')
     for (let length = 0; length < bytes.length; length++) {
       let thrown: unknown

@@ -79,15 +79,18 @@ const known = new Map<string, DifferenceKind>(
   ),
 )
 
-describe('dcap-qvl on the catalogue of the simulator', () => {
+describe('dcap-qvl on the fault catalogue of the simulator', () => {
   const at = Date.parse('2026-08-20T12:00:00Z') / 1000
   const bench = createCaseFixture(createSimulator({ at, seed: new Uint8Array(32).fill(11) }))
 
-  test.each(faultCatalogue.map((entry) => [entry.name, entry] as const))('%s', (name, entry) => {
-    expect(difference(entry.build(bench))).toBe(known.get(name) ?? 'same')
-  })
+  test.each(faultCatalogue.map((entry) => [entry.name, entry] as const))(
+    'gives the listed verdict for %s',
+    (name, entry) => {
+      expect(difference(entry.build(bench))).toBe(known.get(name) ?? 'same')
+    },
+  )
 
-  test('every listed difference is a case, listed once', () => {
+  test('has each difference listed once, with an existing case', () => {
     const listed = peerDifferences.flatMap(({ cases }) => Object.values(cases).flat())
     const names = new Set(faultCatalogue.map(({ name }) => name))
 
@@ -97,26 +100,34 @@ describe('dcap-qvl on the catalogue of the simulator', () => {
 })
 
 describe('dcap-qvl on the synthetic quotes', () => {
-  test.each(syntheticCases.map((entry) => [entry.id, entry] as const))('%s', (id, entry) => {
-    const { quote, collateral } = entry
-    const expected = syntheticDifferences[id] ?? known.get(recipeOf(id).name) ?? 'same'
+  test.each(syntheticCases.map((entry) => [entry.id, entry] as const))(
+    'gives the listed verdict for %s',
+    (id, entry) => {
+      const { quote, collateral } = entry
+      const expected = syntheticDifferences[id] ?? known.get(recipeOf(id).name) ?? 'same'
 
-    expect(difference({ quote, collateral, at: syntheticTime, root: syntheticRoot })).toBe(expected)
-  })
+      expect(difference({ quote, collateral, at: syntheticTime, root: syntheticRoot })).toBe(
+        expected,
+      )
+    },
+  )
 })
 
 describeRecorded('dcap-qvl on recorded quotes', () => {
   const recorded = readVectorJson<RecordedQuote[]>('dcap/vectors.json')
 
-  test.each(recorded.map((entry) => [entry.id, entry] as const))('%s: the same', (_, entry) => {
-    const quote = readVector(`dcap/${entry.file}`)
-    for (const { bundle, verifyAtUnix: at } of entry.checks) {
-      if (bundle === null) continue
-      const collateral = readVectorJson<object>(`dcap/${bundle}`)
+  test.each(recorded.map((entry) => [entry.id, entry] as const))(
+    'gives the same verdict for %s',
+    (_, entry) => {
+      const quote = readVector(`dcap/${entry.file}`)
+      for (const { bundle, verifyAtUnix: at } of entry.checks) {
+        if (bundle === null) continue
+        const collateral = readVectorJson<object>(`dcap/${bundle}`)
 
-      expect(difference({ quote, collateral, at }), bundle).toBe(
-        recordedDifferences[path.basename(bundle)] ?? 'same',
-      )
-    }
-  })
+        expect(difference({ quote, collateral, at }), bundle).toBe(
+          recordedDifferences[path.basename(bundle)] ?? 'same',
+        )
+      }
+    },
+  )
 })

@@ -71,7 +71,7 @@ describe('the default policy', () => {
     ['relaunch_advised', 'POLICY_STATUS_REFUSED'],
     ['eval_numbers_differ', 'accepted'],
     ['crl_leaf_serial_in_root_crl', 'accepted'],
-  ])('%s: %s', (id, expected) => {
+  ])('gives for %s: %s', (id, expected) => {
     expect(judge(verified(id))).toBe(expected)
   })
 
@@ -86,7 +86,7 @@ describe('the default policy', () => {
     expect(source).toContain('policy.attributesAllowed = SEPT_VE_DISABLE;')
   })
 
-  test('covers every synthetic case that needs a policy', () => {
+  test('is tested with every synthetic case that needs a policy', () => {
     const marked = syntheticCases.filter((entry) => entry.policy && entry.expect.verifies)
 
     expect(marked.map((entry) => entry.id).sort()).toEqual([
@@ -100,7 +100,7 @@ describe('the default policy', () => {
     ])
   })
 
-  test.each(Array.from({ length: 64 }, (_, bit) => bit))('attribute bit %d', (bit) => {
+  test.each(Array.from({ length: 64 }, (_, bit) => bit))('checks attribute bit %d', (bit) => {
     const expected =
       bit < 8 ? 'POLICY_TD_UNTRUSTED' : bit === 28 ? 'accepted' : 'POLICY_TD_ATTRIBUTES_REFUSED'
 
@@ -246,7 +246,7 @@ describe('a policy', () => {
   })
 
   test.each(['initialServiceTdHash', 'currentServiceTdHash'] as const)(
-    'reads %s of the longest report',
+    'uses %s of the report of TDX 1.5 Ex',
     (field) => {
       const hash = new Uint8Array(48)
       const extension = { initialServiceTdHash: hash, currentServiceTdHash: hash } as never

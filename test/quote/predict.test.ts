@@ -16,7 +16,7 @@ import { createImage } from '../../src/tee/simulator/image.ts'
 import { createSimulator } from '../../src/tee/simulator/simulator.ts'
 import { describeRecorded, readVector, readVectorJson } from '../vectors.ts'
 
-describeRecorded('a CVM that NEAR runs', () => {
+describeRecorded('a CVM that runs at NEAR', () => {
   interface Expected {
     compose_hash: string
     mr_system: string

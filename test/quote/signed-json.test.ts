@@ -76,7 +76,7 @@ describe('a number of a signed document', () => {
     ['"1"', code],
     ['null', code],
     ['99999999999', code],
-  ])('%s up to 255: %s', (text, expected) => {
+  ])('is %s, up to 255: %s', (text, expected) => {
     expect(outcome(`{"a":${text}}`, (json) => json.number('a', 255))).toBe(expected)
   })
 
@@ -94,7 +94,7 @@ describe('a string of a signed document', () => {
     ['"é"', code],
     ['1', code],
     ['[]', code],
-  ])('%j: %j', (text, expected) => {
+  ])('is parsed: %j: %j', (text, expected) => {
     expect(outcome(`{"a":${text}}`, (json) => json.string('a'))).toBe(expected)
   })
 
@@ -123,7 +123,7 @@ describe('a time of a signed document', () => {
     ['2025-05-14T00:00:00.0Z', code],
     ['x2025-05-14T00:00:00Z', code],
     ['2025-05-14 00:00:00Z', code],
-  ])('%s: %s', (text, expected) => {
+  ])('is %s: %s', (text, expected) => {
     const document = `{"a":"${text}"}`
     const date = expected === code ? code : text
 
@@ -139,7 +139,7 @@ describe('bytes and lists of a signed document', () => {
     ['"00ffff"', code],
     ['"0xff"', code],
     ['"00fg"', code],
-  ])('two bytes %s: %s', (text, expected) => {
+  ])('as two bytes %s: %s', (text, expected) => {
     const read = (json: JsonObject) => Buffer.from(json.bytes('a', 2)).toString('hex')
 
     expect(outcome(`{"a":${text}}`, read)).toBe(expected)

@@ -45,7 +45,7 @@ describe('combined TCB status', () => {
     ['OutOfDateConfigurationNeeded', 'OutOfDateConfigurationNeeded'],
   ]
 
-  test.each(outdated)('%s with an outdated part: %s', (platform, result) => {
+  test.each(outdated)('is for %s with an outdated part: %s', (platform, result) => {
     expect(status(platform, 'UpToDate', 'UpToDate')).toBe(platform)
     expect(status(platform, 'OutOfDate', 'UpToDate')).toBe(result)
     expect(status(platform, 'UpToDate', 'OutOfDate')).toBe(result)
@@ -61,7 +61,7 @@ describe('combined TCB status', () => {
     ['UpToDate', 'Fine', 'UpToDate', 'QUOTE_TCB_STATUS_UNKNOWN'],
     ['UpToDate', 'UpToDate', 'SWHardeningNeeded', 'QUOTE_TCB_STATUS_UNKNOWN'],
     ['TDRelaunchAdvised', 'UpToDate', 'UpToDate', 'QUOTE_TCB_STATUS_UNKNOWN'],
-  ])('%s, %s, %s: %s', (platform, qe, module, result) => {
+  ])('is for %s, %s and %s: %s', (platform, qe, module, result) => {
     expect(status(platform, qe, module)).toBe(result)
   })
 
@@ -85,7 +85,7 @@ describe('TCB status of launch and current module', () => {
   const isOutdated = (name: string) => name.startsWith('OutOfDate')
 
   test.each(evaluated.flatMap((launch) => evaluated.map((current) => [launch, current] as const)))(
-    'launched %s, now %s',
+    'is combined for a launch with %s and now %s',
     (launch, current) => {
       const anyConfiguration = `${launch}${current}`.includes('Configuration')
       const advised: TcbStatus = anyConfiguration

@@ -72,19 +72,22 @@ function requireVerified(verdict: Verdict): Verified {
 describe('verifyQuote on synthetic quotes', () => {
   const options = { at: syntheticTime, root: syntheticRoot }
 
-  test.each(syntheticCases.map((entry) => [entry.id, entry] as const))('%s', (_, entry) => {
-    const { expect: expected } = entry
-    if (expected.verifies) {
-      const verdict = requireVerified(verifyQuote(entry.quote, entry.collateral, options))
+  test.each(syntheticCases.map((entry) => [entry.id, entry] as const))(
+    'gives the expected verdict for %s',
+    (_, entry) => {
+      const { expect: expected } = entry
+      if (expected.verifies) {
+        const verdict = requireVerified(verifyQuote(entry.quote, entry.collateral, options))
 
-      expect(verdict.status).toBe(expected.status)
-      expect(verdict.advisoryIds).toEqual(expected.advisoryIDs)
-    } else {
-      const code = refusal(() => verifyQuote(entry.quote, entry.collateral, options))
+        expect(verdict.status).toBe(expected.status)
+        expect(verdict.advisoryIds).toEqual(expected.advisoryIDs)
+      } else {
+        const code = refusal(() => verifyQuote(entry.quote, entry.collateral, options))
 
-      expect(reasonCodes[expected.reason], expected.reason).toContain(code)
-    }
-  })
+        expect(reasonCodes[expected.reason], expected.reason).toContain(code)
+      }
+    },
+  )
 
   const { quote, collateral } = syntheticCase('valid_v4_td10')
 
@@ -227,11 +230,11 @@ describeRecorded('verifyQuote on recorded quotes', () => {
       ),
   )
 
-  test('69 checks have collateral', () => {
+  test('has collateral for 69 checks', () => {
     expect(checks).toHaveLength(69)
   })
 
-  test.each(checks)('%s', (_, entry, check) => {
+  test.each(checks)('gives the expected verdict for %s', (_, entry, check) => {
     const quote = readVector(`dcap/${entry.file}`)
     const collateral = parseCollateral(readVectorJson(`dcap/${check.bundle}`))
     const verdict = verifyQuote(quote, collateral, { at: check.verifyAtUnix, root: 'intel' })

@@ -69,7 +69,7 @@ describe('the relayer configuration refuses', () => {
     })
   })
 
-  test('a keystore without the file of its password', async () => {
+  test('a keystore without a password file', async () => {
     const { ASSENT_RELAYER_KEYSTORE_PASSWORD_FILE: _, ...rest } = least
     await expect(readRelayerConfig(rest)).rejects.toMatchObject({ code: 'CONFIG_INVALID' })
   })

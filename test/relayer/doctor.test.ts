@@ -147,7 +147,7 @@ describe.skipIf(absent)('assent relayer doctor', () => {
   const bad = (findings: readonly DoctorFinding[]) =>
     findings.filter(({ status }) => status !== 'ok').map(({ check, status }) => [check, status])
 
-  test('finds nothing wrong with a set-up that is fit, and names every part of it', async () => {
+  test('reports nothing for a working setup, and lists every part of it', async () => {
     const findings = await look()
 
     expect(bad(findings)).toEqual([])
@@ -255,21 +255,21 @@ describe.skipIf(absent)('assent relayer doctor', () => {
   })
 
   test.each<PccsFault>(['down', 'unknown', 'outdated', 'tampered', 'another-authority', 'html'])(
-    'a service that is %s is not fit',
+    'fails for a service that is %s',
     async (fault) => {
       pccs.fault = fault
       expect(bad(await look())).toEqual([[expect.stringContaining('collateral service'), 'failed']])
     },
   )
 
-  test('a hook that refuses the token, or fails, is not fit', async () => {
+  test('fails for an agent hook that refuses the token or does not answer', async () => {
     hook.status = 403
     expect(bad(await look())).toEqual([['agent of 0x11111111…', 'failed']])
     hook.status = 502
     expect(bad(await look())).toEqual([['agent of 0x11111111…', 'failed']])
   })
 
-  test('an account without money, and one that can hardly pay', async () => {
+  test('fails for an account without funds and warns about one with little', async () => {
     const poor = createWallet()
     const openSigner = async () => createLocalSigner(poor.key)
     expect(bad(await look({}, { openSigner }))).toEqual([['balance', 'failed']])
@@ -278,7 +278,7 @@ describe.skipIf(absent)('assent relayer doctor', () => {
     expect(bad(await look({}, { openSigner }))).toEqual([['balance', 'warning']])
   })
 
-  test('a transaction that waits in the pool', async () => {
+  test('warns about a transaction that waits in the mempool', async () => {
     const account = privateKeyToAccount(anvilKeys[1])
     const { client } = fixture.anvil
     await client.setAutomine(false)
@@ -300,13 +300,13 @@ describe.skipIf(absent)('assent relayer doctor', () => {
     }
   })
 
-  test('a remote signer that is away', async () => {
+  test('fails for a remote signer that does not answer', async () => {
     const account = createWallet().address
     const openSigner = () => connectRemoteSigner({ url: nowhere, account })
     expect(bad(await look({}, { openSigner }))).toEqual([['signer', 'failed']])
   })
 
-  test('a root that is not the one of the verifier on chain', async () => {
+  test('fails for a root of trust that differs from the on-chain verifier', async () => {
     const stranger = createSimulator({ seed: new Uint8Array(32).fill(3), at: fixture.clock() })
     const findings = bad(await look({}, { readRoot: async () => stranger.rootCertificate }))
     // Nor are the documents of the service signed under it.
@@ -316,7 +316,7 @@ describe.skipIf(absent)('assent relayer doctor', () => {
     ])
   })
 
-  test('a database that a newer relayer has used, and an empty one', async () => {
+  test('fails for a database of a newer relayer, and for an empty one', async () => {
     const fresh = await postgres.createDatabase()
     expect(bad(await look({ databaseUrl: fresh }))).toEqual([['migrations', 'warning']])
 
@@ -329,7 +329,7 @@ describe.skipIf(absent)('assent relayer doctor', () => {
     expect(bad(await look({ databaseUrl: newer }))).toEqual([['migrations', 'failed']])
   })
 
-  test('intents that nothing moves', async () => {
+  test('fails for intents that do not progress', async () => {
     const stuck = await postgres.createDatabase()
     await (await openDatabase({ url: stuck })).close()
     await query(
@@ -340,7 +340,7 @@ describe.skipIf(absent)('assent relayer doctor', () => {
     expect(bad(await look({ databaseUrl: stuck }))).toEqual([['outbox', 'warning']])
   })
 
-  test('collateral on chain that is over, or soon', async () => {
+  test('fails for on-chain collateral that has expired, and warns before that', async () => {
     const late = (seconds: number) => ({ clock: () => fixture.clock() + seconds })
     const onChain = (findings: readonly DoctorFinding[]) =>
       findings.filter(({ check }) => check === 'collateral on chain').map(({ status }) => status)
@@ -351,7 +351,7 @@ describe.skipIf(absent)('assent relayer doctor', () => {
     expect(onChain(await look({ keepCollateral: true }, late(40 * day)))).toEqual(['warning'])
   })
 
-  test('an endpoint that lags, and a clock that is behind', async () => {
+  test('reports an endpoint with old blocks and a slow clock', async () => {
     const failing = async (shift: number) =>
       bad(await look({}, { clock: () => fixture.clock() + shift }))
         .filter(([, status]) => status === 'failed')
@@ -363,7 +363,7 @@ describe.skipIf(absent)('assent relayer doctor', () => {
     expect(await failing(-3_600)).toContain('clock')
   })
 
-  test('a lone endpoint and a hook without a token are warned about', async () => {
+  test('warns about a single endpoint and a hook without a token', async () => {
     const { address: operator } = createWallet()
     const findings = await look({
       rpcUrls: [fixture.anvil.url],
@@ -376,7 +376,7 @@ describe.skipIf(absent)('assent relayer doctor', () => {
     expect(exitCodeOf(findings)).toBe(0)
   })
 
-  test('says no secret: neither the password of the database nor a token', async () => {
+  test('prints no secret: neither the password of the database nor a token', async () => {
     const secret = 'pass-word-of-the-database'
     const findings = await look({ databaseUrl: `postgres://u:${secret}@127.0.0.1:1/none` })
     expect(JSON.stringify(findings)).not.toContain(secret)

@@ -8,7 +8,7 @@ const absent = findAnvil() === undefined
 if (absent) console.warn('\n*** ANVIL ABSENT: the small fleet is SKIPPED. ***\n')
 
 test.skipIf(absent)(
-  'a machine that is away for less than renewBefore does not lapse, one that is away for longer does',
+  'the proof of a host that is offline for less than renewBefore does not expire, and one of a longer outage does',
   { timeout: 180_000 },
   async () => {
     // Proofs end with the collateral, on day 30 at the latest, and are due from day 23 on.

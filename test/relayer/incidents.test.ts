@@ -43,7 +43,7 @@ describeOnDatabases((createRigHere) => {
    * #683: a counter kept beside the chain survived a reset of the storage, was only compared with the
    * chain at the start, and the higher of the two always won.
    */
-  test('#683: with the storage lost or the account used elsewhere, the chain says which nonce is next', async () => {
+  test('#683: after a lost database or another use of the account, the chain gives the next nonce', async () => {
     const rig = await createRigHere()
     const worker = await rig.startWorker()
     await settle(rig, worker, await rig.enqueue('before'))
@@ -65,7 +65,7 @@ describeOnDatabases((createRigHere) => {
    * #818: the counter was raised before signing; whatever failed between that and the write burned a
    * nonce, and every later transaction was "nonce too high" for ever.
    */
-  test('#818: failures between choosing a nonce and remembering it burn none', async () => {
+  test('#818: failures between the choice and the storage of a nonce skip no nonce', async () => {
     const rig = await createRigHere()
     rig.endpoint.fault = strictNonces(rig)
     let failures = 25
@@ -106,7 +106,7 @@ describeOnDatabases((createRigHere) => {
    * #843: an outage left signed and never sent transactions on every nonce above the chain's; they
    * disarmed each recovery that looked for empty ones, while new work widened the region.
    */
-  test('#843: an outage under steady work leaves a bounded number of nonces, and all are used', async () => {
+  test('#843: an outage under constant load leaves a limited number of open nonces, and all are used', async () => {
     const rig = await createRigHere({ rules: { maxInFlight: 6 } })
     const strict = strictNonces(rig)
     const worker = await rig.startWorker()
@@ -160,7 +160,7 @@ describeOnDatabases((createRigHere) => {
     expect(await rig.anvil.client.getTransactionCount({ address: rig.signer.address })).toBe(1)
   })
 
-  test('#845: nor do two polls under one lease', async () => {
+  test('#845: two polls under one lease give one intent one nonce', async () => {
     const rig = await createRigHere()
     const worker = await rig.startWorker()
     const id = await rig.enqueue('a')

@@ -40,7 +40,7 @@ const host = (id: string, attestedAt: number, expiresAt: number, block: number) 
      tcb_evaluation_number, proven_at_block, approval_version, advisories, block, failures)
    values (1, '0xaa', '${id}', '0xbb', ${attestedAt}, ${expiresAt}, 0, '', 0, 0, 0, '[]', ${block}, 3);`
 
-test('what was settled before is removed a retention later, not at once', {
+test('an intent that was settled earlier is removed after the retention time, not at once', {
   timeout: 120_000,
 }, async () => {
   const intent = (id: string, state: string) =>
@@ -59,7 +59,7 @@ test('what was settled before is removed a retention later, not at once', {
   expect(rows.map(({ settledAt }) => settledAt)).toEqual([700, 100, null])
 })
 
-test('what was not known of a host is not zero any more', { timeout: 120_000 }, async () => {
+test('unknown values of a host are null and not zero', { timeout: 120_000 }, async () => {
   const folder = await createOld(2, host('0x01', 0, 0, 0) + host('0x02', 500, 900, 7))
 
   const { db, close } = await openDatabase({ folder })
@@ -124,7 +124,7 @@ async function describeTables(client: PGlite): Promise<unknown[]> {
   return rows
 }
 
-test('the migrations make exactly the tables of schema.ts', { timeout: 120_000 }, async () => {
+test('the migrations create exactly the tables of schema.ts', { timeout: 120_000 }, async () => {
   const migrated = new PGlite()
   await migrate(drizzle(migrated), { migrationsFolder: present })
   const options = ['--dialect', 'postgresql', '--schema', 'src/relayer/database/schema.ts']

@@ -52,11 +52,11 @@ const sayings: readonly (readonly [string, NodeAnswer, string])[] = [
   ['nobody yet', 'unknown', 'the stars are wrong'],
 ]
 
-test.each(sayings)('%s: %s when it says "%s"', (_node, answer, saying) => {
+test.each(sayings)('the error of %s means %s if the message is "%s"', (_node, answer, saying) => {
   expect(classifyNodeError(new Error('outer', { cause: new Error(saying) }))).toBe(answer)
 })
 
-test('the request that viem quotes in its message is not taken for the answer', () => {
+test('the request that viem quotes in its message is not read as the answer of the node', () => {
   const error = new RpcRequestError({
     body: { method: 'eth_sendRawTransaction', params: ['already known'] },
     error: { code: -32_000, message: 'nonce too low' },
@@ -66,7 +66,7 @@ test('the request that viem quotes in its message is not taken for the answer', 
   expect(classifyNodeError(error)).toBe('nonce-too-low')
 })
 
-test('a timeout is no answer', () => {
+test('a timeout does not count as an answer', () => {
   expect(classifyNodeError(new TimeoutError({ body: {}, url: 'http://node' }))).toBe('unreachable')
 })
 
@@ -87,7 +87,7 @@ describe('several nodes', () => {
     [['rejected', 'rejected', 'unreachable'], 2, 'rejected'],
     [['underpriced', 'underpriced', 'nonce-too-low'], 2, 'underpriced'],
     [['nonce-too-low', 'unreachable'], 2, 'nonce-too-low'],
-  ] as const)('%j of whom %d count mean %s', (answers, quorum, expected) => {
+  ] as const)('with the answers %j, of which %d count, mean %s', (answers, quorum, expected) => {
     expect(combineAnswers(answers, quorum)).toBe(expected)
     expect(combineAnswers(answers.toReversed(), quorum)).toBe(expected)
   })

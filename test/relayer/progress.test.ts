@@ -35,20 +35,20 @@ async function idsOf(source: ProgressSource, last = 0, patience = 5): Promise<nu
 }
 
 test.each([1, 2, 3, 4, 5, 6])(
-  'an intent that settles after question %i has shown every event once',
+  'an intent that settles after request %i has sent every event once',
   async (question) => {
     expect(await idsOf(settlesAfter(question))).toEqual([1, 2, 3])
     expect(await idsOf(settlesAfter(question), 1)).toEqual([2, 3])
   },
 )
 
-test('a stop ends a stream that has nothing to tell', async () => {
+test('a stop ends an event stream that has no events', async () => {
   const source = { isSettled: async () => false, eventsAfter: async () => [] }
 
   expect(await idsOf(source)).toEqual([])
 })
 
-test('Last-Event-ID is a number or refused', () => {
+test('Last-Event-ID must be a number', () => {
   expect(readLastEventId(undefined)).toBe(0)
   expect(readLastEventId('12')).toBe(12)
   for (const header of ['', '-1', '1.5', 'a', '0x1', '1'.repeat(16)]) {

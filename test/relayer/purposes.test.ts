@@ -177,7 +177,7 @@ describe.skipIf(absent)('quotes for KMS nodes and root keys:', () => {
     expect(await nonces()).toBe(1)
   })
 
-  test('a node that the DAO does not allow costs no gas, and what is missing is named', async () => {
+  test('a node that the DAO does not allow costs no gas, and the missing approval is named', async () => {
     const { body } = await send(await nodeRequest())
 
     await expect
@@ -231,7 +231,7 @@ describe.skipIf(absent)('quotes for KMS nodes and root keys:', () => {
     })
   })
 
-  test('one quote for two purposes is two intents: only the one whose permit fits is taken', async () => {
+  test('one quote for two purposes is two intents, and only the one with the right permit is submitted', async () => {
     await allowKms()
     const request = await keyRequest()
     const asNode = await send({ ...request, purpose: 'kms-node' })

@@ -450,7 +450,7 @@ describe.skipIf(absent)('renewal of host proofs', () => {
     expect(hook.asked).toEqual([])
   })
 
-  test('hosts that lose their TCB status in the announced recovery are listed until a better host proof', async () => {
+  test('hosts that lose their TCB status in the announced recovery are listed until a new host proof', async () => {
     const old = fixture.simulator
       .createPlatform({
         name: 'old',
@@ -483,7 +483,7 @@ describe.skipIf(absent)('renewal of host proofs', () => {
     )
   })
 
-  test('a proof whose certificate Intel revokes is seen to be dead, and ended on request', async () => {
+  test('a proof whose certificate Intel revoked is recognized and ended on request', async () => {
     await prove(cvm)
     await watchHosts(watched())
     await runRecovery(watched())
@@ -535,7 +535,7 @@ describe.skipIf(absent)('renewal of host proofs', () => {
   }
 })
 
-describe('when a proof is renewed', () => {
+describe('the time of a renewal', () => {
   const deviceId: Hex = `0x${'11'.repeat(32)}`
   const proof = { expiresAt: 100 * day, counts: true }
   const cheap = 10n
@@ -543,7 +543,7 @@ describe('when a proof is renewed', () => {
   const at = (time: number, baseFee = cheap) =>
     decideRenewal(deviceId, proof, { at: time, baseFee }, rules)
 
-  test('not before its own part of the jitter', () => {
+  test('is not before the jitter of its host', () => {
     const decision = at(0)
     if (decision.do !== 'wait') throw new Error('renewed at once')
     expect(decision.until).toBeLessThanOrEqual(96 * day)
@@ -551,7 +551,7 @@ describe('when a proof is renewed', () => {
     expect(at(decision.until - 1)).toEqual(decision)
     expect(at(decision.until)).toEqual({ do: 'renew', isUrgent: false })
   })
-  test('machines are spread over the jitter', () => {
+  test('differs between hosts by the jitter', () => {
     const starts = Array.from({ length: 200 }, (_, index) => {
       const id: Hex = `0x${index.toString(16).padStart(64, '0')}`
       const decision = decideRenewal(id, proof, { at: 0, baseFee: cheap }, rules)
@@ -559,12 +559,12 @@ describe('when a proof is renewed', () => {
     })
     expect(new Set(starts.map((start) => Math.floor(start / 3_600))).size).toBeGreaterThan(20)
   })
-  test('waits for lower fees, but not longer than it is urgent', () => {
+  test('is moved to wait for lower fees until it is urgent', () => {
     expect(at(97 * day, dear)).toEqual({ do: 'wait', until: 97 * day + 300 })
     expect(at(99 * day - 10, dear)).toEqual({ do: 'wait', until: 99 * day })
     expect(at(99 * day, dear)).toEqual({ do: 'renew', isUrgent: true })
   })
-  test('at once if it does not count any more', () => {
+  test('is now if the proof does not count any more', () => {
     const lost = { ...proof, counts: false }
     for (const known of [lost, undefined]) {
       expect(decideRenewal(deviceId, known, { at: 0, baseFee: dear }, rules)).toEqual({
@@ -573,14 +573,14 @@ describe('when a proof is renewed', () => {
       })
     }
   })
-  test('up to the highest fee, and not above it', () => {
+  test('depends on the fee up to the maximum and not above it', () => {
     expect(at(97 * day, rules.maxBaseFee)).toEqual({ do: 'renew', isUrgent: false })
     expect(at(97 * day, rules.maxBaseFee + 1n).do).toBe('wait')
   })
-  test('a machine that needs nothing is looked at each hour, in a large fleet at five a second', () => {
+  test('is checked each hour for a host that needs nothing, with at most five hosts per second', () => {
     expect([1, 18_000, 18_001, 100_000].map(recheckAfter)).toEqual([3_600, 3_600, 3_601, 20_000])
   })
-  test('failures pause it up to an hour', () => {
+  test('is moved by up to an hour after failures', () => {
     expect([1, 2, 8, 30].map(renewalPause)).toEqual([30, 60, 3_600, 3_600])
   })
 })

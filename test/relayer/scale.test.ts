@@ -97,7 +97,7 @@ describe.each(databases)('a large fleet on $name', ({ start }) => {
     return row?.count
   }
 
-  test('12,000 machines are looked at in rounds, and each of them once', {
+  test('12,000 hosts are checked in rounds, each of them once', {
     timeout: 120_000,
   }, async () => {
     const kept = keeper(12_000)
@@ -112,7 +112,7 @@ describe.each(databases)('a large fleet on $name', ({ start }) => {
     expect(await readRenewalStatus(kept)).toMatchObject({ unproven: 12_000, fresh: 0, lapsed: 0 })
   })
 
-  test('of 100,000 machines those whose proofs end first come first', {
+  test('of 100,000 hosts those whose proofs end first are checked first', {
     timeout: 240_000,
   }, async () => {
     const kept = keeper(100_000)

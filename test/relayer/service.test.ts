@@ -170,7 +170,7 @@ describe('a running relayer', () => {
     expect(await told('POST /v1/quotes', 600_000, token)).toMatchObject({ status: 413 })
   })
 
-  test('an id that is no UUID is unknown, and does not reach the database', async () => {
+  test('rejects an id that is not a UUID as unknown, without a database query', async () => {
     const relayer = await startOn(await startChain(), await emptyDatabase())
     const status = async (path: string) => {
       const response = await fetch(`${relayer.url}/v1/${path}`, { headers: { authorization } })

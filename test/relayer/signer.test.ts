@@ -60,7 +60,7 @@ describe('a keystore', () => {
   }
   const secret = '7a28b5ba57c53603b0b07b56bba752f7784bf506fa95edc395f5cf6c7514fe9d'
 
-  test('opens to the key that its definition publishes', async () => {
+  test('of the test vector in its specification opens to the published key', async () => {
     for (const file of Object.values(published)) {
       expect(toHex(await openKeystore(JSON.stringify(file), 'testpassword'))).toBe(secret)
     }
@@ -127,14 +127,14 @@ describe('a keystore', () => {
     expect(toHex(await openKeystore(json, 'pass wörd'))).toBe(anvilKeys[0].slice(2))
   }, 120_000)
 
-  test('stays closed with another password, and the error does not tell it', async () => {
+  test('does not open with another password, and the error does not show it', async () => {
     const failed = openKeystore(JSON.stringify(published.pbkdf2), 'secret-guess')
 
     await expect(failed).rejects.toMatchObject({ code: 'KEYSTORE_PASSWORD' })
     await expect(failed).rejects.not.toThrow(/secret-guess/)
   })
 
-  test('of another form is refused', async () => {
+  test('of another format is refused', async () => {
     const { crypto } = published.pbkdf2
     const wrong = [
       '',
@@ -156,7 +156,7 @@ describe('a keystore', () => {
   })
 })
 
-test('a local signer signs what it is told, as its account', async () => {
+test('a local signer signs the given transaction with its account', async () => {
   const signer = createLocalSigner(anvilKeys[0])
   const { raw, hash } = await signer.sign(transaction)
 
@@ -183,7 +183,7 @@ describe('a remote signer', () => {
 
   const account = privateKeyToAccount(anvilKeys[1]).address.toLowerCase() as Hex
 
-  test('gives the transaction that a local signer of the same key gives', async () => {
+  test('returns the same transaction as a local signer with the same key', async () => {
     const signer = await connectRemoteSigner({ url: await serve(), account })
 
     expect(signer.address).toBe(account)
@@ -198,7 +198,7 @@ describe('a remote signer', () => {
     await expect(connecting).rejects.toMatchObject({ code: 'SIGNER_WRONG' })
   })
 
-  test('that returns a wrong signature is found out before anything is sent', async () => {
+  test('that returns a wrong signature is detected before a transaction is sent', async () => {
     for (const sabotage of [
       (signature: string) => signature.replace(/^0x..../, '0x0001'),
       () => '0x00',
@@ -211,7 +211,7 @@ describe('a remote signer', () => {
     }
   })
 
-  test('that is down is an outage', async () => {
+  test('that does not answer is an outage', async () => {
     const signer = await connectRemoteSigner({ url: await serve(), account })
     stop()
 

@@ -13,7 +13,7 @@ const seconds = inputs(6, 600)
 
 describe.skipIf(absent)(`${seconds} seconds of kill -9`, () => {
   test.each(isNightly ? [1, 3] : [2])(
-    '%i replicas: what was accepted is on chain exactly once',
+    '%i replicas: every accepted quote is on-chain exactly once',
     async (replicas) => {
       const result = await soak({
         replicas,

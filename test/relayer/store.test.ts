@@ -73,7 +73,7 @@ describe.each(databases)('the store on $name', ({ start }) => {
     return { intents: [...outbox.intents.values()], slots: [...outbox.slots] }
   }
 
-  test('gives back what was written, however much it was', async () => {
+  test('returns the stored values for any number of rows', async () => {
     const { intents, slots } = await prepareTwo()
     const many = Array.from({ length: 1_100 }, (_, index) => attempt(index.toString(16)))
     const lastError = {
@@ -94,7 +94,7 @@ describe.each(databases)('the store on $name', ({ start }) => {
     expect((await load()).intents.get(refused.id)?.lastError).toBeNull()
   })
 
-  test('writes nothing if one row of many is not as it was read', async () => {
+  test('writes nothing if one of several rows has changed since it was read', async () => {
     const { intents, slots } = await prepareTwo()
     const [first, second] = slots as [NonceSlot, NonceSlot]
     const [one, other] = intents as [Intent, Intent]

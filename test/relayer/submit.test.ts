@@ -69,7 +69,7 @@ describeOnDatabases((createRigHere) => {
       expect((await rig.status(id)).state).toBe('final')
     })
 
-    test('sends nothing if its effect is already there', async () => {
+    test('causes no transaction if its effect is already on-chain', async () => {
       await setUp()
       const worker = await rig.startWorker()
       await settle(rig, worker, await rig.enqueue('a'))
@@ -141,7 +141,7 @@ describeOnDatabases((createRigHere) => {
   })
 
   describe('the answers of nodes:', () => {
-    test('a timeout after the node took the transaction is not an answer', async () => {
+    test('a timeout after the node accepted the transaction does not count as an answer', async () => {
       await setUp()
       const worker = await rig.startWorker()
       const id = await rig.enqueue('a')
@@ -160,7 +160,7 @@ describeOnDatabases((createRigHere) => {
       expect((await rig.status(id)).nonce).toBe(0)
     })
 
-    test('a node that knows the transaction already has accepted it', async () => {
+    test('a node that knows the transaction already counts as having accepted it', async () => {
       await setUp()
       const worker = await rig.startWorker()
       const id = await rig.enqueue('a')
@@ -347,7 +347,7 @@ describeOnDatabases((createRigHere) => {
   })
 
   describe('foreign transactions:', () => {
-    test('a nonce that another program used is found when final, and the intent continues', async () => {
+    test('a nonce that another program used is detected when final, and the intent continues', async () => {
       await setUp()
       const worker = await rig.startWorker()
       const id = await rig.enqueue('a')
@@ -490,7 +490,7 @@ describeOnDatabases((createRigHere) => {
   })
 
   describe('an RPC quorum:', () => {
-    test('a receipt that only one of them shows does not count', async () => {
+    test('a receipt from only one endpoint does not count', async () => {
       await setUp({ endpoints: 2 })
       const worker = await rig.startWorker()
       const id = await rig.enqueue('a')
@@ -559,7 +559,7 @@ describeOnDatabases((createRigHere) => {
       expect(rig.disagreements).toContain('transaction count')
     })
 
-    test('one of two that is down stops the poll with an outage', async () => {
+    test('an outage of one of two endpoints stops the poll with an outage error', async () => {
       await setUp({ endpoints: 2 })
       const worker = await rig.startWorker()
       const id = await rig.enqueue('a')

@@ -159,7 +159,7 @@ describe('events of the host registry', () => {
     ])
   }
 
-  test('let a host move back to an id that it had, and an end that is shown later move nothing', async () => {
+  test('are applied to a host that returns to an earlier id, and an end that is published later changes nothing', async () => {
     const [first, second] = machines as [Hex, Hex]
     const later = [logOf('HostContinued', second, 30, first), logOf('HostProofEnded', first, 31)]
     const client = createClient({ getLogs: async () => [...truth, ...later] })

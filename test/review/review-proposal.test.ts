@@ -49,7 +49,7 @@ describe('warnings about text', () => {
     ['full-width letters', 'ｒｅｖｏｋｅ', [], ['ｒｅｖｏｋｅ']],
     ['right-to-left override', 'safe \u202egpj.exe', ['\\u202e'], []],
     ['zero-width space', 'a\u200bb', ['\\u200b'], []],
-  ])('%s', (_, text, hidden, alike) => {
+  ])('are given for %s', (_, text, hidden, alike) => {
     expect(hiddenCharacters(text)).toEqual(hidden)
     expect(lookAlikeWords(text)).toEqual(alike)
   })
@@ -174,7 +174,7 @@ describe.skipIf(absent)('a review', () => {
     expect(await codes(many)).toEqual(['MANY_CALLS'])
   })
 
-  test('warns of a failure with the failed call, and of a short deadline', async () => {
+  test('warns of a failing call and names it, and of a short deadline', async () => {
     const { kmsAuth } = dao.addresses
     const now = Number((await dao.publicClient.getBlock()).timestamp)
     const evidence = textEvidence('x')
@@ -188,7 +188,7 @@ describe.skipIf(absent)('a review', () => {
     expect(await codes([soon(now + 3_600)])).toEqual(['DEADLINE_SHORT'])
   })
 
-  test('warns of a text that claims other calls than it has', async () => {
+  test('warns of a text that describes other calls than the proposal has', async () => {
     const { addresses, clients, publicClient } = dao
     const { book, governor } = contracts
     const proposer = clients.voter.walletClient.account.address
@@ -209,7 +209,7 @@ describe.skipIf(absent)('a review', () => {
     expect(describeCall(book, calls[0] as Call).effects.length).toBeGreaterThan(0)
   })
 
-  test('is the same in every byte for the same calls and block', async () => {
+  test('has the same bytes for the same calls and block', async () => {
     const calls = [addOsImageHash(dao.addresses.kmsAuth, id('a6'))]
     const blockNumber = await dao.publicClient.getBlockNumber()
 

@@ -15,14 +15,14 @@ function bench(args: readonly string[], env: Record<string, string> = {}) {
   })
 }
 
-describe('numbers from outside', () => {
-  test('are taken as they are, or as said if they are absent', () => {
+describe('environment variables of the benchmarks', () => {
+  test('are used as given, or have their default', () => {
     expect(benchNumber('ASSENT_BENCH_HOSTS', 20, { ASSENT_BENCH_HOSTS: '200' })).toBe(200)
     expect(benchNumber('ASSENT_BENCH_HOSTS', 20, {})).toBe(20)
   })
 
   test.each(['0', '-1', 'NaN', '', ' ', '1.5', '1e3', '0x10', '007', 'twenty', '9'.repeat(12)])(
-    'refused: "%s"',
+    'are refused if they are not numbers: "%s"',
     (text) => {
       expect(() => benchNumber('ASSENT_BENCH_HOSTS', 20, { ASSENT_BENCH_HOSTS: text })).toThrow(
         expect.objectContaining({ code: 'CONFIG_INVALID' }),
@@ -37,7 +37,7 @@ describe('numbers from outside', () => {
     ['kms', 'ASSENT_BENCH_APPS'],
     ['chain', 'ASSENT_BENCH_PERIODS'],
     ['growth', 'ASSENT_BENCH_GROWTH'],
-  ])('%s does not begin with a wrong %s', (section, name) => {
+  ])('stop %s at its start if %s is wrong', (section, name) => {
     const { status, stdout, stderr } = bench([section], { [name]: '1.5' })
 
     expect(status).toBe(2)
@@ -46,7 +46,7 @@ describe('numbers from outside', () => {
   })
 })
 
-test('its sections are the files that measure something', () => {
+test('the sections of the benchmark are the files that measure something', () => {
   const { stdout } = bench(['--help'])
 
   expect(stdout).toContain('sections: chain, cli, growth, kms, registry, relayer, verifier')

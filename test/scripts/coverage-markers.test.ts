@@ -68,7 +68,7 @@ test.each([
     ['differ(a, b) | differ(b, c) != 0', 'differ(a, b)', 'differ(b, c)'],
   ],
   ['no constants', 'while (true) { if (a > b) break; ++a; }', ['a > b']],
-])('asks %s', (_words, body, expected) => {
+])('coverage markers are inserted for %s', (_words, body, expected) => {
   expect(questionsIn(body)).toEqual(expected)
 })
 
@@ -80,27 +80,27 @@ test.each([
     'c := mul(iszero(a), gt(a, b))',
     ['iszero(a)', 'gt(a, b)'],
   ],
-])('asks in assembly for %s', (_words, body, expected) => {
+])('coverage markers are inserted in assembly for %s', (_words, body, expected) => {
   expect(questionsIn(`assembly ("memory-safe") { ${body} }`)).toEqual(expected)
 })
 
-test('is told when a function in assembly is entered', () => {
+test('a coverage marker is inserted at the entry of a function in assembly', () => {
   const names = mark('assembly ("memory-safe") { function g(x) -> y { y := x } c := g(a) }')
   expect(names.map(({ name, kind }) => `${kind} ${name}`)).toContain(
     'function Sample run g: entered',
   )
 })
 
-test('refuses a switch that no yes or no answers', () => {
+test('coverage markers refuse a switch whose cases are not yes or no', () => {
   expect(() => mark('assembly { switch a case 1 {} case 2 {} default {} }')).toThrow(/switch/)
 })
 
-test('gives every mark two numbers of its own', () => {
+test('each coverage marker has two numbers of its own', () => {
   const ways = mark('if (a < b) c = 1;').map(({ way }) => way)
   expect(ways).toEqual([0, 2, 4])
 })
 
-test('misses each way that is not told, and each that is though it is listed', () => {
+test('the coverage report lists each branch that did not run, and each accepted branch that did', () => {
   const marks = mark('if (a < b) c = 1;')
   const all = new Set(marks.flatMap(({ way }) => [way, way + 1]))
   const never = 'Sample run: a < b is never false'

@@ -59,7 +59,7 @@ describe('the quote inside a file', () => {
     expect(derivations('quote', upstream).map(toHex)).toContain(trimmed)
   })
 
-  test('is not made up where there is none', () => {
+  test('is not invented for a file without a quote', () => {
     expect(derivations('quote', Buffer.alloc(9_000, 4))).toEqual([])
   })
 
@@ -69,7 +69,7 @@ describe('the quote inside a file', () => {
   })
 })
 
-test('every row of the manifest has a hash, a licence and a way to its bytes', () => {
+test('every row of the vector manifest has a hash, a licence and a source', () => {
   const { files } = readManifest()
   const paths = files.map((file) => file.path)
 
@@ -82,7 +82,7 @@ test('every row of the manifest has a hash, a licence and a way to its bytes', (
   }
 })
 
-test('an archive with other bytes gives nothing, and says so', async () => {
+test('an archive with other bytes gives no file and an error', async () => {
   const server = await serve(() => Buffer.from('other bytes'))
   const { code, out } = await fetchFrom(server, join(folder, 'wrong'))
   server.close()
@@ -93,7 +93,7 @@ test('an archive with other bytes gives nothing, and says so', async () => {
 })
 
 describeRecorded('from an archive', () => {
-  test('fetches everything, and names what is missing', async () => {
+  test('fetches every file and names the missing ones', async () => {
     const absent = 'dcap/vectors.json'
     const server = await serve((path) => (path === absent ? undefined : readVector(path)))
     const { code, out } = await fetchFrom(server, folder)

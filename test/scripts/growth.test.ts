@@ -15,7 +15,7 @@ const series: Series = {
   ],
 }
 
-test('equal values are at one height, and ten times as much is one decade higher', () => {
+test('the plot draws equal values at one height and a tenfold value one decade higher', () => {
   const [, points = ''] = /<polyline class="line" points="([^"]+)"/.exec(drawSeries([series])) ?? []
   const [first = [], second = [], third = []] = points
     .split(' ')
@@ -26,13 +26,13 @@ test('equal values are at one height, and ten times as much is one decade higher
   expect((second[0] ?? 0) - (first[0] ?? 0)).toBe((third[0] ?? 0) - (second[0] ?? 0))
 })
 
-test('each series has a panel, and the picture says its figures', () => {
+test('the plot has a panel and a description for each series', () => {
   const picture = drawSeries([series, { ...series, title: 'Start' }])
 
   expect(picture.match(/<polyline/g)).toHaveLength(2)
   expect(picture).toContain('Start: 100 apps 0.5 ms, 1,000 apps 0.5 ms, 10,000 apps 5 ms.')
 })
 
-test('the table has a row for each point', () => {
+test('the table of the plot has a row for each point', () => {
   expect(tableOf([series])).toContain('| Decision | 10,000 apps | 5 ms |\n')
 })

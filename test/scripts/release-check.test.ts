@@ -57,7 +57,7 @@ describe('the version of a release', () => {
     expect(versionProblems('0.2.0', places)).toEqual([])
   })
 
-  test('is not compared with a tag that is not made yet', () => {
+  test('is not compared with a tag that does not exist yet', () => {
     expect(versionProblems('0.2.0', { ...places, tag: undefined })).toEqual([])
   })
 
@@ -100,7 +100,7 @@ test('a lock file may name folders of the repository and no registry', () => {
   ])
 })
 
-describe('the package', () => {
+describe('the published package', () => {
   const complete = [
     'CHANGELOG.md',
     'LICENSE',
@@ -118,7 +118,7 @@ describe('the package', () => {
     'package.json',
   ]
 
-  test('has what it promises', () => {
+  test('has its required files', () => {
     expect(packageProblems([...complete, 'docs/kms.md', 'deployments/1.json'])).toEqual([])
   })
 
@@ -154,13 +154,13 @@ test.each([
   ['https://github.com/example/assent', 'fork/assent', false],
   ['https://github.com/example/assent-old', 'example/assent', false],
   [undefined, undefined, false],
-])('the repository %s holds in %s: %s', (url, builtIn, holds) => {
+])('the repository address %s in %s is valid: %s', (url, builtIn, holds) => {
   const manifest = { version: '0.2.0', ...(url === undefined ? {} : { repository: { url } }) }
 
   expect(repositoryProblems(manifest, builtIn).length === 0).toBe(holds)
 })
 
-describe('the storage of a release', () => {
+describe('the storage layout of a release', () => {
   const last: Layouts = { App: ['slot 0 byte 0: address owner (20 bytes)'] }
   const next: Layouts = { App: [...(last.App ?? []), 'slot 1 byte 0: bool isNew (1 bytes)'] }
   const other: Layouts = { App: ['slot 1 byte 0: address owner (20 bytes)'] }
@@ -174,7 +174,7 @@ describe('the storage of a release', () => {
     expect(storageProblems(next, last, last)).toEqual([expect.stringContaining('--release')])
   })
 
-  test('is refused if it moved, even if it is recorded', () => {
+  test('is refused if slots moved, even if it is recorded', () => {
     expect(storageProblems(other, other, last)).toEqual([
       expect.stringContaining('moved since the last release: App: slot 0'),
     ])

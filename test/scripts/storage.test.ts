@@ -16,7 +16,7 @@ function changed(change: (lines: string[]) => string[]): Layouts {
   return { Registry: change([...(before.Registry ?? [])]) }
 }
 
-test('takes what is appended into the gap, beside a value and to a struct', () => {
+test('a new storage layout may append into the gap, in the free part of a slot and to a struct', () => {
   const now = changed(([owner, time, hosts, , operator]) => [
     owner as string,
     time as string,
@@ -38,12 +38,12 @@ test.each([
   ['a value of another name', /address owner/, 'address admin'],
   ['a gap that ends elsewhere', /uint256\[50\] __gap \(1600/, 'uint256[49] __gap (1568'],
   ['a member of a struct elsewhere', /Host, slot 0 byte 0/, 'Host, slot 1 byte 0'],
-])('refuses %s', (_, from, to) => {
+])('a new storage layout is refused with %s', (_, from, to) => {
   const now = changed((lines) => lines.map((line) => line.replace(from, to)))
 
   expect(moved(before, now)).toHaveLength(1)
 })
 
-test('refuses a contract that is no more', () => {
+test('a new storage layout is refused without a contract that existed', () => {
   expect(moved(before, {})).toHaveLength(5)
 })

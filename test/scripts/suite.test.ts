@@ -22,14 +22,14 @@ beforeAll(async () => {
 })
 afterAll(() => rmSync(folder, { recursive: true }))
 
-test('all cases but those under other roots are written', () => {
+test('the suite command writes all cases except those under other roots', () => {
   const names = readdirSync(join(folder, 'cases'))
   const left = faultCatalogue.map(({ name }) => name).filter((name) => !names.includes(name))
 
   expect(left).toEqual(['valid_printable_names', 'root_other_of_same_key'])
 })
 
-test('the command that it prints judges every case as its file expects', async () => {
+test('the command that the suite prints returns the expected verdict for every case', async () => {
   const [, command = ''] = said.trim().split('\n')
   const [, , ...args] = command.split(' ')
   // exit code 1: some were not believed

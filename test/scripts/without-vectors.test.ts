@@ -40,12 +40,12 @@ beforeAll(async () => {
 })
 afterAll(() => rmSync(empty, { recursive: true }))
 
-test('the rest passes', () => {
+test('tests that need no recorded vectors pass without them', () => {
   expect(report).toMatchObject({ success: true, numFailedTests: 0 })
   expect(report.numPassedTests).toBeGreaterThan(20)
 })
 
-test('what needs them is skipped, suite by suite', () => {
+test('tests that need recorded vectors are skipped without them', () => {
   const skipped = report.testResults.flatMap(({ assertionResults }) =>
     assertionResults.filter(({ status }) => status !== 'passed').map(({ fullName }) => fullName),
   )
@@ -55,6 +55,6 @@ test('what needs them is skipped, suite by suite', () => {
   expect(skipped.filter((name) => !name.includes('needs the recorded vectors'))).toEqual([])
 })
 
-test('the run says so before its first test', () => {
+test('the test run reports missing vectors before its first test', () => {
   expect(announced).toMatch(/RECORDED VECTORS ABSENT: suites over real quotes are SKIPPED/)
 })

@@ -14,8 +14,8 @@ function scriptsOf(workflow: string): string[] {
   return [...workflow.matchAll(block)].map(([, , lines, line]) => lines ?? line ?? '')
 }
 
-describe.each(names)('%s', (name) => {
-  test('pins every action by its commit, and names the version', async () => {
+describe.each(names)('the workflow %s', (name) => {
+  test('pins every action by its commit and names the version', async () => {
     const used = [...(await read(name)).matchAll(/uses: (.+)$/gm)].map(([, action]) => action)
 
     expect(used.length).toBeGreaterThan(0)
@@ -26,14 +26,14 @@ describe.each(names)('%s', (name) => {
     }
   })
 
-  test('gives its token no permission that a job does not ask for', async () => {
+  test('gives its token only the permissions that a job needs', async () => {
     const workflow = await read(name)
 
     expect(workflow).toMatch(/^permissions: \{\}$/m)
     expect([...workflow.matchAll(/: write$/gm)]).toHaveLength(name === 'release.yml' ? 1 : 0)
   })
 
-  test('puts no text from outside into a script', async () => {
+  test('passes no untrusted text into a script', async () => {
     const scripts = scriptsOf(await read(name))
 
     expect(scripts.length).toBeGreaterThan(0)
@@ -41,7 +41,7 @@ describe.each(names)('%s', (name) => {
   })
 })
 
-test('the job with an identity installs nothing and checks out nothing', async () => {
+test('the release job with an identity installs no package and checks out no code', async () => {
   const release = await read('release.yml')
   const publish = release.slice(release.indexOf('\n  publish:\n')).replace(/^ *#.*$/gm, '')
 

@@ -112,7 +112,7 @@ describe.skipIf(absent)('bonds', () => {
     expect(await bond()).toMatchObject({ bonded: 0n, unbonding: 0n })
   })
 
-  test('after renounce-upgrades the code of the bonds cannot be replaced', async () => {
+  test('after renounce-upgrades the implementation of the bonds cannot be replaced', async () => {
     await fixture.decide('deployment renounce-upgrades', { contract: 'hostBonds' })
 
     const other = { contract: 'hostBonds', implementation: fixture.addresses.appImplementation }

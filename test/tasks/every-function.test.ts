@@ -57,28 +57,31 @@ function nameBy(components: readonly Parameter[]) {
 
 const commands = new Set((await loadCommands()).map(({ path }) => path.join(' ')))
 
-describe.each(Object.entries(describedContracts))('%s', (name, { abi, descriptions }) => {
-  const book: AddressBook = { names: new Map(), types: new Map([[here, name as ContractType]]) }
+describe.each(Object.entries(describedContracts))(
+  'the description of the contract %s',
+  (name, { abi, descriptions }) => {
+    const book: AddressBook = { names: new Map(), types: new Map([[here, name as ContractType]]) }
 
-  test.each(writes(abi).map((item) => [toFunctionSignature(item), item] as const))(
-    '%s',
-    (_, item) => {
-      const description = (descriptions as Record<string, { command: string } | undefined>)[
-        item.name
-      ]
-      const args = item.inputs.map((input) => sample(input as Parameter))
-      const data = encodeFunctionData({ abi: [item], functionName: item.name, args })
-      const { effects, functionName } = describeCall(book, { to: here, data }, 1_000)
+    test.each(writes(abi).map((item) => [toFunctionSignature(item), item] as const))(
+      'exists for the function %s',
+      (_, item) => {
+        const description = (descriptions as Record<string, { command: string } | undefined>)[
+          item.name
+        ]
+        const args = item.inputs.map((input) => sample(input as Parameter))
+        const data = encodeFunctionData({ abi: [item], functionName: item.name, args })
+        const { effects, functionName } = describeCall(book, { to: here, data }, 1_000)
 
-      expect(description, 'it has no description').toBeDefined()
-      expect(functionName).toBe(item.name)
-      expect(effects.join()).not.toMatch(/UNKNOWN|undefined|NaN|\[object/)
-      const command = description?.command ?? ''
-      if (command.startsWith('[')) expect(command).toMatch(/^\[.{20,}\]$/)
-      else expect(commands, `there is no command ${command}`).toContain(command)
-    },
-  )
-})
+        expect(description, 'it has no description').toBeDefined()
+        expect(functionName).toBe(item.name)
+        expect(effects.join()).not.toMatch(/UNKNOWN|undefined|NaN|\[object/)
+        const command = description?.command ?? ''
+        if (command.startsWith('[')) expect(command).toMatch(/^\[.{20,}\]$/)
+        else expect(commands, `there is no command ${command}`).toContain(command)
+      },
+    )
+  },
+)
 
 test('every published contract with state-changing functions has descriptions', async () => {
   const contracts = await publishedContracts()

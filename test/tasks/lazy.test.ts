@@ -6,7 +6,7 @@ import { expect, test } from 'vitest'
 
 const root = join(import.meta.dirname, '..', '..')
 
-test('listing the tasks loads only the tables of commands, and neither viem nor zod', () => {
+test('the task list loads only the tables of commands, and neither viem nor zod', () => {
   const script = `
     import { registerHooks } from 'node:module'
     registerHooks({ load: (url, context, next) => { console.log(url); return next(url, context) } })

@@ -136,7 +136,7 @@ describe.skipIf(absent)('an upgrade that is killed', () => {
   // each of them in a night; by day after the execution, the creation and the proposal were sent, and some more
   const stride = inputs(4, 1)
 
-  test('by kill -9 at each step comes to the same', async () => {
+  test('by kill -9 at each step reaches the same result', async () => {
     expect(stages.map(({ steps }) => steps)).toEqual([
       ['write', 'rename', 'send', 'write', 'rename', 'send'],
       ['send'],
@@ -163,7 +163,7 @@ describe.skipIf(absent)('an upgrade that is killed', () => {
     }
   }, 1_200_000)
 
-  test('again and again, once after each of its steps, comes to the same', async () => {
+  test('repeatedly, once after each of its steps, reaches the same result', async () => {
     const [stage] = stages as [Stage]
     await restore(stage)
     let kills = 0
@@ -175,7 +175,7 @@ describe.skipIf(absent)('an upgrade that is killed', () => {
     expect(await outcome()).toEqual(stage.outcome)
   }, 600_000)
 
-  test('after its proposal asks the voters once, also with another deadline', async () => {
+  test('after its proposal creates one proposal, also with another deadline', async () => {
     const [stage] = stages as [Stage]
     await restore(stage)
     await fixture.run(...stage.task)

@@ -60,17 +60,20 @@ describe.skipIf(absent)('wrong input of a task', () => {
       ],
       ['an unknown network', 'mainnet', {}, 'USAGE_INVALID', 'has no network mainnet'],
       ['the in-process network', 'default', {}, 'USAGE_INVALID', '--network is missing'],
-    ])('%s', async (_, network, { url, ...variables }: Record<string, string>, code, message) => {
-      for (const name of ['ASSENT_RPC_URL', 'ASSENT_KEY']) vi.stubEnv(name, undefined)
-      if (url !== undefined) vi.stubEnv('ASSENT_RPC_URL', fixture.url)
-      for (const [name, value] of Object.entries(variables)) vi.stubEnv(name, value)
+    ])(
+      'is refused: %s',
+      async (_, network, { url, ...variables }: Record<string, string>, code, message) => {
+        for (const name of ['ASSENT_RPC_URL', 'ASSENT_KEY']) vi.stubEnv(name, undefined)
+        if (url !== undefined) vi.stubEnv('ASSENT_RPC_URL', fixture.url)
+        for (const [name, value] of Object.entries(variables)) vi.stubEnv(name, value)
 
-      const error = await failure(await environment(network), 'dao delegate', { to: 'self' })
+        const error = await failure(await environment(network), 'dao delegate', { to: 'self' })
 
-      expect(error).toMatchObject({ code, message: expect.stringContaining(message) })
-      expect(error.hint).toMatch(/\w/)
-      expect(JSON.stringify(error)).not.toContain(secret)
-    })
+        expect(error).toMatchObject({ code, message: expect.stringContaining(message) })
+        expect(error.hint).toMatch(/\w/)
+        expect(JSON.stringify(error)).not.toContain(secret)
+      },
+    )
   })
 
   describe('in an address', () => {
@@ -93,7 +96,7 @@ describe.skipIf(absent)('wrong input of a task', () => {
       ['deployment set-hosts', 'hosts', deciding],
       ['deployment set-images', 'images', deciding],
     ])(
-      '%s checks what is at the address in %s',
+      'is refused by %s for the wrong contract in %s',
       async (task, name, { from, ...args }: TaskInput) => {
         const signer = from === undefined ? {} : { from: fixture.account('voter') }
         const wrong = (address: string) =>

@@ -119,8 +119,8 @@ test('the simulated guest agent derives the recorded keys of a dstack app, and t
   }
 })
 
-describe('the simulated guest agent, as dstack’s answers', () => {
-  test('takes GET with a query and pads report data', async () => {
+describe('the simulated guest agent, like the agent of dstack,', () => {
+  test('accepts GET with a query and pads report data', async () => {
     const answer = await createAgent(boot()).request('/GetQuote?report_data=0xabcd')
     const body = (await answer.json()) as { report_data: string }
 
@@ -141,14 +141,17 @@ describe('the simulated guest agent, as dstack’s answers', () => {
     ['0.6', '/v1/Nothing', 404],
     ['0.6', '/v1/Sign', 404],
     ['0.6', '/IssueCert', 404],
-  ] as const)('release %s answers the unknown method %s with %i', async (release, path, status) => {
-    const answer = await createAgent(boot(), { release }).request(path)
+  ] as const)(
+    'of release %s answers the unknown method %s with %i',
+    async (release, path, status) => {
+      const answer = await createAgent(boot(), { release }).request(path)
 
-    expect(answer.status).toBe(status)
-    expect(await answer.json()).toEqual({ error: `Service not found: ${path.split('/').at(-1)}` })
-  })
+      expect(answer.status).toBe(status)
+      expect(await answer.json()).toEqual({ error: `Service not found: ${path.split('/').at(-1)}` })
+    },
+  )
 
-  test('release 0.5 has no version 1: its 404 is not one of the agent', async () => {
+  test('of release 0.5 has no API v1 and answers 404 without a body of the agent', async () => {
     const answer = await createAgent(boot(), { release: '0.5' }).request('/v1/Version')
 
     expect(answer.status).toBe(404)
@@ -161,14 +164,14 @@ describe('the simulated guest agent, as dstack’s answers', () => {
       body: '{"event":"mine","payload":"00ff"}',
     })
 
-  test('release 0.5 extends the register by what the app emits', async () => {
+  test('of release 0.5 extends RTMR3 by the events of the app', async () => {
     const cvm = boot()
     await emit('0.5', cvm)
 
     expect(cvm.events.at(-1)).toEqual({ name: 'mine', payload: Uint8Array.of(0, 255), version: 1 })
   })
 
-  test('release 0.6 refuses an event of the app and leaves the register as it was', async () => {
+  test('of release 0.6 refuses an event of the app and does not change RTMR3', async () => {
     const cvm = boot()
     const before = cvm.registers.rtmrs[3]
     const answer = await emit('0.6', cvm)
@@ -178,7 +181,7 @@ describe('the simulated guest agent, as dstack’s answers', () => {
     expect(cvm.registers.rtmrs[3]).toEqual(before)
   })
 
-  test('serves the same API v0 with and without the version in the path', async () => {
+  test('serves API v0 with and without the version in the path', async () => {
     const agent = createAgent(boot())
     const [named, unnamed] = await Promise.all(
       ['/v0/Version', '/Version'].map(async (path) => (await agent.request(path)).json()),
@@ -187,7 +190,7 @@ describe('the simulated guest agent, as dstack’s answers', () => {
     expect(named).toEqual(unnamed)
   })
 
-  test('issues no certificate without an issuer, and none that ends before it begins', async () => {
+  test('issues no certificate without an issuer or with an end before its start', async () => {
     const none = await createAgent(boot()).request('/GetTlsKey')
     const agent = createAgent(boot(), { issuer: async () => ['unused'] })
     const backwards = await agent.request('/v1/IssueCert?not_before=10&not_after=10')
@@ -196,7 +199,7 @@ describe('the simulated guest agent, as dstack’s answers', () => {
     expect(await backwards.json()).toEqual({ error: 'not_before must be earlier than not_after' })
   })
 
-  test('hands an issuer the wish, and a quote over the very key', async () => {
+  test('gives the issuer the requested fields and a quote over the same key', async () => {
     const orders: AgentCertificateRequest[] = []
     const issuer = async (order: AgentCertificateRequest) => {
       orders.push(order)
@@ -221,7 +224,7 @@ describe('the simulated guest agent, as dstack’s answers', () => {
   test.each([
     [{ name: 'demo' }, ''],
     [{ name: 'demo', public_tcbinfo: true }, '{"name":"demo","public_tcbinfo":true}'],
-  ])('tells the outside of %o the documents %j', async (members, document) => {
+  ])('shows outside the CVM, with %o, the documents %j', async (members, document) => {
     const cvm = bootCompose(JSON.stringify(members))
     const worker = createWorker(cvm)
     const v1 = (await (await worker.request('/prpc/v1/Info')).json()) as Record<string, string>
@@ -285,14 +288,14 @@ describe('keys of guest API v1', () => {
     return (await agent.request('/v1/GetKey', sent)).json()
   }
 
-  test.each(vectors)('of %j for %s are those that dstack records', async (...vector) => {
+  test.each(vectors)('of %j for %s have the recorded values of dstack', async (...vector) => {
     const [domain, algorithm, key, public_key] = vector
     const answer = await getKey(agentWithKeys().agent, { domain, algorithm })
 
     expect(answer).toMatchObject({ key: expect.stringMatching(`^${key}`), public_key })
   })
 
-  test('have the signature that dstack records', async () => {
+  test('have the recorded signatures of dstack', async () => {
     const name = { domain: 'storage-encryption', algorithm: 'secp256k1' }
     const answer = (await getKey(agentWithKeys().agent, name)) as { signature_chain: string[] }
 
@@ -331,7 +334,7 @@ describe('keys of guest API v1', () => {
       return { ...name, appId, publicKey: fromHex(public_key, 'public key'), signatureChain }
     }
 
-    test('when nothing is changed', async () => {
+    test('are valid without changes', async () => {
       expect(verifyGuestKeyChain(await fetchChain(), rootPublicKey)).toEqual(
         secp256k1.getPublicKey(k256Key),
       )
@@ -342,7 +345,7 @@ describe('keys of guest API v1', () => {
       ['the algorithm', { algorithm: 'secp256k1' as const }],
       ['the public key', { publicKey: new Uint8Array(32).fill(1) }],
       ['the app', { appId: new Uint8Array(20) }],
-    ])('and not when %s is another', async (_, changed) => {
+    ])('are not valid if %s is another', async (_, changed) => {
       const chain = { ...(await fetchChain()), ...changed }
 
       expect(() => verifyGuestKeyChain(chain, rootPublicKey)).toThrow(
@@ -350,7 +353,7 @@ describe('keys of guest API v1', () => {
       )
     })
 
-    test.each([0, 1])('and not when the signature %i is mirrored', async (link) => {
+    test.each([0, 1])('are not valid if the signature %i is mirrored', async (link) => {
       const chain = await fetchChain()
       const [claim, issued] = chain.signatureChain
       const signatureChain =
@@ -402,7 +405,7 @@ describe('the guest agent client', () => {
     ['TEE_ANSWER_INVALID', 200, quoteAnswer('0x00'), 0],
     ['TEE_ANSWER_INVALID', 200, quoteAnswer('xyz'), 0],
     ['TEE_TIMEOUT', 200, '{}', 1000],
-  ])('gives %s for status %i and %s', async (code, status, body, delayMs) => {
+  ])('reports %s for status %i and %s', async (code, status, body, delayMs) => {
     const agent = await answering(status, body, delayMs)
 
     await expect(agent.client.attest(reportData)).rejects.toMatchObject({ code })
@@ -432,13 +435,13 @@ describe('the guest agent client', () => {
     expect(JSON.stringify(error)).not.toContain('c0ffee')
   })
 
-  test('says that there is no agent', async () => {
+  test('reports a missing agent as an outage', async () => {
     const client = createAgentClient({ socket: join(folder, 'none.sock') })
 
     await expect(client.attest(reportData)).rejects.toMatchObject({ code: 'TEE_UNAVAILABLE' })
   })
 
-  test('asks only with 64 bytes', async () => {
+  test('sends only report data of 64 bytes', async () => {
     const client = createAgentClient({ socket: join(folder, 'none.sock') })
 
     await expect(client.attest(new Uint8Array(32))).rejects.toMatchObject({ code: 'LENGTH_WRONG' })

@@ -56,7 +56,7 @@ function fakeKernel(overrides: Partial<ReportFolder> = {}, provider = 'tdx_guest
 const generation = (entry: string) =>
   Number(readFileSync(join(root, entry, 'generation'), 'latin1'))
 
-test('the configfs quote source asks the kernel for a quote and leaves nothing behind', async () => {
+test('the configfs quote source asks the kernel for a quote and removes its entry', async () => {
   const source = createConfigfsSource({ folder: fakeKernel() })
 
   const evidence = await source.attest(reportData)
@@ -66,7 +66,7 @@ test('the configfs quote source asks the kernel for a quote and leaves nothing b
   expect(readdirSync(root)).toEqual([])
 })
 
-test('the configfs quote source adds what the kernel does not know', async () => {
+test('the configfs quote source adds values that the kernel does not know', async () => {
   const source = createConfigfsSource({
     folder: fakeKernel(),
     describe: async () => ({ eventLog: cvm.eventLog(), vmConfig: cvm.vmConfig }),
@@ -104,7 +104,7 @@ describe('the configfs quote source refuses', () => {
     })
   })
 
-  test('a quote between whose lines another process wrote', async () => {
+  test('a quote with lines that another process wrote', async () => {
     const kernel = fakeKernel()
     const source = createConfigfsSource({
       folder: {
@@ -146,7 +146,7 @@ describe('the configfs quote source refuses', () => {
     expect(readdirSync(root)).toEqual([])
   })
 
-  test('to wait for ever', async () => {
+  test('an endless wait for the kernel', async () => {
     const source = createConfigfsSource({
       folder: fakeKernel({ write: () => new Promise(() => {}) }),
       timeoutMs: 20,
@@ -155,7 +155,7 @@ describe('the configfs quote source refuses', () => {
     await expect(source.attest(reportData)).rejects.toMatchObject({ code: 'TEE_TIMEOUT' })
   })
 
-  test('an attribute without end', async () => {
+  test('an attribute of unlimited size', async () => {
     mkdirSync(join(root, 'entry'))
     writeFileSync(join(root, 'entry', 'outblob'), new Uint8Array(200_000))
 

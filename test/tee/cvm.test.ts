@@ -60,7 +60,7 @@ function replay(log: string, imr: number): string {
   )
 }
 
-test('a simulated CVM quotes registers that its event log replays to, before and after it got keys', () => {
+test('a simulated CVM quotes registers that its event log replays to, before and after it gets keys', () => {
   const cvm = boot()
   const check = () => {
     const { report } = parseQuote(cvm.quote(reportData))
@@ -79,7 +79,7 @@ test('a simulated CVM quotes registers that its event log replays to, before and
   expect(ready).not.toEqual(booted)
 })
 
-test('a simulated CVM plays the events of a dstack boot in order', () => {
+test('a simulated CVM emits the events of a dstack boot in order', () => {
   const cvm = boot({ initScripts: ['echo one', 'echo two'] })
   cvm.advance('ready', { keyProvider: { name: 'kms', id: Uint8Array.of(0x30, 0x59) } })
 
@@ -110,7 +110,7 @@ test('a simulated CVM identifies the app by the raw bytes of its compose file', 
   expect(boot({ compose: `${compose} ` }).composeHash).not.toEqual(composeHash)
 })
 
-test('a simulated CVM derives the instance id from seed and app id, and has none where the compose file says so', () => {
+test('a simulated CVM derives the instance id from seed and app id, and has none if the compose file disables it', () => {
   const instanceSeed = new Uint8Array(20).fill(9)
   const cvm = boot({ instanceSeed })
 
@@ -127,7 +127,7 @@ test('a simulated CVM commits to the compose hash in MR_CONFIG_ID', () => {
   ).toBe(true)
 })
 
-test('a simulated CVM describes an image whose hash covers the measurement that its registers follow from', () => {
+test('a simulated CVM describes an image whose hash covers the measurement document of its registers', () => {
   const cvm = boot()
   const vmConfig = JSON.parse(cvm.vmConfig) as {
     os_image_hash: string
@@ -144,7 +144,7 @@ test('a simulated CVM describes an image whose hash covers the measurement that 
   expect(createImage({ name: 'other' }).osImageHash).not.toEqual(cvm.image.osImageHash)
 })
 
-test('a simulated CVM attests with the log that certificates carry', () => {
+test('a simulated CVM attests with the event log that certificates contain', () => {
   const cvm = boot()
   cvm.advance('ready')
 
@@ -162,7 +162,7 @@ test('a simulated CVM attests with the log that certificates carry', () => {
   expect(attestation.eventLog.some((event) => event.imr === 1)).toBe(false)
 })
 
-test('a simulated CVM switches to MessagePack where an event has a version that SCALE does not carry', () => {
+test('a simulated CVM uses MessagePack for an event version that SCALE cannot encode', () => {
   const cvm = boot({ eventVersion: 2 })
 
   const bytes = cvm.attestation(reportData)
@@ -195,20 +195,23 @@ describe('a simulated CVM proves to the verifiers', () => {
     })
   }
 
-  test.each([1, 2] as const)('what it booted, with events of version %i', (eventVersion) => {
-    const cvm = bootOn({ eventVersion })
+  test.each([1, 2] as const)(
+    'the app that it booted, with events of version %i',
+    (eventVersion) => {
+      const cvm = bootOn({ eventVersion })
 
-    expect(bootInfo(cvm, 'boot')).toMatchObject({
-      appId: cvm.appId,
-      composeHash: cvm.composeHash,
-      instanceId: cvm.instanceId,
-      deviceId: cvm.deviceId,
-      osImageHash: cvm.image.osImageHash,
-      tcbStatus: 'UpToDate',
-    })
-  })
+      expect(bootInfo(cvm, 'boot')).toMatchObject({
+        appId: cvm.appId,
+        composeHash: cvm.composeHash,
+        instanceId: cvm.instanceId,
+        deviceId: cvm.deviceId,
+        osImageHash: cvm.image.osImageHash,
+        tcbStatus: 'UpToDate',
+      })
+    },
+  )
 
-  test('the same boot view before and after it got its keys, and another full view', () => {
+  test('the same boot view before and after it got keys, and a different full view', () => {
     const cvm = bootOn()
     const before = bootInfo(cvm, 'boot')
     cvm.advance('ready', { keyProvider: { name: 'kms', id: new Uint8Array(91).fill(1) } })
@@ -219,7 +222,7 @@ describe('a simulated CVM proves to the verifiers', () => {
   })
 
   test.each([{}, { memorySize: 64 * 2 ** 30, cpuCount: 16 }, { qemuVersion: '8.2.2' }])(
-    'its image on machine %o',
+    'its image on a machine with %o',
     (machine) => {
       const cvm = bootOn({ machine })
       const claim = {
@@ -232,7 +235,7 @@ describe('a simulated CVM proves to the verifiers', () => {
     },
   )
 
-  test('no image that it did not boot', () => {
+  test('only the image that it booted', () => {
     const cvm = bootOn({ td: { mrTd: new Uint8Array(48).fill(1) } })
     const claim = {
       report: parseQuote(cvm.quote(reportData)).report,

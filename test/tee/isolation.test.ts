@@ -39,7 +39,7 @@ test("simulated evidence is refused under Intel's root", () => {
   expect(verdict).toMatchObject({ verdict: 'rejected', code: 'QUOTE_ROOT_UNTRUSTED' })
 })
 
-test('a simulator says when its certificates do not cover the time', () => {
+test('a simulator reports a time that its certificates do not cover', () => {
   for (const at of [0, Date.parse('2032-01-01') / 1000, Number.NaN, 1.5e9 + 0.5]) {
     let error: unknown
     try {

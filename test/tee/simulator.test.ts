@@ -41,13 +41,16 @@ test.each([
   { version: 4, bodyType: 2 },
   { version: 5, bodyType: 2 },
   { version: 5, bodyType: 3 },
-] as const)('builds version $version with body type $bodyType as others read it', (shape) => {
-  const simulator = createSimulator({ at })
+] as const)(
+  'the simulator builds version $version with body type $bodyType like other implementations',
+  (shape) => {
+    const simulator = createSimulator({ at })
 
-  const quote = simulator.createPlatform().quote({ ...shape, padding: 70 })
+    const quote = simulator.createPlatform().quote({ ...shape, padding: 70 })
 
-  expect(outsideVerdict(simulator, quote, simulator.collateral()).status).toBe('UpToDate')
-})
+    expect(outsideVerdict(simulator, quote, simulator.collateral()).status).toBe('UpToDate')
+  },
+)
 
 test('the simulator issues quotes of processor-CA platforms', () => {
   const simulator = createSimulator({ at })
@@ -87,7 +90,7 @@ test('the simulator issues certificates that node:crypto parses and verifies lin
   expect([pck.ca, ca.ca, root.ca]).toEqual([false, true, true])
 })
 
-test('the simulator names Intel nowhere but in the common names that verification rules ask for', () => {
+test("the simulator uses Intel's name only in the common names that verification requires", () => {
   const simulator = createSimulator({ at })
   const certificates = simulator.createPlatform().pckChain
 
@@ -110,7 +113,7 @@ test('the simulator keeps the sizes and offsets of a real platform certificate',
   expect([613, 614]).toContain(sgxExtension)
 })
 
-test('the simulator signs TCB info and QE identity over exactly the bytes that it hands out', () => {
+test('the simulator signs TCB info and QE identity over exactly the bytes that it returns', () => {
   const simulator = createSimulator({ at })
   const collateral = simulator.collateral()
   const key = new X509Certificate(simulator.pki.tcbSigning.certificate).publicKey

@@ -45,7 +45,7 @@ function peerType(fork: string, name: string): PeerType {
   return (ssz as unknown as Record<string, Record<string, PeerType>>)[fork]?.[name] as PeerType
 }
 
-describe('the containers', () => {
+describe('SSZ containers, compared with another implementation,', () => {
   test.each([
     ['altair', 20],
     ['bellatrix', 60],
@@ -54,7 +54,7 @@ describe('the containers', () => {
     ['electra', 200],
     ['fulu', 250],
     ['gloas', 300],
-  ])('of %s have the same bytes and the same root', (fork, slot) => {
+  ])('have the same bytes and the same root: %s', (fork, slot) => {
     const types = wireTypes(formOf(smallNetwork, fork), smallNetwork.committeeSize)
     for (const [name, type, raw] of [
       ['LightClientBootstrap', types.bootstrap, chain.bootstrap(slot)],
@@ -91,9 +91,9 @@ test.each([
   })
 })
 
-describe('the networks', () => {
+describe('the built-in networks', () => {
   test.each(Object.values(publicNetworks).map((network) => [network.name, network] as const))(
-    '%s has the same forks and genesis',
+    'of %s have the same forks and genesis as another implementation',
     (name, network: Network) => {
       const theirs = networksChainConfig[name as keyof typeof publicNetworks]
       const members = theirs as unknown as Record<string, unknown>
@@ -208,7 +208,7 @@ describe('a mutated update', () => {
     return 'code' in mine ? 'refused' : 'accepted'
   }
 
-  test('is accepted by us exactly if the other implementation accepts it', () => {
+  test('is accepted by Assent exactly if the other implementation accepts it', () => {
     const random = createRandom(seed, 'light client')
     const counts = { accepted: 0, refused: 0, alike: 0, ours: 0 }
     for (let round = 0; round < inputs(20, 2_000); round++) {

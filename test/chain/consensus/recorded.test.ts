@@ -45,10 +45,10 @@ describeRecorded('tests of the consensus specifications', () => {
   })
 })
 
-describeRecorded('mainnet in August 2023', () => {
+describeRecorded('recorded updates of mainnet in August 2023', () => {
   const now = timeOfSlot(mainnet, 7_109_432)
 
-  test('leads from a trusted block to the block that the beacon chain finalized', () => {
+  test('lead from a trusted block to the block that the beacon chain finalized', () => {
     const bootstrap = readBootstrap(mainnet, recorded('bootstrap'))
     let store = beginStore(mainnet, bootstrap.header.root, bootstrap, now)
     for (const raw of updates()) {

@@ -158,7 +158,7 @@ async function codeOf(promise: Promise<unknown>): Promise<string> {
 }
 
 describe('a node with a light client', () => {
-  test('decides by the block that the validators finalized, before and since Gloas', async () => {
+  test('decides by the block that the validators finalized, before and after the Gloas fork', async () => {
     const node = await setUp({ rpcs: [execution, execution] })
     await node.begin()
     const boot = execution.boot(execution.apps[0] as `0x${string}`)
@@ -177,7 +177,7 @@ describe('a node with a light client', () => {
     ])
   })
 
-  test('believes no block that all RPC endpoints invent together', async () => {
+  test('does not accept a block that all RPC endpoints invent together', async () => {
     const node = await setUp({ rpcs: [execution, execution] })
     await node.begin()
     node.goTo(110)
@@ -191,7 +191,7 @@ describe('a node with a light client', () => {
     expect(decision.allowed).toBe(false)
   })
 
-  test('does not begin with endpoints that invent a chain, as a node without one does', async () => {
+  test('does not start with endpoints that invent a chain, while a node without a light client does', async () => {
     const node = await setUp({ rpcs: [invented, invented] })
     expect(await codeOf(node.begin())).toBe('CHAIN_NO_AGREEMENT')
     expect(readdirSync(node.folder)).toEqual([])
@@ -199,7 +199,7 @@ describe('a node with a light client', () => {
     expect(await codeOf(without.begin())).toBe('done')
   })
 
-  test('believes no other chain of validators', async () => {
+  test('does not accept the chain of other validators', async () => {
     const other = createBeaconChain({
       network,
       seed: 2,
@@ -222,7 +222,7 @@ describe('a node with a light client', () => {
     expect(await codeOf(asked)).toBe('CONSENSUS_UNREACHABLE')
   })
 
-  test('needs one beacon API that answers', async () => {
+  test('works if one beacon API answers', async () => {
     const node = await setUp({ rpcs: [execution, execution], beacons: [silent, honest, silent] })
     await node.begin()
     const boot = execution.boot(execution.apps[0] as `0x${string}`)
@@ -231,7 +231,7 @@ describe('a node with a light client', () => {
     expect(await codeOf(node.open().authorize('isAppAllowed', boot))).toBe('CONSENSUS_UNREACHABLE')
   })
 
-  test('asks for a store, and begins none by itself', async () => {
+  test('requires a store and does not create one by itself', async () => {
     const node = await setUp({ rpcs: [execution, execution] })
     const boot = execution.boot(execution.apps[0] as `0x${string}`)
     expect(await codeOf(node.open().authorize('isAppAllowed', boot))).toBe(
@@ -290,7 +290,7 @@ describe('the newest block that a sync committee signed', () => {
   }
 
   test.each([[{}], [alone], [{ withdrawalCheck: 'deny-when-signed' }]])(
-    'denies what RPC endpoints hide: %j',
+    'denies a withdrawal that RPC endpoints hide: %j',
     async (view) => {
       const opened = await openAt190(view)
       expect(await opened.authorize('isAppAllowed', bootOf(execution, 2))).toMatchObject({
@@ -313,13 +313,13 @@ describe('the newest block that a sync committee signed', () => {
     })
   })
 
-  test('is not asked with insecure-wait-until-final', async () => {
+  test('is not used with insecure-wait-until-final', async () => {
     const opened = await openAt190({ withdrawalCheck: 'insecure-wait-until-final' })
     const decision = await opened.authorize('isAppAllowed', bootOf(execution, 2))
     expect(decision).toMatchObject({ allowed: true, block: { number: 168n } })
   })
 
-  test('is alone in denying with deny-when-signed: one endpoint cannot block', async () => {
+  test('is the only reason for an early denial with deny-when-signed, so one endpoint cannot block boots', async () => {
     // the third shows, as its newest block, one of a chain on which nothing is approved
     const nothing = await buildChain({ apps: 0 })
     for (let block = 1; block < slots; block++) nothing.mine()

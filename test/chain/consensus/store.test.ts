@@ -332,7 +332,7 @@ describe('a bootstrap', () => {
     )
   })
 
-  test('of the future is refused', () => {
+  test('with a future slot is refused', () => {
     expect(beginAt(chain.root(72), read(72), chain.time(71))).toBe('CONSENSUS_SLOT_INVALID')
   })
 

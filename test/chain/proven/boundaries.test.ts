@@ -55,7 +55,7 @@ describe('the time of a final block', () => {
     ['a second older', 101, 'CHAIN_STALE'],
     ['fifteen seconds ahead', -15, undefined],
     ['sixteen seconds ahead', -16, 'CHAIN_FROM_FUTURE'],
-  ] as const)('%s', async (_, age, code) => {
+  ] as const)('is checked for %s', async (_, age, code) => {
     const clock = () => timeOf(allowed) + age
     const asked = ask({ knows: all(at(allowed)), clock })
 
@@ -66,7 +66,7 @@ describe('the time of a final block', () => {
   test.each([
     ['as old as the bound', 100, undefined],
     ['a second older', 101, 'CHAIN_STALE'],
-  ] as const)('with a single trusted endpoint: %s', async (_, age, code) => {
+  ] as const)('is checked for a single trusted endpoint and %s', async (_, age, code) => {
     const block = chain.blocks[allowed]?.json
     const request = async ({ method }: { method: string }) => {
       if (method === 'eth_getBlockByNumber') return block

@@ -35,7 +35,7 @@ const stored = async () => (await readdir(options.folder)).sort()
 const nameOf = (number: number) => `block-${String(number).padStart(20, '0')}.json`
 
 describe('the trusted checkpoint', () => {
-  test('is created once and never invented', async () => {
+  test('is created once and only by init-checkpoint', async () => {
     const memory = openCheckpoint(options)
     await expect(memory.read()).rejects.toMatchObject({ code: 'CHAIN_CHECKPOINT_MISSING' })
     await memory.start(mark(5))
@@ -104,7 +104,7 @@ describe('the trusted checkpoint', () => {
     expect(await memory.read()).toEqual(mark(5))
   })
 
-  test('is missing, and not new, if its folder was removed', async () => {
+  test('is reported as missing, and not created, if its folder was removed', async () => {
     const memory = openCheckpoint(options)
     await memory.start(mark(5))
     await rm(options.folder, { recursive: true })

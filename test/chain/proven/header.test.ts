@@ -104,7 +104,7 @@ describe('the extra data of a header', () => {
     [1_025, true],
     [16_384, true],
     [16_385, false],
-  ])('of %i bytes', (size, isRead) => {
+  ])('may have %i bytes', (size, isRead) => {
     const extraData: Hex = `0x${'ab'.repeat(size)}`
     const { json } = sealBlock({ ...plain, more: isRead ? { extraData } : {} })
     expect(blockSchema.safeParse({ ...json, extraData }).success).toBe(isRead)
@@ -113,7 +113,7 @@ describe('the extra data of a header', () => {
 })
 
 describe('the fields that a fork added', () => {
-  test('are there with all before them, or the header lacks some', () => {
+  test('are all present with those of earlier forks, or the header is incomplete', () => {
     const { json } = sealBlock(plain)
     const { baseFeePerGas: _, ...missing } = json as Record<string, unknown>
     expect(() => read(missing)).toThrow('lacks fields')
@@ -122,14 +122,14 @@ describe('the fields that a fork added', () => {
   test.each([
     [2n ** 40n - 1n, true],
     [2n ** 40n, false],
-  ])('a time of %i', (timestamp, isSane) => {
+  ])('contain a time of %i', (timestamp, isSane) => {
     const sealed = () => read(sealBlock({ ...plain, timestamp: Number(timestamp) }).json)
     if (isSane) expect(sealed().timestamp).toBe(Number(timestamp))
     else expect(sealed).toThrow('out of range')
   })
 })
 
-test('fields are encoded as another library does, at each boundary of a length', () => {
+test('header fields are encoded like in another library, at each boundary of a length', () => {
   const lengths = [0, 1, 2, 54, 55, 56, 57, 255, 256, 257, 65_535, 65_536]
   const fields = lengths.map((length): Hex => `0x${'81'.repeat(length)}`)
   const single = ['00', '01', '7f', '80', 'ff'].map((byte): Hex => `0x${byte}`)

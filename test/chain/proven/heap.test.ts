@@ -7,7 +7,7 @@ import { expect, test } from 'vitest'
 import type { HeapJob, HeapRound } from './heap-process.ts'
 import { buildChain, serveChain } from './synthetic.ts'
 
-test('the heap does not grow with the blocks that are seen', async () => {
+test('the heap does not grow with the number of blocks', async () => {
   const chain = await buildChain({ apps: 8 })
   // the head is two blocks before what is final, so both are looked at
   const serve = () =>

@@ -186,7 +186,7 @@ describe('one faulty endpoint of three', () => {
 
   const patient = { timeout: 300_000 }
   test.concurrent.each(cases)(
-    'that %s, in seat %i, decides nothing',
+    'that %s, at position %i, does not change a decision',
     patient,
     async (name, seat) => {
       const server = await listen(bad[name] as Answer)
@@ -297,7 +297,7 @@ describe('endpoints that cannot prove a final block', () => {
     }
   })
 
-  test('are no obstacle if one of them can', async () => {
+  test('do not prevent the checkpoint if one endpoint can prove the block', async () => {
     const server = await listen(about(proofs, refuse))
     const view = open([server.url, honest[0]?.url ?? ''], () => performance.now())
     try {

@@ -99,7 +99,7 @@ async function growTrie(words: number) {
 
 describe('an honest proof', () => {
   test.each([1, 2, 17, 300])(
-    'in a trie of %i words is read alike by three readers',
+    'in a trie of %i values gives the same result in three readers',
     async (words) => {
       const { root, proofs } = await growTrie(words)
       for (const { key, nodes } of proofs) {
@@ -114,7 +114,7 @@ describe('an honest proof', () => {
     },
   )
 
-  test('has no node more than it needs: of what is absent, no sibling behind it either', async () => {
+  test('has only the nodes that it needs, also for an absent key', async () => {
     const { root, proofs } = await growTrie(40)
     const siblings = proofs.flatMap(({ nodes }) => nodes)
     for (const { key, nodes } of proofs) {
@@ -126,7 +126,7 @@ describe('an honest proof', () => {
     }
   })
 
-  test('of an empty trie has no node, or the one that it has', () => {
+  test('of an empty trie has no node, or the empty root node', () => {
     const root = keccak256('0x80')
     expect(expectSame(root, wordOf(1), [])).toBe('0x0')
     expect(expectSame(root, wordOf(1), ['0x80'])).toBe('0x0')
@@ -172,8 +172,8 @@ function reseal(nodes: readonly Hex[], before: readonly Hex[]): { root: Hex; nod
   return { root: keccak256(sealed[0] ?? '0x'), nodes: sealed }
 }
 
-describe('a proof that was changed', () => {
-  test('is read alike by both', async () => {
+describe('a changed proof', () => {
+  test('gives the same result in both readers', async () => {
     const tries = await Promise.all([1, 2, 5, 40].map(growTrie))
     const others = tries.flatMap(({ proofs }) => proofs.flatMap(({ nodes }) => nodes))
     fc.assert(
@@ -191,7 +191,7 @@ describe('a proof that was changed', () => {
     )
   })
 
-  test('and whose hashes all fit again is read alike by both, be it accepted or refused', async () => {
+  test('with corrected hashes gives the same result in both readers, accepted or refused', async () => {
     const tries = await Promise.all([1, 2, 5, 40].map(growTrie))
     const met = { accepted: 0, refused: 0 }
     fc.assert(
@@ -228,7 +228,7 @@ describe('a proof that was changed', () => {
     ['a path with a padded flag', ['0x0f', 'child']],
     ['a path whose flag is too large', [`0x40${'00'.repeat(32)}`, '0x01']],
     ['a path that is a list', [['0x20'], '0x01']],
-  ] as const)('into %s is read alike', (_, fields) => {
+  ] as const)('with the change %s gives the same result', (_, fields) => {
     const leaf = toRlp([`0x20${'00'.repeat(32)}`, '0x01'])
     const named = JSON.parse(JSON.stringify(fields).replaceAll('child', keccak256(leaf)))
     const node = toRlp(named)
@@ -247,14 +247,14 @@ describe('a proof that was changed', () => {
     ['a byte in two forms', '0x8101'],
     ['more than an item', '0x0102'],
     ['nothing', '0x'],
-  ] as const)('to a word of %s is read alike', (_, value) => {
+  ] as const)('with a value of %s gives the same result', (_, value) => {
     const key = wordOf(1)
     const leaf = toRlp([`0x20${keccak256(key).slice(2)}`, value])
     expectSame(keccak256(leaf), key, [leaf])
   })
 })
 
-test('the path is the whole key: one nibble off is another word', async () => {
+test('a storage proof covers the whole key: a changed nibble is another key', async () => {
   const { root, proofs } = await growTrie(3)
   const { key, nodes } = proofs[0] as (typeof proofs)[number]
   expect(
@@ -280,7 +280,7 @@ test('the synthetic chain proves accounts whose balance needs more than one byte
 
 describe('an account', () => {
   let chain: SyntheticChain
-  test('of another form than four fields of their lengths is refused by both', async () => {
+  test('without exactly four fields of the right lengths is refused by both readers', async () => {
     chain = await buildChain({ apps: 1 })
     const root = chain.head().json.stateRoot
     const proof = await chain.proofAt(chain.kmsAuth, [], root)

@@ -42,7 +42,7 @@ const truth = (response: ServerResponse) => void response.end('{"jsonrpc":"2.0",
 const ask = (endpoint: Endpoint, signal?: AbortSignal) =>
   endpoint.request('eth_test', [], z.number(), signal)
 
-test('an unfinished answer is left when another endpoint has answered', async () => {
+test('an unfinished answer is cancelled when another endpoint has answered', async () => {
   const slow = await listen(never)
   const good = await listen(truth)
   const endpoints = [slow.connect(60_000), good.connect(60_000)]
@@ -53,7 +53,7 @@ test('an unfinished answer is left when another endpoint has answered', async ()
   await vi.waitFor(() => expect(slow.counts.open).toBe(0), 2_000)
 })
 
-test('an endpoint has at most 16 unfinished answers, and each ends in its time', async () => {
+test('an endpoint has at most 16 unfinished answers, and each ends at its time limit', async () => {
   const slow = await listen(never)
   const endpoint = slow.connect(800)
   const began = performance.now()
@@ -82,7 +82,7 @@ test('more requests than 16 to an honest endpoint are all answered', async () =>
   expect(good.counts.most).toBeLessThanOrEqual(16)
 })
 
-test('a request that is no longer needed gives its place to the next', async () => {
+test('a request that is no longer needed makes room for the next', async () => {
   const waiting: ServerResponse[] = []
   const slow = await listen((response) => void waiting.push(response))
   const endpoint = slow.connect(60_000)

@@ -278,7 +278,7 @@ describe('a restarted view', () => {
     })
   })
 
-  test('sees the checkpoint of another process at once', async () => {
+  test('uses the checkpoint that another process wrote at once', async () => {
     await look(remembering()).bootstrap()
     const view = look({ ...remembering(), refreshSeconds: 0 })
     await ask(view)

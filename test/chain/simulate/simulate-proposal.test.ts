@@ -287,7 +287,7 @@ describe.skipIf(absent)('a simulated proposal', () => {
     expect(Number(simulation.gasUsed) / Number(executed.gasUsed)).toBeCloseTo(1, 1)
   })
 
-  test('that cannot be queued any more fails in that step, as on the chain', async () => {
+  test('that cannot be queued any more fails in the queue step, as on the chain', async () => {
     const { addresses } = dao
     const calls = [registry.addOsImageHash(addresses.kmsAuth, id('a5'))]
     const proposal = await proposeCalls(dao, calls, 'After the last decision')
@@ -332,7 +332,7 @@ describe.skipIf(absent)('a simulated proposal', () => {
   })
 })
 
-test('the slot of the votes is the compiler’s', async () => {
+test('the votes are in the storage slot that the compiler states', async () => {
   const lines = await layoutOf(hre, 'AssentGovernor')
   expect(lines.find((line) => line.includes(' _proposalVotes '))).toMatch(
     new RegExp(`^slot ${proposalVotesSlot} byte 0: mapping`),

@@ -193,7 +193,7 @@ describe('V1: every certificate of an upload is signed up to the pinned key', ()
     ['another end', { notAfter: at + 600 }],
     ['another beginning', { notBefore: at - day }],
     ['another serial number', { serial: deriveSerial(pki.seed, 'forged') }],
-  ])('a root with %s, signed by a stranger, is refused', async (_words, options) => {
+  ])('a root with %s, signed by another key, is refused', async (_words, options) => {
     const root = createRoot(pki.seed, { signedBy: stranger, ...options }).certificate
     expect(await errorOf(uploadIssuer(under(ca, root)))).toBe('SignatureInvalid')
     expect(await errorOf(uploadIssuer(under(pki.tcbSigning.certificate, root)))).toBe(
@@ -201,14 +201,14 @@ describe('V1: every certificate of an upload is signed up to the pinned key', ()
     )
   })
 
-  test('a root that has ended, or is no CA, is refused though the pinned key signed it', async () => {
+  test('a root that has expired or is not a CA is refused, although the pinned key signed it', async () => {
     const ended = createRoot(pki.seed, { notAfter: at - 1 }).certificate
     expect(await errorOf(uploadIssuer(under(ca, ended)))).toBe('IssuerUnfit')
     const noCa = createRoot(pki.seed, { profile: { pathLength: undefined } }).certificate
     expect(await errorOf(uploadIssuer(under(ca, noCa)))).toBe('RootUntrusted')
   })
 
-  test('a renewed root of the same key is one', async () => {
+  test('a renewed root with the same key is accepted', async () => {
     const renewed = createRoot(pki.seed, {
       serial: deriveSerial(pki.seed, 'renewed'),
       notBefore: at - day,
@@ -221,7 +221,7 @@ describe('V1: every certificate of an upload is signed up to the pinned key', ()
   })
 })
 
-describe('V2: a genuine upload gets through, whatever was uploaded before', () => {
+describe('V2: earlier uploads cannot block a genuine upload', () => {
   const strangeFirst: [string, () => string][] = [
     ['the CA under a forged root', () => under(ca, forgedRoot)],
     ['the signer under a forged root', () => under(pki.tcbSigning.certificate, forgedRoot)],
@@ -251,7 +251,7 @@ describe('V2: a genuine upload gets through, whatever was uploaded before', () =
         ),
     ],
   ]
-  test.each(strangeFirst)('after %s', async (_words, pem) => {
+  test.each(strangeFirst)('it is stored after %s', async (_words, pem) => {
     await errorOf(uploadIssuer(pem()))
     expect(await putAll()).toEqual(allDone)
     expect(await outcome(raw)).toBe('Verified UpToDate')
@@ -261,7 +261,7 @@ describe('V2: a genuine upload gets through, whatever was uploaded before', () =
     expect(await outcome(leafForm)).toBe('Verified UpToDate')
   })
 
-  test('into the empty place of the Processor CA on a verifier in use', async () => {
+  test('it is stored in the empty slot of the Processor CA of a verifier in use', async () => {
     await chain.put(collateral())
     await errorOf(uploadIssuer(under(pki.pckCa('processor').certificate, forgedRoot)))
     await uploadIssuer(under(mirrored(pki.pckCa('processor').certificate)))
@@ -275,7 +275,7 @@ describe('V2: a genuine upload gets through, whatever was uploaded before', () =
     expect(await outcome(encodeWithLeaf(parseQuote(small)))).toBe('Verified UpToDate')
   })
 
-  test('a document that ended with its signer comes again once the signer lasts longer', async () => {
+  test('a document that expired with its signer is stored again after the signer was renewed', async () => {
     const short = createTcbSigning(pki.seed, pki.root, { notBefore: at - day, notAfter: at + day })
     await uploadIssuer(under(short.certificate))
     await chain.uploadPckCa(collateral())
@@ -291,7 +291,7 @@ describe('V2: a genuine upload gets through, whatever was uploaded before', () =
     expect(await outcome(raw)).toBe('Verified UpToDate')
   })
 
-  test('whoever keeps the store sees what it lacks, also behind another text of the same certificate', async () => {
+  test('the collateral job sees missing parts also behind another encoding of the same certificate', async () => {
     await uploadIssuer(under(mirrored(ca)))
     const client = chain.clients.publicClient
     const states = async () =>
@@ -325,8 +325,8 @@ function nextCa(): { ca: SimulatedCa; quote: Uint8Array; serial: Uint8Array } {
   return { ca: next, quote: platform.quote({ pckChain }), serial }
 }
 
-describe('V3: a list speaks for the key that signed it, and for no other CA of that name', () => {
-  test('a new CA needs its own list, and the old one keeps its own', async () => {
+describe('V3: a CRL applies to the key that signed it and to no other CA with that name', () => {
+  test('a new CA needs its own CRL, and the old CA keeps its own', async () => {
     await chain.put(collateral())
     const next = nextCa()
     await uploadIssuer(under(next.ca.certificate))
@@ -351,7 +351,7 @@ describe('V3: a list speaks for the key that signed it, and for no other CA of t
     expect(await outcome(leafForm)).toBe('Verified UpToDate')
   })
 
-  test('a record of a host stays good beside a new CA', async () => {
+  test('a verification record stays valid next to a new CA', async () => {
     await chain.put(collateral())
     const record = await register(raw)
     await uploadIssuer(under(nextCa().ca.certificate))
@@ -359,7 +359,7 @@ describe('V3: a list speaks for the key that signed it, and for no other CA of t
   })
 })
 
-describe('V4: a revoked certificate takes nothing from another of the same key', () => {
+describe('V4: a revoked certificate does not affect another one with the same key', () => {
   const serial = deriveSerial(pki.seed, 'revoked ca')
   const revoked = () =>
     createPckCa(pki.seed, pki.root, 'platform', { serial, notBefore: at - 100 * day })
@@ -381,7 +381,7 @@ describe('V4: a revoked certificate takes nothing from another of the same key',
     expect(await outcome(platform.quote({ pckChain }))).toBe('CaRevoked None')
   })
 
-  test('one that is good comes back after all others are revoked', async () => {
+  test('a valid certificate works again after all others are revoked', async () => {
     await chain.put(collateral({ rootCrl: { revoked: [pki.pckCa('platform').serial] } }))
     expect(await outcome(leafForm)).toBe('CaRevoked None')
     const good = createPckCa(pki.seed, pki.root, 'platform', {
@@ -393,14 +393,14 @@ describe('V4: a revoked certificate takes nothing from another of the same key',
   })
 })
 
-describe('V5: a new TCB signing key shuts out nothing that the old one signs', () => {
+describe('V5: a new TCB signing key does not block documents of the old key', () => {
   const renewed = () =>
     createTcbSigning(new Uint8Array(32).fill(99), pki.root, {
       serial: deriveSerial(pki.seed, 'renewed'),
       notBefore: at - day,
     })
 
-  test('documents of both are taken', async () => {
+  test('documents of both keys are stored', async () => {
     await chain.put(collateral())
     const next = renewed()
     await uploadIssuer(under(next.certificate))
@@ -411,7 +411,7 @@ describe('V5: a new TCB signing key shuts out nothing that the old one signs', (
     expect(await outcome(raw)).toBe('Verified UpToDate')
   })
 
-  test('revoking one ends what it signed and nothing else', async () => {
+  test('a revocation of one key ends only what it signed', async () => {
     const next = renewed()
     await chain.put(collateral())
     await uploadIssuer(under(next.certificate))
@@ -428,8 +428,8 @@ describe('V5: a new TCB signing key shuts out nothing that the old one signs', (
   })
 })
 
-describe('V6: nothing older takes the place of something newer', () => {
-  test('neither a list nor a document', async () => {
+describe('V6: an older document never replaces a newer one', () => {
+  test('neither a CRL nor a signed document is replaced by an older one', async () => {
     await chain.put(collateral({ issuedAt: at - day }))
     const older = collateral({ issuedAt: at - 2 * day })
     expect(await errorOf(chain.uploadRootCrl(older))).toBe('CollateralNotNewer')
@@ -438,7 +438,7 @@ describe('V6: nothing older takes the place of something newer', () => {
     expect(await errorOf(chain.uploadQeIdentity(older))).toBe('CollateralNotNewer')
   })
 
-  test('a platform family that spells the name of the QE identity does not take its place', async () => {
+  test('a platform family with the name of the QE identity does not replace it', async () => {
     await chain.put(collateral())
     const spelt = collateral({ issuedAt: at - 50, tcbInfo: { fmspc: '54445F514500' } })
     expect(await errorOf(chain.uploadTcbInfo(spelt))).toBe('JsonMalformed')
@@ -446,7 +446,7 @@ describe('V6: nothing older takes the place of something newer', () => {
   })
 })
 
-describe('V7: a change of the evaluation number ends no proof at once', () => {
+describe('V7: a change of the evaluation number ends no proof immediately', () => {
   const date = (seconds: number) => `"${new Date(seconds * 1000).toISOString().slice(0, 19)}Z"`
 
   /** 20 is the standard number, 21 becomes it in ten days, 22 in 300. */
@@ -492,7 +492,7 @@ describe('V7: a change of the evaluation number ends no proof at once', () => {
     }
   }
 
-  test('the next number takes over by itself; an early one ends nothing', async () => {
+  test('the next number takes effect by itself, and an early number ends nothing', async () => {
     await chain.put(collateral({ issuedAt: at - day }))
     await putNumbers([21, 22], [22])
     await putList()
@@ -504,7 +504,7 @@ describe('V7: a change of the evaluation number ends no proof at once', () => {
     }
   })
 
-  test('a new standard number ends a proof a week after it has come, not sooner', async () => {
+  test('a new standard number ends a proof one week after it took effect, not earlier', async () => {
     await chain.put(collateral({ issuedAt: at - day }))
     await putNumbers([21], [21])
     await putList()
@@ -520,7 +520,7 @@ describe('V7: a change of the evaluation number ends no proof at once', () => {
     expect(await end()).toBe('done')
   })
 
-  test('a list that lapses ends nothing', async () => {
+  test('an expired list ends nothing', async () => {
     await chain.put(collateral({ issuedAt: at - day }))
     await putNumbers([22], [22])
     await putList(at + 5 * day)
@@ -533,7 +533,7 @@ describe('V7: a change of the evaluation number ends no proof at once', () => {
     expect(await end()).toBe('HostProofStillValid')
   })
 
-  test('an early number ends nothing while there is no list, and for a week after the first', async () => {
+  test('an early number ends nothing without a list and for one week after the first list', async () => {
     await chain.put(collateral({ issuedAt: at - day }))
     const { quote, end } = await provenHost()
     await putNumbers([21], [21])
@@ -550,7 +550,7 @@ describe('V7: a change of the evaluation number ends no proof at once', () => {
     expect(await end()).toBe('done')
   })
 
-  test('a number that comes with a late list ends a proof a week after the list, not sooner', async () => {
+  test('a number in a late list ends a proof one week after the list, not earlier', async () => {
     await chain.put(collateral({ issuedAt: at - day }))
     await putNumbers([21], [21])
     await putEvents([[20, at - 2 * year]], at - day, at + 29 * day)
@@ -572,7 +572,7 @@ describe('V7: a change of the evaluation number ends no proof at once', () => {
     expect(await end()).toBe('done')
   })
 
-  test('what is revoked ends a proof at once', async () => {
+  test('a revocation ends a proof immediately', async () => {
     await chain.put(collateral({ issuedAt: at - day }))
     await putList()
     const { end } = await provenHost()
@@ -580,7 +580,7 @@ describe('V7: a change of the evaluation number ends no proof at once', () => {
     expect(await end()).toBe('done')
   })
 
-  test('the list of a revoked signer is no longer in force', async () => {
+  test('the list of a revoked signer is no longer used', async () => {
     await chain.put(collateral({ issuedAt: at - day }))
     await putList()
     expect((await chain.freshness()).standardUntil).toBe(at + 10 * day - 1)
@@ -590,7 +590,7 @@ describe('V7: a change of the evaluation number ends no proof at once', () => {
   })
 })
 
-describe('H12: a proof can be ended, whatever its quote', () => {
+describe('H12: every host proof can be ended, whatever quote it has', () => {
   /** As long as a quote may be. */
   const most = 8_192
   /** The limit of a transaction since Osaka (EIP-7825). */
@@ -617,7 +617,7 @@ describe('H12: a proof can be ended, whatever its quote', () => {
   test.each([
     ['zeros in its chain', padChain],
     ['bytes behind it', padEnd],
-  ])('with %s', async (_, pad) => {
+  ])('also one with %s', async (_, pad) => {
     await chain.put(collateral())
     const { hosts, quote } = await provenHost(pad)
     const [deviceId, padded] = [to0x(platform.deviceId), pad(quote)]
@@ -629,7 +629,7 @@ describe('H12: a proof can be ended, whatever its quote', () => {
     expect(await errorOf(sendCall(chain.clients, longer))).toBe('HostQuoteTooLong')
   })
 
-  test('with a record of the verifier before', async () => {
+  test('also one with a record of an earlier verifier', async () => {
     await chain.put(collateral())
     const record = await register(raw)
     const { hosts, end } = await provenHost((quote) =>
@@ -648,7 +648,7 @@ describe('H12: a proof can be ended, whatever its quote', () => {
   })
 })
 
-describe('V8: a new member of a document loses nothing, and says nothing', () => {
+describe('V8: a new member of a signed document changes nothing', () => {
   const member = '"new":{"svn":255,"tcbStatus":"Revoked","list":[{"pcesvn":0}],"text":"}]\\""}'
   /** One in every object of the document, in front and behind. */
   const edit = (text: string) =>
@@ -656,7 +656,7 @@ describe('V8: a new member of a document loses nothing, and says nothing', () =>
       .replaceAll(/(?<=["\]}0-9])\}/g, ',"newer":[null,-1.5e3]}')
       .replaceAll(/\{(?=")/g, `{${member},`)
 
-  test('in every object of both documents', async () => {
+  test('in any object of both documents', async () => {
     await chain.put(collateral({ tcbInfo: { edit }, qeIdentity: { edit } }))
     expect(await outcome(raw)).toBe('Verified UpToDate')
     const plain = collateral({ issuedAt: at - 10 })
@@ -670,8 +670,8 @@ describe('V8: a new member of a document loses nothing, and says nothing', () =>
   })
 })
 
-describe('V9: too little gas is a failed call, never a verdict', () => {
-  test('with the slow P-256 verifier, at any part of what is needed', async () => {
+describe('V9: too little gas makes the call fail and never gives a verdict', () => {
+  test('also with the Solidity P-256 verifier at any part of the needed gas', async () => {
     const slow = await createVerifierChain(simulator.rootCertificate, 'P256Solidity')
     await slow.goTo(at)
     await slow.put(collateral())
@@ -702,7 +702,7 @@ describe('V9: too little gas is a failed call, never a verdict', () => {
   })
 })
 
-test('V10: an event log says one thing of a boot', async () => {
+test('V10: an event log has one meaning for a boot', async () => {
   await chain.put(collateral())
   const bootLog = await chain.bootLog()
   const app = (from: number): Hex => `0x001122${from.toString(16)}${'44'.repeat(16)}`

@@ -51,7 +51,7 @@ async function readLog(location: LogLocation) {
   return Promise.all(read)
 }
 
-test('release log: a fault at any operation loses nothing that was acknowledged', async () => {
+test('release log: a fault at any disk operation loses no acknowledged entry', async () => {
   const { operations } = await runWith(Number.POSITIVE_INFINITY)
   expect(operations).toBeGreaterThan(20)
   let lost = 0
@@ -89,7 +89,7 @@ test('release log: a fault at any operation loses nothing that was acknowledged'
 })
 
 test.each(['before', 'after', 'open'] as const)(
-  'release log: a passing fault while a segment begins (%s) stops one append',
+  'release log: a temporary fault while a segment begins (%s) stops one append',
   async (moment) => {
     let isArmed = false
     const failOnce = () => {
@@ -130,7 +130,7 @@ test.each(['before', 'after', 'open'] as const)(
   },
 )
 
-test('release log: a segment is not begun in a file that holds something else', async () => {
+test('release log: a segment does not begin in a file with other content', async () => {
   const location = await newLocation({ segmentBytes: 900 })
   const log = await begin(location)
   let index = 0
@@ -145,7 +145,7 @@ test('release log: a segment is not begun in a file that holds something else', 
   await log.close()
 })
 
-test('release log: one valid slot of the head file is enough', async () => {
+test('release log: one valid slot of the head file is sufficient', async () => {
   const location = await newLocation()
   await createReleaseLog(location)
   const log = await openReleaseLog(location)

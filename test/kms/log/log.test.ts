@@ -44,7 +44,7 @@ async function watchedPlace() {
 }
 
 describe('release log: appending', () => {
-  test('acknowledged entries are there after a restart, in order', async () => {
+  test('keeps acknowledged entries in order over a restart', async () => {
     const location = await newLocation()
     const log = await begin(location)
     await Promise.all(Array.from({ length: 50 }, (_, index) => log.append(denial(index))))
@@ -67,7 +67,7 @@ describe('release log: appending', () => {
     await again.close()
   })
 
-  test('entries that come together share one seal', async () => {
+  test('writes one seal for entries that arrive together', async () => {
     const location = await newLocation()
     const log = await begin(location)
     await Promise.all(Array.from({ length: 100 }, (_, index) => log.append(denial(index))))
@@ -77,7 +77,7 @@ describe('release log: appending', () => {
     expect(seals.length).toBeLessThan(5)
   })
 
-  test('entries that keep coming share flushes', async () => {
+  test('flushes once for several entries of a steady stream', async () => {
     const { location, flushed } = await watchedPlace()
     const log = await begin(location)
     const turns = Array.from({ length: 60 }, (_, index) => index)
@@ -92,7 +92,7 @@ describe('release log: appending', () => {
     await log.close()
   })
 
-  test('the head file is flushed once for many entries, and when the log is closed', async () => {
+  test('flushes the head file once for many entries, and when the log is closed', async () => {
     const { location, flushed } = await watchedPlace()
     const log = await begin(location)
     for (let index = 0; index < 50; index++) await log.append(denial(index))
@@ -104,7 +104,7 @@ describe('release log: appending', () => {
     expect(flushed.at(-1)).toBe(location.headFile)
   })
 
-  test('a trie node is stored once a file, also after a restart', async () => {
+  test('stores a trie node once per file, also after a restart', async () => {
     const location = await newLocation()
     const [shared, own, later] = ['0x81', '0x82', '0x83'] as const
     const evidence = (part: string, nodes: readonly [Hex, ...Hex[]]) => ({
@@ -126,7 +126,7 @@ describe('release log: appending', () => {
     )
   })
 
-  test('evidence is stored once a file, before the entry that names it', async () => {
+  test('stores evidence once per file, before the entry that refers to it', async () => {
     const location = await newLocation({ segmentBytes: 8_000 })
     const log = await begin(location)
     const json = `{"pad":"${'x'.repeat(3_000)}"}`
@@ -156,7 +156,7 @@ describe('release log: appending', () => {
     expect((await readFile(first(location), 'utf8')).match(/"kind":"evidence"/g)).toHaveLength(1)
   })
 
-  test('continues over several files and reads them again', async () => {
+  test('continues in the next file and reads all files again', async () => {
     const location = await newLocation({ segmentBytes: 1_000 })
     const log = await begin(location)
     const chains = [log.head().chain]
@@ -175,7 +175,7 @@ describe('release log: appending', () => {
     await again.close()
   })
 
-  test('a log is created once', async () => {
+  test('creates a log once', async () => {
     const location = await written(1)
 
     await expect(createReleaseLog(location)).rejects.toMatchObject({ code: 'KMS_LOG_EXISTS' })
@@ -183,7 +183,7 @@ describe('release log: appending', () => {
     await expect(createReleaseLog(location)).rejects.toMatchObject({ code: 'KMS_LOG_EXISTS' })
   })
 
-  test('an interrupted creation is repeated', async () => {
+  test('repeats an interrupted creation', async () => {
     const location = await newLocation()
     await createReleaseLog(location)
     await rm(location.headFile)
@@ -195,7 +195,7 @@ describe('release log: appending', () => {
 })
 
 describe('release log: an interrupted append', () => {
-  test('acknowledged entries stay if any part of the last append is missing', async () => {
+  test('keeps acknowledged entries if any part of the last append is missing', async () => {
     const location = await newLocation()
     const log = await begin(location)
     await log.append(denial(0))
@@ -221,7 +221,7 @@ describe('release log: an interrupted append', () => {
     }
   })
 
-  test('bytes after the last seal are dropped', async () => {
+  test('drops bytes after the last seal', async () => {
     const location = await written(3)
     await appendFile(
       first(location),
@@ -244,7 +244,7 @@ describe('release log: a changed log is not opened', () => {
       (error) => error.code,
     )
 
-  test('cut at a seal', async () => {
+  test('if it was cut at a seal', async () => {
     const location = await written(5)
     const lines = await linesOf(first(location))
     await writeFile(first(location), `${lines.slice(0, -2).join('\n')}\n`)
@@ -252,7 +252,7 @@ describe('release log: a changed log is not opened', () => {
     expect(await refusal(location)).toBe('KMS_LOG_CUT')
   })
 
-  test('empty or missing', async () => {
+  test('if a file is empty or missing', async () => {
     const location = await written(5)
     await truncate(first(location), (await linesOf(first(location)))[0]?.length)
     expect(await refusal(location)).toBe('KMS_LOG_BROKEN')
@@ -260,7 +260,7 @@ describe('release log: a changed log is not opened', () => {
     expect(await refusal(location)).toBe('KMS_LOG_MISSING')
   })
 
-  test('without its head file, or with one of another time or node', async () => {
+  test('if the head file is missing, older, or of another node', async () => {
     const location = await written(5)
     const other = await written(2)
     const foreign = await written(5, { key: deriveLogKey(new Uint8Array(32).fill(8), 'kms-1') })
@@ -279,7 +279,7 @@ describe('release log: a changed log is not opened', () => {
     expect(await refusal(location)).toBe('KMS_LOG_MISSING')
   })
 
-  test('with one edited entry, wherever it is', async () => {
+  test('if one entry was edited at any position', async () => {
     for (const index of [0, 2, 4]) {
       const location = await written(5)
       const lines = await linesOf(first(location))
@@ -291,7 +291,7 @@ describe('release log: a changed log is not opened', () => {
     }
   })
 
-  test('with a removed entry and renumbered seals', async () => {
+  test('if an entry was removed and the seals renumbered', async () => {
     const location = await written(5)
     const lines = await linesOf(first(location))
     await writeFile(first(location), `${lines.toSpliced(3, 2).join('\n')}\n`)
@@ -299,7 +299,7 @@ describe('release log: a changed log is not opened', () => {
     expect(await refusal(location)).toBe('KMS_LOG_BROKEN')
   })
 
-  test('with exchanged or missing files', async () => {
+  test('if files were exchanged or removed', async () => {
     const location = await written(20, { segmentBytes: 1_000 })
     const path = (number: number) => join(location.folder, `0000000${number}.log`)
     await rename(path(1), `${path(1)}.x`)
@@ -309,7 +309,7 @@ describe('release log: a changed log is not opened', () => {
     expect(await refusal(location)).toBe('KMS_LOG_BROKEN')
   })
 
-  test('with an edit in an old file, found by reading it again', async () => {
+  test('if an old file was edited, which a second reading shows', async () => {
     const location = await written(20, { segmentBytes: 1_000 })
     const text = await readFile(first(location), 'utf8')
     await writeFile(first(location), text.replace('reason 1"', 'reason 2"'))
@@ -321,7 +321,7 @@ describe('release log: a changed log is not opened', () => {
 })
 
 describe('release log: a failing disk', () => {
-  test('that is full acknowledges nothing, and works again when it has space', async () => {
+  test('that is full acknowledges nothing, and the log works again when space is free', async () => {
     let full = false
     const disk = failingDisk(async (operation, path, bytes) => {
       if (!full || operation !== 'write' || !path.endsWith('.log')) return
@@ -359,7 +359,7 @@ describe('release log: a failing disk', () => {
     await log.close()
   })
 
-  test('with a failed flush stops the log until a restart', async () => {
+  test('stops the log after a failed flush until a restart', async () => {
     let failing = false
     const disk = failingDisk((operation) => {
       if (failing && operation === 'sync') throw Object.assign(new Error('I/O'), { code: 'EIO' })
@@ -480,7 +480,7 @@ describe('release log: deletion of old segments', () => {
     expect((await verify(location)).problems).toEqual([])
   })
 
-  test('a beginning that the node did not seal is no location to begin', async () => {
+  test('does not accept a start of the log that the node did not seal', async () => {
     const { location, log } = await spread(9)
     await log.close()
     const lines = await linesOf(path(location, 5))

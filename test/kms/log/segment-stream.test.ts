@@ -75,7 +75,7 @@ async function growthDuring(run: () => Promise<unknown>): Promise<number> {
 }
 
 describe('a segment of 512 MiB over HTTP', () => {
-  test('arrives whole at a fast reader, and the server holds only a small part of it', async () => {
+  test('is sent completely to a fast reader with little memory in the server', async () => {
     let read = 0
     const growth = await growthDuring(async () => {
       const socket = request()
@@ -91,7 +91,7 @@ describe('a segment of 512 MiB over HTTP', () => {
     expect(growth).toBeLessThan(150)
   }, 60_000)
 
-  test('does not fill the memory for twenty readers that read nothing, and closes them', async () => {
+  test('uses little memory for twenty readers that read nothing, and closes their connections', async () => {
     refused.length = 0
     const sockets = Array.from({ length: 20 }, request)
     const growth = await growthDuring(async () => {

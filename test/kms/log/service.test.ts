@@ -68,7 +68,7 @@ async function entries(): Promise<Record<string, unknown>[]> {
 }
 
 describe('the release log of a KMS', () => {
-  test('names caller, proven facts and block of a release', async () => {
+  test('names caller, verified facts and block of a release', async () => {
     await fetchAppKeys({ url: kms.url, clock: () => at }, cvm.source, cvm.vmConfig)
 
     expect((await entries()).at(-1)).toMatchObject({
@@ -88,7 +88,7 @@ describe('the release log of a KMS', () => {
     })
   })
 
-  test('a denial says why, in the contract’s words', async () => {
+  test('names the reason of the contract in a denial', async () => {
     await deployment.setComposeHash(new Uint8Array(32))
     await askForKeys(kms, await identityOf(cvm))
 
@@ -119,7 +119,7 @@ describe('the release log of a KMS', () => {
     })
   })
 
-  test('has the self-authorization once per block before decisions', async () => {
+  test('contains the self-authorization once per block before decisions', async () => {
     const selves = async () => (await entries()).filter(({ kind }) => kind === 'self')
     await fetchAppKeys({ url: kms.url, clock: () => at }, cvm.source, cvm.vmConfig)
     const before = await selves()
@@ -156,7 +156,7 @@ describe('the release log of a KMS', () => {
   })
 })
 
-describe('the KMS sends nothing before it is logged:', () => {
+describe('the KMS sends no answer before its log entry is written:', () => {
   test('a full disk is an outage', async () => {
     const identity = await identityOf(cvm)
     isFull = true
@@ -178,7 +178,7 @@ describe('the KMS sends nothing before it is logged:', () => {
     expect(await askForKeys(kms, identity)).toMatchObject({ status: 200 })
   })
 
-  test('a log that was changed stops it permanently', async () => {
+  test('a changed log stops it permanently', async () => {
     const own = await newLocation({
       key: deriveLogKey(deployment.keys.k256, 'kms-2'),
       segmentBytes: 1,
@@ -227,7 +227,7 @@ describe('root keys of a KMS with a release log', () => {
     return { own, store, seen, onboarding }
   }
 
-  test('are sent with an entry about the replica, which keeps the head', async () => {
+  test('are sent with an entry about the replica, and the replica keeps the head', async () => {
     const { own, store, seen, onboarding } = await replica()
     await onboarding
     const handovers = (await entries()).filter(({ kind }) => kind === 'handover')
@@ -254,7 +254,7 @@ describe('root keys of a KMS with a release log', () => {
 })
 
 describe('release log over HTTP', () => {
-  test('serves head, digests and, if public, whole files', async () => {
+  test('serves head, digests and, if the settings allow it, complete files', async () => {
     const head = await ask(kms, { path: `/log/head?nonce=${'ab'.repeat(16)}`, method: 'GET' })
     const digests = await ask(kms, { path: '/log/digests?from=0', method: 'GET' })
     const file = await ask(kms, { path: '/log/segments/0', method: 'GET' })
@@ -281,7 +281,7 @@ describe('release log over HTTP', () => {
 })
 
 describe('release log: denials of callers with a quote', () => {
-  test('have an entry of their own up to a limit for each host, and are counted above it', async () => {
+  test('have their own entries up to a limit for each host, and are counted above it', async () => {
     const written: Entry[] = []
     const recorder = createDecisionRecorder(
       {

@@ -107,7 +107,7 @@ async function copyOf(from: LogLocation): Promise<LogLocation> {
 }
 
 describe('witnesses: a watched node', () => {
-  test('serves once a witness has answered, and while answers are fresh', async () => {
+  test('serves after the first answer of a witness, and while answers are fresh', async () => {
     const { fleet, first, second } = await pair()
     expect([codeOf(first), codeOf(second)]).toEqual(['sound', 'sound'])
 
@@ -126,7 +126,7 @@ describe('witnesses: a watched node', () => {
     expect(codeOf(lonely)).toBe('KMS_LOG_UNWITNESSED')
   })
 
-  test('is found rolled back unless its witness was rolled back too', async () => {
+  test('is found to be rolled back, unless its witness was rolled back too', async () => {
     const { fleet, first, second, before } = await pair()
     await first.append(denial(2))
     await second.askWitnesses()
@@ -140,7 +140,7 @@ describe('witnesses: a watched node', () => {
     })
   })
 
-  test('is found if its log was created again', async () => {
+  test('is found to be new if its log was created again', async () => {
     const { fleet, first } = await pair()
     await first.close()
 
@@ -149,7 +149,7 @@ describe('witnesses: a watched node', () => {
     )
   })
 
-  test('is found rolled back even if it has more entries now', async () => {
+  test('is found to be rolled back even if it has more entries now', async () => {
     const { fleet, first, second, before } = await pair()
     await first.append(denial(2))
     await second.askWitnesses()
@@ -161,7 +161,7 @@ describe('witnesses: a watched node', () => {
     expect(codeOf(await fleet.start(before, 'one', ['two']))).toBe('KMS_LOG_FORKED')
   })
 
-  test('is found forked if a copy runs beside it', async () => {
+  test('is found to be forked if a copy runs at the same time', async () => {
     const { fleet, first, second, before } = await pair()
     await first.append(denial(2))
     await second.askWitnesses()
@@ -178,7 +178,7 @@ describe('witnesses: a watched node', () => {
     expect(codeOf(again)).toMatch(/^KMS_LOG_(ROLLED_BACK|FORKED)$/)
   })
 
-  test('is found forked if it asks its own copy', async () => {
+  test('is found to be forked if it asks its own copy', async () => {
     const { fleet, first, before } = await pair()
     await first.append(denial(2))
     const copy = await fleet.start(before, 'copy', ['nobody'])
@@ -417,7 +417,7 @@ describe('witnesses: a slow witness', () => {
       (response: ServerResponse) => void response.end(Buffer.alloc(2 ** 20, 'a')),
       /did not answer/,
     ],
-  ])('over HTTPS: one that %s is cut', async (_, behave, message) => {
+  ])('over HTTPS is cut off if it %s', async (_, behave, message) => {
     const { server, url } = await listen((response) => behave(response))
     const began = performance.now()
     const peer = createWitnessClient(url, 300)
@@ -512,7 +512,7 @@ describe('witnesses: before enough of them exist', () => {
     { url: 'three', node: 'three' },
   ]
 
-  test('root keys go only to the host of a named witness', async () => {
+  test('root keys are sent only to the host of a named witness', async () => {
     const fleet = new Fleet()
     const node = await fleet.start(await location('one'), 'one', [], { nodes })
     expect(node.status()).toMatchObject({ expectedDevices: ['aa'], witnessed: false })
@@ -541,7 +541,7 @@ describe('witnesses: before enough of them exist', () => {
     await node.close()
   })
 
-  test('a node that was rolled back to its start sends them to no other host', async () => {
+  test('a node that was rolled back to its start sends root keys to no other host', async () => {
     const fleet = new Fleet()
     const one = await location('one')
     const beginning = await copyOf(one)

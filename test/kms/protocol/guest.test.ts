@@ -121,8 +121,8 @@ const refusal = async (asked: Ask) => {
   return { status: reply.status, type: reply.headers.get('content-type'), text: reply.text }
 }
 
-describe('dstack guest protocol: first contact', () => {
-  test('TLS shows the leaf alone: kms:rpc, the domain, an attestation over its key', async () => {
+describe('dstack guest protocol: the TLS handshake and GetTempCaCert', () => {
+  test('the server sends only a leaf with usage kms:rpc, its domain and an attestation over its key', async () => {
     const reply = await ask(kms.url, { path: '/prpc/GetTempCaCert' })
     const leaf = readCertificate(new Uint8Array(reply.server.raw))
     const attestation = dstackExtension(leaf, 8) ?? new Uint8Array()
@@ -137,7 +137,7 @@ describe('dstack guest protocol: first contact', () => {
     expect(reply.headers.get('x-app-version')).toMatch(/^\d+\./)
   })
 
-  test('gives the temporary CA with its key, and the root, in three fields', async () => {
+  test('GetTempCaCert returns the temporary CA, its key and the root in three fields', async () => {
     const reply = await ask(kms.url, { path: '/prpc/KMS.GetTempCaCert' })
     const fields = readProtobuf(reply.body)
 
@@ -154,7 +154,7 @@ describe('dstack guest protocol: first contact', () => {
     expect(temporary.verify(temporary.publicKey) && root.verify(root.publicKey)).toBe(true)
   })
 
-  test('certificates are as the profile says: usages, path lengths, serial, dates, key identifier', async () => {
+  test('certificates follow the profile: usages, path lengths, serial number, dates, key identifier', async () => {
     for (const [pem, path] of [
       [temp.root, 1],
       [temp.certificate, 0],
@@ -180,7 +180,7 @@ describe('dstack guest protocol: first contact', () => {
 })
 
 describe('dstack guest protocol: GetAppKey', () => {
-  test('gives exactly the known keys, under the numbers of the messages', async () => {
+  test('returns exactly the expected keys in the numbered fields of the message', async () => {
     const fields = await getAppKey()
 
     expect(fields.map(([number]) => number)).toEqual([1, 2, 3, 4, 5, 6, 7, 8])
@@ -195,7 +195,7 @@ describe('dstack guest protocol: GetAppKey', () => {
     expect(hex(one(fields, 8))).toBe(hex(deployment.image.osImageHash))
   })
 
-  test('the same in JSON, as generated clients ask: names, hex, order', async () => {
+  test('returns the same in JSON with the names, hex and order of generated clients', async () => {
     const body = JSON.stringify({ api_version: 1, vm_config: cvm.vmConfig, later: [1] })
     const reply = await askMutual({ path: '/prpc/GetAppKey?json', body, headers: json })
     const fields = await getAppKey()
@@ -213,7 +213,7 @@ describe('dstack guest protocol: GetAppKey', () => {
     ])
   })
 
-  test('its key leads back to the root: app key, root key (§6.3)', async () => {
+  test('returns a key whose signature chain leads to the root key (§6.3)', async () => {
     const fields = await getAppKey()
     const appKey = secp256k1.getPublicKey(one(fields, 4), true)
     const message = join(text('dstack-kms-issued:'), cvm.appId, appKey)
@@ -221,7 +221,7 @@ describe('dstack guest protocol: GetAppKey', () => {
     expect(signerOf(one(fields, 5), message)).toBe(known.root_k256_pubkey)
   })
 
-  test('for an attestation of version 1 in MessagePack', async () => {
+  test('accepts an attestation of version 1 in MessagePack', async () => {
     const packed = (data: Uint8Array) => [
       { last: 8, content: attestationV1(cvm, data, cvm.vmConfig) },
     ]
@@ -229,7 +229,7 @@ describe('dstack guest protocol: GetAppKey', () => {
     expect(await getAppKey(packed)).toEqual(await getAppKey())
   })
 
-  test('for a legacy certificate: quote in .1, event log in .2', async () => {
+  test('accepts a legacy certificate with the quote in extension .1 and the event log in .2', async () => {
     const legacy = (data: Uint8Array) => [
       { last: 1, content: cvm.quote(data) },
       { last: 2, content: text(cvm.eventLog('quote')) },
@@ -241,11 +241,11 @@ describe('dstack guest protocol: GetAppKey', () => {
     await expect(getAppKey(legacy, '')).rejects.toThrow('App not allowed')
   })
 
-  test('without a vm_config takes that of the attestation', async () => {
+  test('uses the vm_config of the attestation if the request has none', async () => {
     expect(await getAppKey(v0(), '')).toEqual(await getAppKey())
   })
 
-  test('instances have disks of their own and share the rest', async () => {
+  test('returns a disk key for each instance and the same other keys for all instances', async () => {
     const other = deployment.boot({ appId: cvm.appId, instanceSeed: new Uint8Array(20).fill(1) })
     const [mine, others] = [await getAppKey(), await getAppKey(v0(other))]
 
@@ -253,7 +253,7 @@ describe('dstack guest protocol: GetAppKey', () => {
     for (const number of [3, 4, 5]) expect(one(others, number)).toEqual(one(mine, number))
   })
 
-  test('the environment: encrypted as clients do, opened with the key that the guest got', async () => {
+  test('returns the key that opens an environment encrypted by a client', async () => {
     const reply = await ask(kms.url, {
       path: '/prpc/KMS.GetAppEnvEncryptPubKey',
       body: protobuf([[1, cvm.appId]]),
@@ -353,7 +353,7 @@ describe('dstack guest protocol: SignCert', () => {
   }
 
   test.each([1, 2] as const)(
-    'version %i: leaf, app CA, root, each signed by the next',
+    'returns leaf, app CA and root for version %i, each signed by the next',
     async (version) => {
       const { spki, chain, read } = await request({
         version,
@@ -386,7 +386,7 @@ describe('dstack guest protocol: SignCert', () => {
     },
   )
 
-  test('with organization, dates, quote and app info where they are wanted, and only there', async () => {
+  test('adds organization, dates, quote and app info only if they are requested', async () => {
     const at = 1_787_000_000
     const wish = { version: 2, organization: 'Guests', notBefore: at, notAfter: at + 3600 } as const
     const { data, chain, read } = await request({ ...wish, withQuote: true, withInfo: true })
@@ -419,7 +419,7 @@ describe('dstack guest protocol: SignCert', () => {
 })
 
 describe('dstack guest protocol: transport', () => {
-  test('the protocol’s name is stripped, as often as it is there', async () => {
+  test('repeated prefixes of the protocol name in the path are removed', async () => {
     for (const path of ['GetMeta', 'KMS.GetMeta', 'KMS.KMS.GetMeta']) {
       expect((await ask(kms.url, { path: `/prpc/${path}` })).status).toBe(200)
     }
@@ -429,7 +429,7 @@ describe('dstack guest protocol: transport', () => {
     })
   })
 
-  test('JSON by query or content type, anything else is protobuf', async () => {
+  test('JSON is selected by query or content type, and protobuf is the default', async () => {
     const typeOf = async (asked: Ask) => (await ask(kms.url, asked)).headers.get('content-type')
     for (const query of ['?json', '?json=', '?json=1', '?json=true']) {
       expect(await typeOf({ path: `/prpc/GetMeta${query}` }), query).toBe('application/json')
@@ -444,7 +444,7 @@ describe('dstack guest protocol: transport', () => {
     }
   })
 
-  test('GET takes its request from the query and answers in JSON', async () => {
+  test('GET takes the request from the query and answers in JSON', async () => {
     const appId = hex(cvm.appId)
     const path = `/prpc/GetAppEnvEncryptPubKey?app_id=${appId}`
     const got = await ask(kms.url, { path, method: 'GET' })
@@ -459,7 +459,7 @@ describe('dstack guest protocol: transport', () => {
     expect(JSON.parse(got.text).timestamp).toBeTypeOf('number')
   })
 
-  test('a body in chunks is read like any other', async () => {
+  test('a chunked body is read like any other', async () => {
     const body = protobuf([[1, cvm.appId]])
     const reply = await ask(kms.url, { path: '/prpc/GetAppEnvEncryptPubKey', body, chunked: true })
 
@@ -476,7 +476,7 @@ describe('dstack guest protocol: transport', () => {
     expect((await ask(kms.url, { path: '/prpc/GetAppEnvEncryptPubKey', body })).status).toBe(200)
   })
 
-  test('TLS 1.3; health and metrics without a certificate', async () => {
+  test('TLS 1.3 is used, and health and metrics need no certificate', async () => {
     const health = await ask(kms.url, { path: '/health', method: 'GET' })
     const metrics = await ask(kms.url, { path: '/metrics', method: 'GET' })
 
@@ -485,7 +485,7 @@ describe('dstack guest protocol: transport', () => {
     expect(metrics.text).toMatch(/^dstack_kms_attestation_failures_total \d/m)
   })
 
-  test('GetMeta: its numbers, and the absent are absent or null', async () => {
+  test('GetMeta returns its fields in numbered order, with absent values absent or null', async () => {
     const binary = readProtobuf((await ask(kms.url, { path: '/prpc/GetMeta' })).body)
     const read = JSON.parse((await ask(kms.url, { path: '/prpc/GetMeta?json' })).text)
 
@@ -501,7 +501,7 @@ describe('dstack guest protocol: transport', () => {
   })
 })
 
-describe('dstack guest protocol: errors have dstack’s texts and status 400', () => {
+describe('dstack guest protocol: an error has the text of dstack and status 400', () => {
   const jsonError = (message: string) => ({
     status: 400,
     type: 'application/json',
@@ -515,14 +515,14 @@ describe('dstack guest protocol: errors have dstack’s texts and status 400', (
       ca: temp.root,
     })
 
-  test('in protobuf: field 1', async () => {
+  test('and is field 1 in protobuf', async () => {
     const { status, body, headers } = await ask(kms.url, { path: '/prpc/GetAppKey' })
 
     expect([status, headers.get('content-type')]).toEqual([400, 'application/octet-stream'])
     expect(readProtobuf(body)).toEqual([[1, text('App not allowed: No attestation provided')]])
   })
 
-  test('versions, before anything else', async () => {
+  test('for an unsupported version, before any other check', async () => {
     expect(await refusal({ path: '/prpc/GetAppKey?json', body: '{"api_version":2}' })).toEqual(
       jsonError('Unsupported API version: 2'),
     )
@@ -531,7 +531,7 @@ describe('dstack guest protocol: errors have dstack’s texts and status 400', (
     )
   })
 
-  test('no certificate, or one without a quote', async () => {
+  test('for a missing certificate or a certificate without a quote', async () => {
     const expected = jsonError('App not allowed: No attestation provided')
     expect(await refusal({ path: '/prpc/GetAppKey?json' })).toEqual(expected)
     expect(await refusal({ path: '/prpc/GetKmsKey?json' })).toEqual(
@@ -540,7 +540,7 @@ describe('dstack guest protocol: errors have dstack’s texts and status 400', (
     expect(await withIdentity(() => [])).toEqual(expected)
   })
 
-  test('a quote over another key, before the handler runs', async () => {
+  test('for a quote over another key, before the method runs', async () => {
     const elsewhere = () => v0()(new Uint8Array(64))
 
     expect(await withIdentity(elsewhere)).toEqual(jsonError('invalid quote: report data mismatch'))
@@ -549,7 +549,7 @@ describe('dstack guest protocol: errors have dstack’s texts and status 400', (
     )
   })
 
-  test('a log that does not replay, a TD that may be debugged, bytes that are none', async () => {
+  test('for an event log that does not replay, a debug TD, and malformed bytes', async () => {
     const longer = (data: Uint8Array) => {
       const { content } = v0()(data)[0] as Extension
       // one letter of the runtime event's name, which the replay hashes
@@ -565,7 +565,7 @@ describe('dstack guest protocol: errors have dstack’s texts and status 400', (
     expect((await withIdentity(noise)).text).toMatch(/"invalid quote: /)
   })
 
-  test('an app that the chain denies, and a KMS that it denies', async () => {
+  test('for an app that the chain denies, and for a KMS that the chain denies', async () => {
     const body = '{"api_version":1}'
     await deployment.setBehaviour('deny')
     expect(await withIdentity(v0(), body)).toEqual(
@@ -583,7 +583,7 @@ describe('dstack guest protocol: errors have dstack’s texts and status 400', (
     await deployment.setBehaviour('allow')
   })
 
-  test('an app id of another width', async () => {
+  test('for an app id of another length', async () => {
     const { text: answer } = await refusal({
       path: '/prpc/GetAppEnvEncryptPubKey?json',
       body: '{"app_id":"00"}',
@@ -592,7 +592,7 @@ describe('dstack guest protocol: errors have dstack’s texts and status 400', (
     expect(answer).toContain('app_id must be 20 bytes')
   })
 
-  test('a request that its key did not sign', async () => {
+  test('for a certificate request that its key did not sign', async () => {
     const { spki, key } = newKey()
     const csr = join(
       scale.str('please sign cert:'),

@@ -79,7 +79,7 @@ const v0 =
     { last: 8, content: attestationV0(cvm, reportData, cvm.vmConfig) },
   ]
 
-test('a dstack KMS gets the root keys of ours: GetTempCaCert, certificate, GetKmsKey (§5.9)', async () => {
+test('a dstack KMS gets the root keys of an Assent KMS: GetTempCaCert, certificate, GetKmsKey (§5.9)', async () => {
   const kms = await deployment.start({ authorizeBoot: allow })
   const first = readProtobuf((await ask(kms.url, { path: '/prpc/KMS.GetTempCaCert' })).body)
   const [tempCertificate, tempKey, root] = first.map(([, value]) => words(value))
@@ -209,7 +209,7 @@ async function onboarding(url: string) {
   }
 }
 
-describe('dstack replica protocol: our KMS gets the root keys of a dstack KMS', () => {
+describe('dstack replica protocol: an Assent KMS gets the root keys of a dstack KMS', () => {
   test('byte for byte, over two connections', async () => {
     const dstack = await startDstack()
     const given = await onboarding(`${dstack.url}/prpc`)
@@ -226,7 +226,7 @@ describe('dstack replica protocol: our KMS gets the root keys of a dstack KMS', 
     expect(dstack.asked).toEqual(['GetTempCaCert', 'GetKmsKey', 'GetMeta', ''])
   })
 
-  test('not from a server that shows no quote, or is no KMS', async () => {
+  test('but not from a server without a quote or without the KMS usage', async () => {
     const bare = await startDstack({ extensions: [{ last: 4, content: text('kms:rpc') }] })
     await expect(onboardKms(await onboarding(bare.url))).rejects.toMatchObject({
       code: 'KMS_PEER_UNTRUSTED',
@@ -238,7 +238,7 @@ describe('dstack replica protocol: our KMS gets the root keys of a dstack KMS', 
     expect([...bare.asked, ...app.asked]).not.toContain('GetKmsKey')
   })
 
-  test('not one whose root may not sign certificates, as in March 2025', async () => {
+  test('but not from one whose root must not sign certificates, as in March 2025', async () => {
     const old = await startDstack({ isOldRoot: true })
 
     await expect(onboardKms(await onboarding(old.url))).rejects.toMatchObject({
@@ -248,7 +248,7 @@ describe('dstack replica protocol: our KMS gets the root keys of a dstack KMS', 
   })
 })
 
-describe('dstack replica protocol: the Onboard listener over plain HTTP', () => {
+describe('dstack replica protocol: the onboarding listener over plain HTTP', () => {
   const start = async () => {
     const given = await onboarding('')
     const service = await startOnboarding({
@@ -271,7 +271,7 @@ describe('dstack replica protocol: the Onboard listener over plain HTTP', () => 
     }
   }
 
-  test('tells who it is, bootstraps once with a quote over both keys, finishes', async () => {
+  test('returns its identity, bootstraps once with a quote over both keys, and ends', async () => {
     const service = await start()
     const info = await post(service.url, 'Onboard.GetAttestationInfo')
     const value = (fields: typeof info.fields, number: number) =>
@@ -302,7 +302,7 @@ describe('dstack replica protocol: the Onboard listener over plain HTTP', () => 
   })
 })
 
-test('root keys in PKCS#8 are keys that anyone reads', () => {
+test('root keys in PKCS#8 are readable by other programs', () => {
   const written = toPem('PRIVATE KEY', pkcs8(deployment.keys.ca))
 
   expect(createPrivateKey(written).asymmetricKeyDetails).toEqual({ namedCurve: 'prime256v1' })
