@@ -8,6 +8,7 @@ import type { Command } from '../src/commands/command.ts'
 import { type ExitCode, exitCodeOfError, exitCodes } from '../src/commands/exit-code.ts'
 import { reportError } from '../src/commands/output/report-error.ts'
 import type { CommonValues, Context } from '../src/commands/session/context.ts'
+import { onDemand } from '../src/commands/session/on-demand.ts'
 import { openContext } from '../src/commands/session/open-context.ts'
 import { openChain, openDeployment } from '../src/commands/session/open-session.ts'
 import { readProfile } from '../src/commands/session/profile.ts'
@@ -46,11 +47,16 @@ async function open(
   const { ASSENT_RPC_URL: _, ...env } = process.env
   const profile = await readProfile({ profile: profileName, deployments }, env)
   const context = openContext(command, common, profile)
-  const chain = openChain(context, await hardhatNetwork(hre), {
-    deployments: profile.deployments,
-    from: common.from,
-    sources: () => openContractSources(async () => hre),
-  })
+  const openNetwork = async () =>
+    openChain(context, await hardhatNetwork(hre), {
+      deployments: profile.deployments,
+      from: common.from,
+      sources: () => openContractSources(async () => hre),
+    })
+  if (command.needs === 'on-demand') {
+    return onDemand(context, async () => openDeployment(await openNetwork()))
+  }
+  const chain = await openNetwork()
   return command.needs === 'chain' ? chain : openDeployment(chain)
 }
 

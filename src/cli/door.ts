@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url'
 
 import type { Command } from '../commands/command.ts'
 import type { CommonValues, Context } from '../commands/session/context.ts'
+import { onDemand } from '../commands/session/on-demand.ts'
 import { openContext } from '../commands/session/open-context.ts'
 import { readProfile } from '../commands/session/profile.ts'
 import type { Profile } from '../commands/session/settings.ts'
@@ -13,7 +14,9 @@ export const door: CommandLineDoor = {
   async open(command, common, settings) {
     const profile = await readProfile(settings, process.env)
     const context = openContext(command, common, profile)
-    return command.needs === 'nothing' ? context : connect(command, common, context, profile)
+    if (command.needs === 'nothing') return context
+    const opened = () => connect(command, common, context, profile)
+    return command.needs === 'on-demand' ? onDemand(context, opened) : opened()
   },
 }
 

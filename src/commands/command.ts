@@ -47,6 +47,8 @@ export type Need =
   | 'chain'
   /** a chain, and the record of a deployment on it */
   | 'deployment'
+  /** a deployment, but only if the arguments ask for something of it: the command opens it then */
+  | 'on-demand'
 
 /** A command as both front doors see it. */
 export interface Command {

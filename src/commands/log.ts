@@ -1,31 +1,105 @@
 /** The group `log`: the release logs of KMS nodes, for auditors. */
 import { defineCommand } from './command.ts'
 
+const rootKeyOption = {
+  value: 'HEX',
+  description: 'root key of the KMS, compressed (default: as the chain records it)',
+} as const
+
+const source = 'folder with the files 00000000.log and so on, or https://host:port of a node'
+
+export const fetch = defineCommand({
+  path: ['log', 'fetch'],
+  summary: 'Copy the release log of a node, and continue the copy later',
+  help: `The node signs its head over a nonce; the root key must vouch for it. All segments are copied that the copy does not
+have yet, and nothing in the copy is changed. Then the hash chain, the seals and the head are checked over the whole copy: it
+must contain the signed head, and the head of the last run. Decisions are not checked: log verify does.
+The folder gets the files of the log, and head.json for log verify --head.
+Exit codes: 0 the copy continues the log, 1 it does not, or the node shows less than before, 2 wrong usage, 3 an outage.`,
+  examples: [
+    'log fetch --out kms-1',
+    'log fetch https://kms.example:8000 --out kms-1 --root-key 02ab…',
+  ],
+  arguments: {
+    node: {
+      description: 'https://host:port of the node (default: of the profile)',
+      isOptional: true,
+    },
+  },
+  options: {
+    out: { value: 'FOLDER', description: 'folder of the copy', isRequired: true },
+    rootKey: rootKeyOption,
+    fromSegment: {
+      value: 'N',
+      description: 'first segment of a new copy, if the node has deleted older ones',
+      default: '0',
+    },
+    maxMib: { value: 'N', description: 'MiB that this run may write', default: '10240' },
+  },
+  needs: 'on-demand',
+  reads: 'the log of the node, and the root key on the chain',
+  load: () => import('./log/fetch.ts'),
+})
+
+export const list = defineCommand({
+  path: ['log', 'list'],
+  summary: 'List the entries of a release log: time, decision, app, device, release',
+  help: `Nothing is verified: log verify does. Without a filter, all entries about a boot are listed.
+Exit codes: 0 listed, 2 wrong usage, 3 an outage.`,
+  examples: [
+    'log list ./kms-1 --app 0x5fbdb2 --since 2027-01-31T12:00:00Z',
+    'log list https://kms.example:8000 --kind denial --json',
+  ],
+  arguments: {
+    log: { description: `${source} (default: the node of the profile)`, isOptional: true },
+  },
+  options: {
+    app: { value: 'DIGITS', description: 'only this app: its id or first digits' },
+    device: { value: 'DIGITS', description: 'only this device' },
+    release: { value: 'DIGITS', description: 'only this compose hash' },
+    kind: {
+      value: 'KIND',
+      description:
+        'only entries of this kind, for example release, denial, peer; "all" for every entry',
+    },
+    since: { value: 'TIME', description: 'only entries from this time on' },
+    until: { value: 'TIME', description: 'only entries before this time' },
+    limit: { value: 'N', description: 'only the newest ones', default: '1000' },
+    fromSegment: { value: 'N', description: 'first segment to read from a node', default: '0' },
+  },
+  needs: 'nothing',
+  reads: 'the files, or the log of the node',
+  hasLines: true,
+  load: () => import('./log/list.ts'),
+})
+
 export const verify = defineCommand({
   path: ['log', 'verify'],
-  summary: 'Verify a release log offline: chain, signatures, proofs',
-  help: `Needs no network and none of the KMS's own code: the files, and the root key that the chain knows
-(assent log root-key prints it). Files are read once, in little memory.
+  summary: 'Verify a release log: chain, signatures, proofs',
+  help: `Uses none of the KMS's own code: the files, and the root key that the chain knows. Files are read once, in little
+memory.
+
+Root key, chain, KmsAuth and code of the contracts come from the chain and the deployment record of the profile. With
+--root-key nothing is asked: then only what is given is compared.
 
 It checks the hash chain over all entries, each seal, that the root key vouches for the log's key, and that
 the files follow each other. For each decision it checks the block header and the storage proofs, and
-evaluates the rules of the contracts over the proven words again. Chain, KmsAuth and code of the proofs are
-compared only if they are given (--chain-id, --kms-contract, --pinned-code); the answer lists all that was
-not checked. Only others can tell whether the log is complete: pass heads that somebody saw (--head, an
-answer of /log/head) or the log of another node (--witness). Each head must be a part of the log.
+evaluates the rules of the contracts over the proven words again. Only others can tell whether the log is complete: pass heads
+that somebody saw (--head, an answer of /log/head, or head.json of log fetch) or the log of another node (--witness). Each head
+must be a part of the log. The answer lists all that was not checked, and what no log can show.
 
 Exit codes: 0 it holds, 1 it does not hold, 2 wrong usage, 3 everything that was checked holds, but not
 everything was checked (0 with --accept-unchecked).`,
   examples: [
-    'log verify ./log --root-key 02ab… --chain-id 1 --kms-contract 0x… --pinned-code pins.json --agreement 2',
+    'log verify ./kms-1 --agreement 2 --max-block-age 3600 --head ./kms-1/head.json',
+    'log verify ./log --root-key 02ab… --chain-id 1 --kms-contract 0x… --pinned-code pins.json',
     'log verify ./kms-1 --root-key 02ab… --witness ./kms-2 --accept-unchecked --json',
   ],
   arguments: { folder: { description: 'folder with the files 00000000.log and so on' } },
   options: {
     rootKey: {
       value: 'HEX',
-      description: 'secp256k1 root key of the KMS, compressed',
-      isRequired: true,
+      description: 'root key of the KMS, compressed; then no chain is asked',
     },
     node: { value: 'NAME', description: 'expected name of the node' },
     chainId: { value: 'N', description: 'expected chain of each proof' },
@@ -46,8 +120,8 @@ everything was checked (0 with --accept-unchecked).`,
       isRepeatable: true,
     },
   },
-  needs: 'nothing',
-  reads: 'the files of the log, heads, and logs of witnesses',
+  needs: 'on-demand',
+  reads: 'the files of the log, heads, logs of witnesses, and the root key on the chain',
   load: () => import('./log/verify.ts'),
 })
 
@@ -66,4 +140,4 @@ export const rootKey = defineCommand({
   load: () => import('./log/root-key.ts'),
 })
 
-export const logCommands = [verify, rootKey]
+export const logCommands = [fetch, list, verify, rootKey]

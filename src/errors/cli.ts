@@ -28,6 +28,14 @@ export const cliErrors = {
     why: 'A server did not answer, or did not finish a TLS handshake in time.',
     fix: 'Check the address and the port, and that the server speaks TLS itself. This says nothing about its quote.',
   },
+  LOG_ROLLED_BACK: {
+    why: 'A KMS node shows less of its release log, or other bytes, than it showed before.',
+    fix: 'Keep the copy: it is evidence. Ask the operator, and do not trust the node until it is explained.',
+  },
+  LOG_CLOSED: {
+    why: 'The node does not show its entries (`releaseLog.entries` is `closed`), or it has deleted the older segments.',
+    fix: 'Ask the operator for the files, or begin at a later segment with --from-segment.',
+  },
   CASE_INCOMPLETE: {
     why: 'A case in the folder or list lacks a required file or has an unknown one.',
     fix: 'Give each folder a `quote.bin` and a `collateral.json`, and each line of a list a quote and its collateral.',

@@ -54,6 +54,11 @@ export interface LogExpectations {
    * dropped.
    */
   readonly fromCheckpoint?: boolean
+  /**
+   * Checks only that the files continue each other, their seals and heads: neither evidence nor decisions. For a copy that
+   * is verified later.
+   */
+  readonly continuityOnly?: boolean
   /** Public key of another log, as hex: report only its heads in `peers`. Default: the heads of all logs. */
   readonly peerKey?: string
 }
@@ -141,6 +146,8 @@ export interface LogReport {
   readonly problems: readonly LogProblem[]
   /** What was not compared, because the expectation is missing. */
   readonly unchecked: readonly string[]
+  /** What this log cannot show, whatever it is compared with. */
+  readonly unprovable: readonly string[]
   /** Heads of other nodes in this log, by their public key. Use them as `heads` when you verify those logs. */
   readonly peers: Readonly<Record<string, readonly ObservedHead[]>>
 }
@@ -323,23 +330,45 @@ export class LogVerification {
       ...this.#counts,
       problems: this.#problems,
       unchecked: this.#unchecked(),
+      unprovable: this.#unprovable(),
       peers: Object.fromEntries(this.#peers),
     }
   }
 
   #unchecked(): string[] {
-    const { chainId, kmsContract, pins } = this.#expected
+    const { chainId, kmsContract, pins, agreement, maxBlockAgeSeconds } = this.#expected
+    const { heads = [], continuityOnly = false } = this.#expected
     const { entries } = this.#start
     return [
+      ...(continuityOnly ? ['every decision and its evidence (log verify)'] : []),
       ...(chainId === undefined ? ['the chain of the evidence (--chain-id)'] : []),
       ...(kmsContract === undefined
         ? ['the KmsAuth contract of the evidence (--kms-contract)']
         : []),
       ...(pins === undefined ? ['the code of the contracts (--pinned-code)'] : []),
+      ...(agreement === undefined ? ['how many endpoints agreed on a block (--agreement)'] : []),
+      ...(maxBlockAgeSeconds === undefined ? ['the age of the blocks (--max-block-age)'] : []),
+      ...(heads.length === 0
+        ? [
+            'if entries at the end are missing: nobody’s head of this log is known (--head, --witness)',
+          ]
+        : []),
       ...(entries > 0 ? [`entries 0 to ${entries - 1}: their segments are missing`] : []),
       ...(this.#headsBeforeStart > 0
         ? [`${this.#headsBeforeStart} observed heads of these entries`]
         : []),
+    ]
+  }
+
+  #unprovable(): string[] {
+    const { executed, unproven, denialsUnproven } = this.#counts
+    return [
+      'if an endpoint withheld a newer block, in which an approval was withdrawn',
+      'which CVM wrote the log: the attestations of its starts are not verified here',
+      ...(executed > 0 ? [`${executed} releases on the own answer of a foreign app contract`] : []),
+      ...(unproven > 0 ? [`${unproven} releases without evidence`] : []),
+      ...(denialsUnproven > 0 ? [`${denialsUnproven} denials without evidence`] : []),
+      ...(this.#kinds.has('denials') ? ['denials that are only counted'] : []),
     ]
   }
 
@@ -460,16 +489,22 @@ export class LogVerification {
   }
 
   #read(entry: LoggedEntry, where: string, { evidence, pool }: SegmentCheck): void {
+    if (this.#expected.continuityOnly === true) {
+      if (entry.kind === 'archived') this.#archived(entry)
+      return
+    }
     if (entry.kind === 'evidence') this.#evidence(entry, where, evidence, pool)
     if (entry.kind === 'nodes') {
       for (const node of entry.nodes) pool.add(Buffer.from(node, 'base64'))
     }
-    if (entry.kind === 'archived') {
-      this.#firstKeptSegment = Math.max(this.#firstKeptSegment, entry.segments)
-    }
+    if (entry.kind === 'archived') this.#archived(entry)
     if (entry.kind === 'peer') this.#peer(entry)
     if (isGranting(entry)) this.#checkRelease(entry, where, evidence)
     if (entry.kind === 'denial') this.#checkDenial(entry, where, evidence)
+  }
+
+  #archived({ segments }: EntryOf<'archived'>): void {
+    this.#firstKeptSegment = Math.max(this.#firstKeptSegment, segments)
   }
 
   #peer({ publicKey, head }: EntryOf<'peer'>): void {

@@ -353,7 +353,9 @@ describe('assent kms log verify', () => {
       '1',
     ]
     const demands = [...what, '--agreement', '2', '--max-block-age', '900']
-    expect(await run(...root, ...demands)).toBe(0)
+    expect(await run(...root, ...demands)).toBe(3)
+    await writeFile(head, JSON.stringify(heads.at(-1)))
+    expect(await run(...root, ...demands, '--head', head)).toBe(0)
     expect(await run(...accepting, '--agreement', '0')).toBe(2)
     expect(await run(...accepting, '--max-block-age', '-1')).toBe(2)
     await writeFile(pins, JSON.stringify({ proxy: [code] }))
@@ -361,11 +363,16 @@ describe('assent kms log verify', () => {
   })
 
   test('exits with 3 and lists each comparison that was not made', async () => {
-    const { folder } = await written()
+    const { folder, heads } = await written()
     const pins = join(folder, 'pins.json')
     const roles = ['proxy', 'kmsAuth', 'app', 'hosts', 'bonds', 'images']
     await writeFile(pins, JSON.stringify(Object.fromEntries(roles.map((role) => [role, []]))))
+    const head = join(folder, 'head.json')
+    await writeFile(head, JSON.stringify(heads.at(-1)))
     const all = {
+      '--agreement': '1',
+      '--max-block-age': '900',
+      '--head': head,
       '--chain-id': '1',
       '--kms-contract': `0x${'22'.repeat(20)}`,
       '--pinned-code': pins,
@@ -400,7 +407,13 @@ describe('assent kms log verify', () => {
       expect(unchecked).toEqual([expect.stringContaining(name)])
       expect(lines.at(-1)).toBe('All checks that were made passed.')
     }
-    expect((await verify({})).unchecked).toHaveLength(3)
+    expect((await verify({})).unchecked).toHaveLength(6)
+    const notInLog = whole.lines.filter((line) => line.startsWith('NOT IN A LOG'))
+    expect(notInLog).toEqual([
+      expect.stringContaining('withheld a newer block'),
+      expect.stringContaining('which CVM wrote the log'),
+      expect.stringContaining('30 denials without evidence'),
+    ])
   })
 
   test('compares the log with the heads in the log of a witness', async () => {

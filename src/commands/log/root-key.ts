@@ -1,3 +1,4 @@
+import type { Address } from 'viem'
 import { z } from 'zod'
 import { kmsAuthAbi } from '../../chain/abi.ts'
 import { toChainError } from '../../chain/call.ts'
@@ -16,17 +17,23 @@ export const schema = z.strictObject({
 
 export async function run(args: ArgumentsOf<typeof rootKey>, context: ChainContext) {
   const kmsContract = await readKmsContract(context, args.kmsContract)
-  const [k256Pubkey] = await context.publicClient
+  const key = await readAnnouncedRootKey(context, kmsContract)
+  context.output.line(key)
+  return { kmsContract, rootKey: key }
+}
+
+/** The compressed root key, 66 hex digits. @throws KMS_ROOT_UNANNOUNCED, CHAIN_UNREACHABLE */
+export async function readAnnouncedRootKey(
+  { publicClient }: Pick<ChainContext, 'publicClient'>,
+  kmsContract: Address,
+): Promise<string> {
+  const [k256Pubkey] = await publicClient
     .readContract({ address: kmsContract, abi: kmsAuthAbi, functionName: 'kmsInfo' })
     .catch((cause: unknown) => {
       throw toChainError(cause, `read kmsInfo of ${kmsContract}`)
     })
-  if (fromHex(k256Pubkey, 'root key').length !== 33) {
-    throw new AssentError('KMS_ROOT_UNANNOUNCED', 'The chain knows no root key of this KMS yet.', {
-      facts: { kmsContract, found: k256Pubkey },
-    })
-  }
-  const key = k256Pubkey.slice(2)
-  context.output.line(key)
-  return { kmsContract, rootKey: key }
+  if (fromHex(k256Pubkey, 'root key').length === 33) return k256Pubkey.slice(2)
+  throw new AssentError('KMS_ROOT_UNANNOUNCED', 'The chain knows no root key of this KMS yet.', {
+    facts: { kmsContract, found: k256Pubkey },
+  })
 }

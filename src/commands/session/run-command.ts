@@ -22,7 +22,7 @@ export type Values = Readonly<Record<string, unknown>>
 
 /** A way to run commands: the command line, or Hardhat. */
 export interface FrontDoor {
-  /** Opens what the command needs: a `Context`, a `ChainContext` or a `Session`. */
+  /** Opens what the command needs: a `Context`, an `OnDemandContext`, a `ChainContext` or a `Session`. */
   open(command: Command, common: CommonValues): Promise<Context>
 }
 

@@ -23,6 +23,12 @@ export interface Accounts {
   wallet(address: Address): Promise<WalletClient<Transport, Chain, Account>>
 }
 
+/** For a command that needs a deployment only for some of its arguments. */
+export interface OnDemandContext extends Context {
+  /** Opens it, at the first call. @throws CONFIG_INVALID, CHAIN_*, FILE_UNREADABLE, DEPLOYMENT_INVALID, CONTRACT_MISSING */
+  openSession(): Promise<Session>
+}
+
 /** For a command that needs a chain. */
 export interface ChainContext extends Context, Network {
   /** The folder of deployment records. */

@@ -40,16 +40,30 @@ const partBytes = 2 ** 16
 async function sendSegment(context: Context, log: NodeLog): Promise<Response> {
   const segment = await log.segment(readNumber(context.req.param('number')))
   if (segment === undefined) return context.json({ error: 'not found' }, 404)
-  return context.body(streamOf(segment), 200, {
+  const { size } = segment
+  const from = readStart(context.req.header('range'))
+  if (from > 0 && from >= size) {
+    return context.body(null, 416, { 'content-range': `bytes */${size}` })
+  }
+  const headers = {
     'content-type': 'application/x-ndjson',
     // a file that is deleted meanwhile breaks the connection, and the reader sees that bytes are missing
-    'content-length': String(segment.size),
-  })
+    'content-length': String(size - from),
+  }
+  if (from === 0) return context.body(streamOf(segment, from), 200, headers)
+  const range = `bytes ${from}-${size - 1}/${size}`
+  return context.body(streamOf(segment, from), 206, { ...headers, 'content-range': range })
+}
+
+/** A copy is continued with `bytes=N-` (RFC 9110 §14.2). Other ranges are ignored, as the RFC allows. */
+function readStart(range: string | undefined): number {
+  const [, digits] = /^bytes=([0-9]{1,15})-$/.exec(range ?? '') ?? []
+  return digits === undefined ? 0 : Number(digits)
 }
 
 /** Reads the next part only when the last one was taken. Ingress limits close readers that are too slow. */
-function streamOf({ size, read }: SealedSegment): ReadableStream<Uint8Array> {
-  let offset = 0
+function streamOf({ size, read }: SealedSegment, from: number): ReadableStream<Uint8Array> {
+  let offset = from
   return new ReadableStream(
     {
       pull: async (controller) => {

@@ -1,0 +1,140 @@
+import { randomBytes } from 'node:crypto'
+import { readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { z } from 'zod'
+import { fetchLog } from '../../audit/fetch-log.ts'
+import { listSegments, readSegmentFile, splitLines } from '../../audit/log-lines.ts'
+import { openLogServer } from '../../audit/log-server.ts'
+import { AssentError } from '../../errors/index.ts'
+import { headToJson, readAnswer } from '../../kms/log/witness-response.ts'
+import { fromHex, toHex } from '../../lib/bytes.ts'
+import { type LogReport, LogVerification, type ObservedHead } from '../../log-verify/verify.ts'
+import type { ArgumentsOf } from '../command.ts'
+import type { ExitCode } from '../exit-code.ts'
+import { readCount } from '../input/arguments.ts'
+import { readKmsUrl } from '../input/kms-url.ts'
+import { readRootKeyOf } from '../input/log-demands.ts'
+import type { fetch as command } from '../log.ts'
+import { unixTime } from '../output/json.ts'
+import type { OnDemandContext } from '../session/session.ts'
+
+const headSchema = z.strictObject({
+  entries: z.int(),
+  chain: z.string(),
+  at: unixTime,
+  signature: z.string(),
+})
+
+export const schema = z.strictObject({
+  node: z.string(),
+  publicKey: z.string(),
+  head: headSchema.describe('as the node signed it now'),
+  entries: z.int().describe('in the copy'),
+  segments: z.strictObject({ first: z.int(), last: z.int() }),
+  bytes: z.int().describe('copied now'),
+  resumed: z.int().describe('bytes of the last segment that were there before'),
+  continues: z.boolean().describe('the copy continues the log, and contains both heads'),
+  problems: z.array(z.strictObject({ code: z.string(), where: z.string(), what: z.string() })),
+})
+
+export function exitCode({ continues }: { continues: boolean }): ExitCode {
+  return continues ? 0 : 1
+}
+
+const mebibyte = 2 ** 20
+
+export async function run(args: ArgumentsOf<typeof command>, context: OnDemandContext) {
+  const { output } = context
+  const folder = args.out
+  const server = openLogServer(readKmsUrl(context, args.node))
+  const from = readCount(args.fromSegment, '--from-segment')
+  const maxBytes = readCount(args.maxMib, '--max-mib') * mebibyte
+  const rootKey = await readRootKeyOf(args.rootKey, context)
+  const before = await readLastHead(folder)
+  const nonce = toHex(new Uint8Array(randomBytes(32)))
+  const answer = await server.head(nonce)
+  const { identity, head: sealed } = readAnswer(answer, nonce, fromHex(rootKey, 'root key', 33))
+  const head = headToJson(sealed)
+
+  const fetched = await fetchLog(server, {
+    folder,
+    from,
+    maxBytes,
+    signal: context.stopSignal(),
+    onProgress: (segment, bytes) =>
+      output.progress(`segment ${segment}, ${(bytes / mebibyte).toFixed(1)} MiB`),
+  })
+  output.progress('checking the hash chain')
+  const report = await checkCopy(folder, {
+    rootKey,
+    node: identity.node,
+    heads: before === undefined ? [head] : [before, head],
+    fromCheckpoint: from > 0,
+  })
+  // the head of a log that was rolled back must not replace the better one
+  if (report.holds) await writeFile(join(folder, headFile), `${JSON.stringify(head)}\n`)
+
+  const { first, last, bytes, resumed } = fetched
+  output.line(`node        ${identity.node}`)
+  output.line(`key         ${toHex(identity.publicKey)}`)
+  output.line(`entries     ${report.entries}`)
+  output.line(`segments    ${first} to ${last}, ${bytes} bytes copied, ${resumed} were there`)
+  for (const { code, where, what } of report.problems) {
+    output.line(`${code.padEnd(16)}${where}  ${what}`)
+  }
+  output.line(
+    report.holds
+      ? 'The copy continues the log. Its decisions are not checked: assent log verify.'
+      : 'The copy does NOT continue the log.',
+  )
+  return {
+    node: identity.node,
+    publicKey: toHex(identity.publicKey),
+    head,
+    entries: report.entries,
+    segments: { first, last },
+    bytes,
+    resumed,
+    continues: report.holds,
+    problems: [...report.problems],
+  }
+}
+
+const headFile = 'head.json'
+
+/** The head that the last run saw; undefined for a new copy. @throws FILE_UNREADABLE */
+async function readLastHead(folder: string): Promise<ObservedHead | undefined> {
+  const file = join(folder, headFile)
+  const text = await readFile(file, 'utf8').catch((cause: NodeJS.ErrnoException) => {
+    if (cause.code === 'ENOENT') return undefined
+    throw new AssentError('FILE_UNREADABLE', `Cannot read ${file}.`, { cause, facts: { file } })
+  })
+  if (text === undefined) return undefined
+  try {
+    return headSchema.parse(JSON.parse(text))
+  } catch (cause) {
+    throw new AssentError('FILE_UNREADABLE', `${file} holds no head of a log.`, {
+      cause,
+      facts: { file },
+    })
+  }
+}
+
+interface Continuity {
+  readonly rootKey: string
+  readonly node: string
+  readonly heads: readonly ObservedHead[]
+  readonly fromCheckpoint: boolean
+}
+
+async function checkCopy(folder: string, expected: Continuity): Promise<LogReport> {
+  const verification = new LogVerification({ ...expected, continuityOnly: true })
+  for (const name of await listSegments(folder)) {
+    verification.begin(name)
+    const lines = splitLines(readSegmentFile(folder, name))
+    let next = await lines.next()
+    for (; next.done !== true; next = await lines.next()) verification.line(next.value)
+    verification.end(next.value)
+  }
+  return verification.report()
+}
