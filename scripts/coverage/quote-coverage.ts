@@ -32,7 +32,7 @@ const impossible: Readonly<Record<string, string>> = {
 /** Below `test/chain`: what runs the verifier on a chain. Recorded vectors are not needed, and not looked at. */
 const chainTests = ['verifier-forms', 'store', 'evaluation-numbers']
 /** Of these, what is the same every day: no forgeries. */
-const parityTests = 'the same on every'
+const parityTests = 'give the same answer for every'
 /** Longer than the tests say: marks take time. */
 const patience = '1200000'
 

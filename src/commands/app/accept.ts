@@ -1,3 +1,7 @@
+/**
+ * `assent app accept`: takes over an app that was offered to this account or DAO. Reads the app of `--app` or of the
+ * profile and submits `acceptOwnership`. Until then the former owner keeps all rights (Ownable2Step).
+ */
 import { acceptOwnership } from '../../chain/governance/settings.ts'
 import type { accept } from '../app.ts'
 import { submissionSchema } from '../calls/submission.ts'

@@ -1,3 +1,10 @@
+/**
+ * `assent app announce`: announces the only call of a draft, so that the owner can execute it after the notice
+ * period. Reads the draft file of this chain; the app stores the digest of the call, and a changed call does not
+ * match it.
+ *
+ * @throws DRAFT_INVALID if the draft has more than one call, or a call to another contract than the app
+ */
 import { isAddressEqual } from 'viem'
 import { announce } from '../../chain/app.ts'
 import { readDraft } from '../../chain/governance/drafts.ts'

@@ -1,3 +1,9 @@
+/**
+ * `assent app changes`: compares a manifest file with the manifest of a release. Reads the approval from the app and
+ * the published manifest from its events; sends nothing. Exit code 1 if they differ in meaning.
+ *
+ * @throws MANIFEST_UNPUBLISHED if the release was approved by its hash alone
+ */
 import type { Address } from 'viem'
 
 import { readEpochs } from '../../chain/app.ts'

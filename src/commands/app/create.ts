@@ -1,3 +1,8 @@
+/**
+ * `assent app create`: deploys and registers an app in one transaction, and names its guardian in a second one. The
+ * account becomes the owner unless `--owner` is given. With `--name` the app id is stored in the profile of
+ * `assent.toml`.
+ */
 import { type Address, isAddressEqual } from 'viem'
 import { z } from 'zod'
 import { deployAndRegisterApp, deployedApp, setGuardian } from '../../chain/registry.ts'

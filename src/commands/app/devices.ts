@@ -1,3 +1,9 @@
+/**
+ * `assent app devices`: allows any device, only listed ones, or adds and removes device ids. Submits one call to the
+ * app; a rule that loosens the app needs an announcement if the app has a notice period.
+ *
+ * @throws USAGE_INVALID if device ids are given without `add` or `remove`
+ */
 import type { Address } from 'viem'
 import { setAllowAnyDevice } from '../../chain/app.ts'
 import type { Call } from '../../chain/call.ts'

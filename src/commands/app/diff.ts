@@ -1,3 +1,7 @@
+/**
+ * `assent app diff`: compares two manifests member by member, or a manifest with the compose hash that a quote
+ * proves. Reads files only. Exit code 1 if they differ in meaning.
+ */
 import type { Hex } from '../../lib/bytes.ts'
 import { to0x } from '../../lib/bytes.ts'
 import { compareManifests, formatComparison } from '../../manifest/compare-manifests.ts'

@@ -1,3 +1,8 @@
+/**
+ * `assent app epoch`: ends all releases below a number and opens a new key epoch, whose keys these releases never
+ * get. Submits one `supersede` call; `--at` keeps the older releases until then (unix seconds, or a date with a time
+ * zone).
+ */
 import { supersede } from '../../chain/app.ts'
 import type { epoch } from '../app.ts'
 import { submissionSchema } from '../calls/submission.ts'

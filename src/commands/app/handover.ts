@@ -1,3 +1,7 @@
+/**
+ * `assent app handover`: offers the app to a new owner, who must accept it (`assent app accept`). Submits
+ * `transferOwnership` (Ownable2Step).
+ */
 import { transferOwnership } from '../../chain/governance/settings.ts'
 import type { handover } from '../app.ts'
 import { submissionSchema } from '../calls/submission.ts'

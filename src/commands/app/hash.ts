@@ -1,3 +1,7 @@
+/**
+ * `assent app hash`: prints the compose hash of a manifest: SHA-256 of its bytes, which dstack measures into RTMR3
+ * and the app approves. Reads one file and sends nothing.
+ */
 import { z } from 'zod'
 
 import { readManifest } from '../../manifest/manifest.ts'

@@ -1,3 +1,9 @@
+/**
+ * `assent app init`: writes an app-compose.json from a Docker Compose file. Reads the file, and with `--resolve` asks
+ * the image registries for digests. The written bytes are the release: another formatting has another hash.
+ *
+ * @throws FILE_EXISTS unless `--overwrite` is given, COMPOSE_INVALID for a Compose file that cannot be read
+ */
 import { writeFile } from 'node:fs/promises'
 
 import { toBytes } from 'viem'

@@ -1,3 +1,7 @@
+/**
+ * `assent app lint`: reports members of a manifest that the guest refuses (errors) or that weaken the release
+ * (warnings). Reads one file. Exit code 1 if there is an error.
+ */
 import { z } from 'zod'
 
 import { lintManifest } from '../../manifest/lint-manifest.ts'

@@ -1,3 +1,7 @@
+/**
+ * `assent app pin-kms`: writes the public key of the KMS root CA into a manifest, so that its guests accept keys of
+ * this KMS only. Reads the key from `KmsAuth.kmsInfo` and rewrites the file; the compose hash changes.
+ */
 import { writeFile } from 'node:fs/promises'
 
 import { z } from 'zod'

@@ -1,3 +1,7 @@
+/**
+ * `assent app release`: approves a release. Reads the manifest, computes its compose hash and submits both; the
+ * contract compares them (SHA-256), so that voters can read from the chain what they approved.
+ */
 import { sha256 } from 'viem'
 import { approveManifest } from '../../chain/app.ts'
 import type { release } from '../app.ts'

@@ -1,3 +1,7 @@
+/**
+ * `assent app renounce-ownership`: gives up the ownership of an app permanently. Submits one call. After that nobody
+ * can approve a release or a device.
+ */
 import { renounceOwnership } from '../../chain/governance/settings.ts'
 import type { renounceOwnership as command } from '../app.ts'
 import { submissionSchema } from '../calls/submission.ts'

@@ -1,3 +1,4 @@
+/** `assent app renounce-upgrades`: gives up the right to replace the code of an app permanently. Submits one call. */
 import { renounceUpgrades } from '../../chain/governance/settings.ts'
 import type { renounceUpgrades as command } from '../app.ts'
 import { submissionSchema } from '../calls/submission.ts'

@@ -1,3 +1,7 @@
+/**
+ * `assent app retire`: ends releases immediately. Submits one `withdraw` call; a withdrawn release can return as a
+ * new version.
+ */
 import { withdraw } from '../../chain/registry.ts'
 import type { retire } from '../app.ts'
 import { changeApprovals } from '../calls/change-approvals.ts'

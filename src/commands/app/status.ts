@@ -1,3 +1,7 @@
+/**
+ * `assent app status`: shows owner, rules, releases, devices, announced calls and the changes that time will bring.
+ * Reads the app at the newest block and its events since `KmsAuth` was deployed; sends nothing.
+ */
 import { type Address, zeroAddress } from 'viem'
 import { z } from 'zod'
 import type { AppState } from '../../chain/app.ts'

@@ -1,3 +1,7 @@
+/**
+ * `assent app upgrade`: replaces the code of an app with the code of these sources. Deploys the implementation once,
+ * records it, compares storage layouts, and submits the upgrade. The record is brought up to date first.
+ */
 import { implementationOf } from '../../chain/check/code.ts'
 import { upgrade } from '../../chain/governance/settings.ts'
 import type { upgrade as command } from '../app.ts'

@@ -1,3 +1,10 @@
+/**
+ * `assent app why`: explains the decision about a boot, condition by condition in the order of the KMS. Reads the
+ * boot from `--quote`, the manifest and options, and the chain state now, later, or after a proposal (`--after`).
+ * Exit code 0 allowed, 1 denied, 3 unknown.
+ *
+ * @throws USAGE_INVALID if no app is named
+ */
 import { explainApp } from '../../chain/why/explain-boot.ts'
 import { AssentError } from '../../errors/index.ts'
 import type { Hex } from '../../lib/bytes.ts'

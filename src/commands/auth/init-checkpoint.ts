@@ -1,3 +1,9 @@
+/**
+ * `assent auth init-checkpoint`: creates the trusted checkpoint of the auth webhook from the newest final block that
+ * its endpoints agree on.
+ *
+ * @throws CHAIN_CHECKPOINT_EXISTS, CHAIN_*
+ */
 import { z } from 'zod'
 import { runInitCheckpoint } from '../../auth/main.ts'
 import type { initCheckpoint } from '../auth.ts'

@@ -1,3 +1,4 @@
+/** `assent auth run`: serves the auth webhook, which a dstack KMS asks about boots, until SIGTERM or SIGINT. */
 import { runAuth } from '../../auth/main.ts'
 import type { run as command } from '../auth.ts'
 import type { ArgumentsOf } from '../command.ts'

@@ -1,3 +1,7 @@
+/**
+ * `assent completion`: prints the completion script of a shell. It contains all words of the command table, so that a
+ * completion starts no program.
+ */
 import { z } from 'zod'
 import type { ArgumentsOf } from '../command.ts'
 import type { completion } from '../completion.ts'

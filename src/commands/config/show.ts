@@ -1,3 +1,7 @@
+/**
+ * `assent config show`: prints each setting with its value and its source (option, variable, profile or default).
+ * URLs are shortened to their origin, because path and query often contain API keys.
+ */
 import { z } from 'zod'
 import type { ArgumentsOf } from '../command.ts'
 import type { show } from '../config.ts'

@@ -1,3 +1,7 @@
+/**
+ * `assent dao approvals`: lists the approvals of a kind, or shows one with its evidence. Reads the registry of the
+ * kind page by page, in the order of first approval.
+ */
 import { keccak256, parseEventLogs } from 'viem'
 import { z } from 'zod'
 import { approvalRegistryAbi } from '../../chain/abi.ts'

@@ -1,3 +1,7 @@
+/**
+ * `assent dao approve-list`: proposes all approvals of a JSON file together. Reads the file and the evidence
+ * documents that it names (paths are relative to it), and submits one call for each registry.
+ */
 import { dirname, join } from 'node:path'
 import { type Address, sha256 } from 'viem'
 import { z } from 'zod'

@@ -1,3 +1,10 @@
+/**
+ * `assent dao approve`: approves ids of one kind. Reads the evidence document and the manifest if they are given,
+ * stores the hash of the evidence on-chain, and submits one call.
+ *
+ * @throws USAGE_INVALID for `--manifest` without `--evidence`, EVIDENCE_INVALID for a document that does not fit the
+ * id
+ */
 import { encodeEvidence, parseEvidence } from '../../chain/governance/approval-evidence.ts'
 import { approve } from '../../chain/registry.ts'
 import { AssentError } from '../../errors/index.ts'

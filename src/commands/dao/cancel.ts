@@ -1,3 +1,9 @@
+/**
+ * `assent dao cancel`: cancels a proposal. Sends the call from the proposal guardian at any stage, or from the
+ * proposer before the vote starts.
+ *
+ * @throws AUTHORITY_MISSING if this account may not cancel it
+ */
 import { cancelCall } from '../../chain/governance/governance.ts'
 import { requireCanceller } from '../../chain/governance/proposals.ts'
 import { openProposal, stepSchema, takeStep } from '../calls/on-proposal.ts'

@@ -1,3 +1,7 @@
+/**
+ * `assent dao create`: creates a DAO (votes token or wrapper, timelock, governor) with the `DaoFactory`, and hands an
+ * app to it. Reads the parameters from a file; prints the addresses.
+ */
 import { zeroAddress } from 'viem'
 import { z } from 'zod'
 import { createDao, type DaoParameters, readCreatedDao } from '../../chain/governance/settings.ts'

@@ -1,3 +1,7 @@
+/**
+ * `assent dao delegate`: delegates the votes of this account's tokens to an account, or to `self`. Tokens without a
+ * delegate have no votes. Sends one call to the votes token.
+ */
 import { delegateCall } from '../../chain/governance/governance.ts'
 import { readDaoSettings } from '../../chain/governance/proposals.ts'
 import { sentSchema } from '../calls/submission.ts'

@@ -1,3 +1,7 @@
+/**
+ * `assent dao drill`: rehearses the suspension and the revocation of an approval of each kind on a local copy of the
+ * chain, and shows how long a bad approval would stay active. Sends nothing.
+ */
 import { z } from 'zod'
 
 import { kindLabel } from '../../chain/governance/call-descriptions/types.ts'

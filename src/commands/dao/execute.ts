@@ -1,3 +1,9 @@
+/**
+ * `assent dao execute`: executes a queued proposal whose timelock delay is over. Sends the call; anyone may. Then the
+ * deployment record gets the implementations that the proposal installed.
+ *
+ * @throws PROPOSAL_STATE_WRONG with the time at which it can be executed
+ */
 import { z } from 'zod'
 import { executeCall } from '../../chain/governance/governance.ts'
 import { nextStep, requireState } from '../../chain/governance/proposals.ts'

@@ -1,3 +1,6 @@
+/**
+ * `assent dao extend`: moves the end of approvals to a later time, or to `never`. Submits one call for the named ids.
+ */
 import { extend } from '../../chain/registry.ts'
 import { changeApprovals } from '../calls/change-approvals.ts'
 import { submissionSchema } from '../calls/submission.ts'

@@ -1,3 +1,4 @@
+/** `assent dao guardian lift`: ends suspensions early. Submits one call of the owner; a guardian cannot lift. */
 import { lift } from '../../chain/registry.ts'
 import { changeApprovals } from '../calls/change-approvals.ts'
 import { submissionSchema } from '../calls/submission.ts'

@@ -1,3 +1,7 @@
+/**
+ * `assent dao guardian set`: names the guardian of all registries and of the governor in one proposal, so that they
+ * stay the same account. The suspension time is in seconds.
+ */
 import { setGuardianEverywhere } from '../../chain/governance/settings.ts'
 import { submissionSchema } from '../calls/submission.ts'
 import { submitCalls } from '../calls/submit-calls.ts'

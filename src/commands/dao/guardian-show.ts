@@ -1,3 +1,7 @@
+/**
+ * `assent dao guardian show`: shows the guardian, the suspension time of each registry, and what is suspended now.
+ * Warns if a registry has another guardian than the governor. Reads the chain only.
+ */
 import { type Address, zeroAddress } from 'viem'
 import { z } from 'zod'
 import { type Approval, stateAt } from '../../chain/approval.ts'

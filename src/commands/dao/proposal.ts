@@ -1,3 +1,7 @@
+/**
+ * `assent dao proposal`: shows a proposal: calls in words, description, timeline, votes and, unless `--quick` is
+ * given, the review with its execution on a local copy. Reads the chain only.
+ */
 import { formatUnits } from 'viem'
 import { z } from 'zod'
 import type { Call } from '../../chain/call.ts'

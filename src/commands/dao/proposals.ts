@@ -1,3 +1,7 @@
+/**
+ * `assent dao proposals`: lists proposals, newest first, with state, first call and next step. Reads the governor
+ * only; `--offset` and `--limit` choose the page.
+ */
 import { z } from 'zod'
 import { describeCall } from '../../chain/governance/describe-call.ts'
 import { proposalStates } from '../../chain/governance/governance.ts'

@@ -1,3 +1,8 @@
+/**
+ * `assent dao propose`: submits the calls of a draft as one proposal. Reads the draft file of this chain.
+ *
+ * @throws DRAFT_INVALID if it has no calls
+ */
 import { readDraft } from '../../chain/governance/drafts.ts'
 import { AssentError } from '../../errors/index.ts'
 import { submissionSchema } from '../calls/submission.ts'

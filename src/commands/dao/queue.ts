@@ -1,3 +1,8 @@
+/**
+ * `assent dao queue`: puts a successful proposal into the timelock. Sends one call; anyone may.
+ *
+ * @throws PROPOSAL_STATE_WRONG unless the proposal has succeeded
+ */
 import { queueCall } from '../../chain/governance/governance.ts'
 import { requireState } from '../../chain/governance/proposals.ts'
 import { openProposal, stepSchema, takeStep } from '../calls/on-proposal.ts'

@@ -1,3 +1,7 @@
+/**
+ * `assent dao report`: reviews a proposal, a draft or an exported file at one block and writes the review as JSON and
+ * Markdown. Two people get the same bytes for the same block, so they can compare the SHA-256.
+ */
 import { writeFile } from 'node:fs/promises'
 
 import { z } from 'zod'

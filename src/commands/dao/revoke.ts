@@ -1,3 +1,4 @@
+/** `assent dao revoke`: forbids ids permanently. Submits one call; a revoked id can never be approved again. */
 import { revoke } from '../../chain/registry.ts'
 import { changeApprovals } from '../calls/change-approvals.ts'
 import { submissionSchema } from '../calls/submission.ts'

@@ -1,3 +1,9 @@
+/**
+ * `assent dao set-voting`: changes voting delay, voting period, proposal threshold, quorum, late extension or
+ * timelock delay. Submits one call for each given option.
+ *
+ * @throws USAGE_INVALID if no option is given
+ */
 import { parseUnits } from 'viem'
 import { setVoting, type VotingChange } from '../../chain/governance/settings.ts'
 import { AssentError } from '../../errors/index.ts'

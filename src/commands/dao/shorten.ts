@@ -1,3 +1,4 @@
+/** `assent dao shorten`: moves the end of approvals to an earlier time in the future. Submits one call. */
 import { shorten } from '../../chain/registry.ts'
 import { changeApprovals } from '../calls/change-approvals.ts'
 import { submissionSchema } from '../calls/submission.ts'

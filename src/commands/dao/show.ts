@@ -1,3 +1,7 @@
+/**
+ * `assent dao show`: shows the rules of the DAO: votes, threshold, quorum, times, timelock and guardian; with
+ * `--account` also the votes of an account. Reads the chain only. Token amounts have 18 decimals.
+ */
 import { formatUnits } from 'viem'
 import { z } from 'zod'
 import { formatDuration } from '../../chain/governance/format-time.ts'

@@ -1,3 +1,9 @@
+/**
+ * `assent dao sign-vote`: signs a vote off-chain (EIP-712). Sends nothing; anyone can submit the file with `assent
+ * dao submit-vote`.
+ *
+ * @throws PROPOSAL_STATE_WRONG unless the vote is open or not started yet
+ */
 import { z } from 'zod'
 import { requireState, signVote } from '../../chain/governance/proposals.ts'
 import { openProposal, printCalls } from '../calls/on-proposal.ts'

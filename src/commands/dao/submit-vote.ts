@@ -1,3 +1,8 @@
+/**
+ * `assent dao submit-vote`: submits a signed vote and pays for it. Checks signature, state and votes before it sends.
+ *
+ * @throws SIGNATURE_INVALID, PROPOSAL_STATE_WRONG, VOTES_TOO_FEW
+ */
 import {
   readProposal,
   requireState,

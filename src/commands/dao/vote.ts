@@ -1,3 +1,8 @@
+/**
+ * `assent dao vote`: votes `for`, `against` or `abstain` on a proposal. Prints the calls first; sends one call.
+ *
+ * @throws PROPOSAL_STATE_WRONG unless the vote is open, VOTES_TOO_FEW for an account without votes
+ */
 import { formatUnits } from 'viem'
 import { z } from 'zod'
 import { voteCall } from '../../chain/governance/governance.ts'

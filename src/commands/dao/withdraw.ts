@@ -1,3 +1,6 @@
+/**
+ * `assent dao withdraw`: ends approvals immediately. Submits one call; a withdrawn id can return as a new version.
+ */
 import { withdraw } from '../../chain/registry.ts'
 import { changeApprovals } from '../calls/change-approvals.ts'
 import { submissionSchema } from '../calls/submission.ts'

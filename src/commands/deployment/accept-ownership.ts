@@ -1,3 +1,7 @@
+/**
+ * `assent deployment accept-ownership`: takes over a contract of the deployment that was offered (Ownable2Step).
+ * Submits one call.
+ */
 import { acceptOwnership } from '../../chain/governance/settings.ts'
 import { submissionSchema } from '../calls/submission.ts'
 import { submitCalls } from '../calls/submit-calls.ts'

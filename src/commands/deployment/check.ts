@@ -1,3 +1,8 @@
+/**
+ * `assent deployment check`: compares a deployment with its record, with expected settings, and with the code of
+ * these sources. Reads the chain and its history. Exit code 0 if every finding holds, 1 if one is wrong, 3 if one
+ * could not be checked.
+ */
 import { z } from 'zod'
 import { checkDeployment } from '../../chain/check/check.ts'
 import type { Deployment } from '../../chain/deployments.ts'

@@ -1,3 +1,7 @@
+/**
+ * `assent deployment create`: deploys Assent and hands it to its DAO. Reads the parameters file; sends the
+ * transactions one by one and records each one. After an interruption the same command continues.
+ */
 import { dirname } from 'node:path'
 import { formatUnits } from 'viem'
 import { z } from 'zod'

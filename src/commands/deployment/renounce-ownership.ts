@@ -1,3 +1,7 @@
+/**
+ * `assent deployment renounce-ownership`: gives up the ownership of a contract permanently. Submits one call; after
+ * that nobody can approve in it.
+ */
 import { renounceOwnership } from '../../chain/governance/settings.ts'
 import { submissionSchema } from '../calls/submission.ts'
 import { submitCalls } from '../calls/submit-calls.ts'

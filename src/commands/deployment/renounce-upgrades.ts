@@ -1,3 +1,7 @@
+/**
+ * `assent deployment renounce-upgrades`: gives up the right to replace the code of a contract permanently. Submits
+ * one call.
+ */
 import { renounceUpgrades } from '../../chain/governance/settings.ts'
 import { submissionSchema } from '../calls/submission.ts'
 import { submitCalls } from '../calls/submit-calls.ts'

@@ -1,3 +1,7 @@
+/**
+ * `assent deployment set-activation-delay`: sets the minimum time in seconds between the approval and the start of a
+ * kind. Submits one call to its registry.
+ */
 import { setActivationDelay } from '../../chain/governance/settings.ts'
 import { submissionSchema } from '../calls/submission.ts'
 import { submitCalls } from '../calls/submit-calls.ts'

@@ -1,3 +1,7 @@
+/**
+ * `assent deployment set-app-implementation`: sets the code of apps that `KmsAuth` deploys from now on. Deploys the
+ * code of these sources once and submits one call; existing apps do not change.
+ */
 import { setAppImplementation } from '../../chain/governance/settings.ts'
 import { codeOfNewApps } from '../../deploy/upgrade.ts'
 import { newCodeSchema, refreshRecord, submitNewCode } from '../calls/submit-new-code.ts'

@@ -1,3 +1,7 @@
+/**
+ * `assent deployment set-bonds`: makes the host registry admit only hosts with a bond. Submits one call, and warns
+ * that a KMS must have the code of the bond contract in its pinned code.
+ */
 import { setBonds } from '../../chain/governance/settings.ts'
 import { submissionSchema } from '../calls/submission.ts'
 import { submitCalls } from '../calls/submit-calls.ts'

@@ -1,3 +1,7 @@
+/**
+ * `assent deployment set-images`: sets the image registry of `KmsAuth`. Submits one call, and warns that a KMS must
+ * have the code of the registry in its pinned code.
+ */
 import { setImages } from '../../chain/governance/settings.ts'
 import { submissionSchema } from '../calls/submission.ts'
 import { submitCalls } from '../calls/submit-calls.ts'

@@ -1,3 +1,7 @@
+/**
+ * `assent deployment set-verifier`: sets the quote verifier of the host registry or of the root keys. Checks that the
+ * address answers like a quote verifier, and submits one call.
+ */
 import { quoteVerifierAbi } from '../../chain/abi.ts'
 import { setVerifier } from '../../chain/governance/settings.ts'
 import { submissionSchema } from '../calls/submission.ts'

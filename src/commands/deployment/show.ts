@@ -1,3 +1,7 @@
+/**
+ * `assent deployment show`: lists the contracts of the deployment with address and block, and counts approvals by
+ * kind and state. Reads the record and the chain.
+ */
 import { z } from 'zod'
 import { stateAt } from '../../chain/approval.ts'
 import { listProposals } from '../../chain/governance/proposals.ts'

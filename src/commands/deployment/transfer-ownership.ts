@@ -1,3 +1,7 @@
+/**
+ * `assent deployment transfer-ownership`: offers a contract of the deployment to a new owner, who must accept it.
+ * Submits one call.
+ */
 import { transferOwnership } from '../../chain/governance/settings.ts'
 import { submissionSchema } from '../calls/submission.ts'
 import { submitCalls } from '../calls/submit-calls.ts'

@@ -1,3 +1,7 @@
+/**
+ * `assent deployment upgrade`: replaces the code of a contract with the code of these sources. Compares storage
+ * layouts, deploys the implementation once, records it, and submits the upgrade with an execution deadline.
+ */
 import { implementationOf } from '../../chain/check/code.ts'
 import { requireNotAfter, upgrade } from '../../chain/governance/settings.ts'
 import type { UpgradeableName } from '../../deploy/upgrade.ts'

@@ -1,3 +1,8 @@
+/**
+ * `assent deployment verify-sources`: rebuilds the compiler's input of each contract from its source files, and
+ * writes the requests to Sourcify and Etherscan. With `--compile` it compiles them and compares the code. Sends
+ * nothing itself.
+ */
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 

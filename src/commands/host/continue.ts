@@ -1,3 +1,9 @@
+/**
+ * `assent host continue`: submits a signed statement that a host has a new device id after a firmware update. Anyone
+ * may send it; the registry checks the signature of the operator (EIP-712).
+ *
+ * @throws SIGNATURE_INVALID if the statement is malformed or is for another chain or registry
+ */
 import { z } from 'zod'
 import { continueAs } from '../../chain/hosts.ts'
 import { AssentError } from '../../errors/index.ts'

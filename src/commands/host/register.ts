@@ -1,3 +1,7 @@
+/**
+ * `assent host register`: registers the proof of a host from a quote whose report data `assent host report-data`
+ * made. The account becomes the operator, or with `--operator` it pays for another operator's permit (EIP-712).
+ */
 import { registerHost, registerHostFor } from '../../chain/hosts.ts'
 import { sentSchema } from '../calls/submission.ts'
 import { sendCalls } from '../calls/submit-calls.ts'

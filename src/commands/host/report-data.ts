@@ -1,3 +1,7 @@
+/**
+ * `assent host report-data`: prints the 64 bytes of report data for the quote of a host. They bind the quote to this
+ * chain, host registry, operator and newest block, so that nobody can use it elsewhere. Sends nothing.
+ */
 import { z } from 'zod'
 import { bindToNewestBlock, hostReportData } from '../../chain/hosts.ts'
 import { toHex } from '../../lib/bytes.ts'

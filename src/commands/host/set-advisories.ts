@@ -1,3 +1,7 @@
+/**
+ * `assent host set-advisories`: denies or accepts hosts whose TCB level is affected by Intel advisories, such as
+ * `INTEL-SA-00837`. Submits one call to the host registry.
+ */
 import { stringToHex } from 'viem'
 import { setAdvisoriesDenied } from '../../chain/governance/settings.ts'
 import { AssentError } from '../../errors/index.ts'

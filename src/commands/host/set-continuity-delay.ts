@@ -1,3 +1,7 @@
+/**
+ * `assent host set-continuity-delay`: sets the time before a continued approval becomes active under its new device
+ * id; `off` forbids continuity. Submits one call.
+ */
 import { setContinuityDelay } from '../../chain/governance/settings.ts'
 import { submissionSchema } from '../calls/submission.ts'
 import { submitCalls } from '../calls/submit-calls.ts'

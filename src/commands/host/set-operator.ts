@@ -1,3 +1,7 @@
+/**
+ * `assent host set-operator`: names the operator of a host, for example after the former one lost its key. Submits
+ * one call of the DAO.
+ */
 import { setOperator } from '../../chain/governance/settings.ts'
 import { submissionSchema } from '../calls/submission.ts'
 import { submitCalls } from '../calls/submit-calls.ts'

@@ -1,3 +1,9 @@
+/**
+ * `assent host set-tcb-status`: sets until when hosts with a TCB status are accepted: `always`, `never` or a time.
+ * Submits one call.
+ *
+ * @throws USAGE_INVALID for a name that is not a TCB status
+ */
 import { onChainStatuses } from '../../chain/governance/call-descriptions/kms.ts'
 import { setStatusRule } from '../../chain/governance/settings.ts'
 import { AssentError } from '../../errors/index.ts'

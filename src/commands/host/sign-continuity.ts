@@ -1,3 +1,7 @@
+/**
+ * `assent host sign-continuity`: signs that a host has a new device id (EIP-712). Sends nothing; the signed JSON goes
+ * to `assent host continue`. The signature ends at `--deadline`.
+ */
 import { z } from 'zod'
 import { signContinuity } from '../../chain/hosts.ts'
 import type { ArgumentsOf } from '../command.ts'

@@ -1,3 +1,7 @@
+/**
+ * `assent host status`: shows hosts, or one host by id, prefix or name: approval, proof, bond and admission. Reads
+ * the chain only.
+ */
 import type { ArgumentsOf } from '../command.ts'
 import { schema as approvalsSchema, run as showApprovals } from '../dao/approvals.ts'
 import type { status } from '../host.ts'

@@ -1,3 +1,7 @@
+/**
+ * `assent host upload-collateral`: uploads a collateral file to the on-chain quote verifier. Compares each document
+ * with the stored one and sends only newer ones; anyone may upload, because Intel signed them.
+ */
 import { z } from 'zod'
 import { callsOf, examineCollateral, type PartState } from '../../chain/verifier/collateral.ts'
 import { parseCollateral } from '../../quote/collateral/collateral.ts'

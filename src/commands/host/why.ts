@@ -1,3 +1,7 @@
+/**
+ * `assent host why`: explains if a host is admitted, condition by condition. Reads the chain state now, later, or
+ * after a proposal (`--after`). Exit code 0 admitted, 1 not admitted.
+ */
 import { z } from 'zod'
 
 import { registryOf } from '../../chain/registry.ts'

@@ -1,3 +1,7 @@
+/**
+ * `assent host withdraw-bond`: pays out an amount whose unbonding time is over, to the account that deposited it.
+ * Sends one call.
+ */
 import { withdrawBond } from '../../chain/bonds.ts'
 import { sentSchema } from '../calls/submission.ts'
 import { sendCalls } from '../calls/submit-calls.ts'

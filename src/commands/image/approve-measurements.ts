@@ -1,3 +1,7 @@
+/**
+ * `assent image approve-measurements`: approves a measurement set of a base image: MRTD and RTMR0 to RTMR2 on one
+ * machine shape. Reads the registers from the arguments and submits one call to the image registry.
+ */
 import { encodeEvidence, parseEvidence } from '../../chain/governance/approval-evidence.ts'
 import { approveMeasurementSets } from '../../chain/governance/settings.ts'
 import { fromHex, to0x } from '../../lib/bytes.ts'

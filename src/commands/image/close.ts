@@ -1,3 +1,7 @@
+/**
+ * `assent image close`: makes boots of an image need an approved measurement set. Submits one call for the named
+ * images.
+ */
 import { closeImages } from '../../chain/governance/settings.ts'
 import { submissionSchema } from '../calls/submission.ts'
 import { submitCalls } from '../calls/submit-calls.ts'

@@ -1,3 +1,7 @@
+/**
+ * `assent image list`: lists base images in the order of first approval, with name, state and the number of active
+ * measurement sets. Reads the chain only.
+ */
 import { z } from 'zod'
 
 import { stateAt } from '../../chain/approval.ts'

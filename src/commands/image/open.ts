@@ -1,3 +1,7 @@
+/**
+ * `assent image open`: lets an image boot without an approved measurement set again; the KMS then verifies the
+ * measurements itself. Submits one call.
+ */
 import { openImages } from '../../chain/governance/settings.ts'
 import { submissionSchema } from '../calls/submission.ts'
 import { submitCalls } from '../calls/submit-calls.ts'

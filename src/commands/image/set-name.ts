@@ -1,3 +1,7 @@
+/**
+ * `assent image set-name`: stores the name of an image on-chain. The name is for people; decisions use the hash.
+ * Submits one call.
+ */
 import { setImageName } from '../../chain/governance/settings.ts'
 import { submissionSchema } from '../calls/submission.ts'
 import { submitCalls } from '../calls/submit-calls.ts'

@@ -1,3 +1,7 @@
+/**
+ * `assent image status`: shows one base image with its approval and measurement sets. Reads the chain only; warns if
+ * the image is closed and has no active set.
+ */
 import { z } from 'zod'
 
 import { stateAt } from '../../chain/approval.ts'

@@ -1,3 +1,7 @@
+/**
+ * `assent kms bootstrap`: creates the root keys of a new KMS in the configured folder, once, and prints the statement
+ * that `kms register-root` sends. Asks the chain first if this node is allowed.
+ */
 import { z } from 'zod'
 import { runBootstrap } from '../../kms/main.ts'
 import { bootstrapInfoToJson } from '../../kms/onboarding/bootstrap.ts'

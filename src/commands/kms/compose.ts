@@ -1,3 +1,7 @@
+/**
+ * `assent kms compose`: prints the app-compose.json of a KMS node from its settings. Reads files only; the same input
+ * has the same bytes, so that its measurements can be predicted.
+ */
 import { z } from 'zod'
 import { writeKmsCompose } from '../../kms/app-compose.ts'
 import { readBytes, readCertificates } from '../../lib/files.ts'

@@ -1,3 +1,7 @@
+/**
+ * `assent kms doctor`: checks settings, endpoints, contracts, keys, log, witnesses and clock of a KMS node, and names
+ * the next step. Changes nothing. Exit code 1 if a check fails.
+ */
 import { runKmsDoctor } from '../../kms/main.ts'
 import type { ArgumentsOf } from '../command.ts'
 import type { doctor } from '../kms-node.ts'

@@ -1,3 +1,9 @@
+/**
+ * `assent kms init-checkpoint`: creates the trusted checkpoint of a KMS node from the newest final block that its
+ * endpoints agree on.
+ *
+ * @throws CHAIN_CHECKPOINT_EXISTS, CHAIN_*
+ */
 import { z } from 'zod'
 import { runInitCheckpoint } from '../../kms/main.ts'
 import type { ArgumentsOf } from '../command.ts'

@@ -1,3 +1,7 @@
+/**
+ * `assent kms log create`: creates the release log of a KMS node with a new log key that the root key signs. Prints
+ * the keys by which `assent log verify` checks the log.
+ */
 import { z } from 'zod'
 import { runCreateLog } from '../../kms/main.ts'
 import { toHex } from '../../lib/bytes.ts'

@@ -1,3 +1,7 @@
+/**
+ * `assent kms onboard`: copies the root keys from a running KMS node. Both sides verify the quote of the other and
+ * ask the chain. `--ca-public-key` (91 bytes of SubjectPublicKeyInfo) pins the root.
+ */
 import { z } from 'zod'
 import { runOnboard } from '../../kms/main.ts'
 import { fromHex, toHex } from '../../lib/bytes.ts'

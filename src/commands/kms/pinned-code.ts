@@ -1,3 +1,7 @@
+/**
+ * `assent kms pinned-code`: prints the code hashes of the contracts, for `chainView.pinnedCode` in the settings.
+ * Reads the code through one endpoint; compare it with a second one before you use it.
+ */
 import { z } from 'zod'
 import { deploymentFile, findDeployment } from '../../chain/deployments.ts'
 import { readPinnedCode } from '../../chain/proven/pinning.ts'

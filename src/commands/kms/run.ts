@@ -1,3 +1,7 @@
+/**
+ * `assent kms run`: serves a KMS node until SIGTERM or SIGINT. The heap limit of young objects is set before any
+ * other module is loaded.
+ */
 import { keepHeapSmall } from '../../kms/heap.ts'
 import { runKms } from '../../kms/main.ts'
 import type { ArgumentsOf } from '../command.ts'

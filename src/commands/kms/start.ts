@@ -1,3 +1,6 @@
+/**
+ * `assent kms start`: serves a KMS node and bootstraps it at its first start. This is the command of the KMS image.
+ */
 import { keepHeapSmall } from '../../kms/heap.ts'
 import { startKmsNode } from '../../kms/main.ts'
 import type { ArgumentsOf } from '../command.ts'

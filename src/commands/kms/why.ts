@@ -1,3 +1,8 @@
+/**
+ * `assent kms why`: explains the decision about a KMS node, condition by condition. Reads the boot from `--quote` or
+ * `--measurement`, and the chain state now, later, or after a proposal (`--after`). Exit code 0 allowed, 1 denied, 3
+ * unknown.
+ */
 import { explainKms } from '../../chain/why/explain-boot.ts'
 import type { kmsWhy } from '../app-release.ts'
 import type { ArgumentsOf } from '../command.ts'

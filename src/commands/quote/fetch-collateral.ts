@@ -1,3 +1,7 @@
+/**
+ * `assent quote fetch-collateral`: fetches Intel's collateral for the platform of a quote from a PCCS and saves it as
+ * one file, which `quote verify --collateral` takes.
+ */
 import { z } from 'zod'
 import { platformFamily } from '../../quote/collateral/pccs.ts'
 import { parseQuote } from '../../quote/parse.ts'

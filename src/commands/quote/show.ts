@@ -1,3 +1,7 @@
+/**
+ * `assent quote show`: prints the fields of a quote without verification. Reads a file, a certificate or a running
+ * server.
+ */
 import { z } from 'zod'
 import { isAssentError } from '../../errors/index.ts'
 import { parseQuote } from '../../quote/parse.ts'

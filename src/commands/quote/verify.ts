@@ -1,3 +1,8 @@
+/**
+ * `assent quote verify`: verifies quotes by Intel's rules and the quote policy, off-chain or with `--onchain` by the
+ * contract in a local chain. Yields one JSON line for each quote. Exit code 0 verified, 1 rejected or malformed, 3 no
+ * answer.
+ */
 import { z } from 'zod'
 import { AssentError, isAssentError } from '../../errors/index.ts'
 import { systemClock } from '../../lib/clock.ts'

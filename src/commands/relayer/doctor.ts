@@ -1,3 +1,7 @@
+/**
+ * `assent relayer doctor`: checks settings, database, endpoints, account, collateral and agents of a relayer, and
+ * names the next step. Changes nothing. Exit code 1 if a check fails.
+ */
 import { runDoctor } from '../../relayer/main.ts'
 import type { ArgumentsOf } from '../command.ts'
 import { exitCodeOfFindings, findingsSchema, printFindings } from '../output/findings.ts'

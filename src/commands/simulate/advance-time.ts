@@ -1,3 +1,7 @@
+/**
+ * `assent simulate advance-time`: moves the clock of a development chain forward and mines a block. Sends
+ * `evm_increaseTime`, which public chains refuse.
+ */
 import { z } from 'zod'
 import { toChainError } from '../../chain/call.ts'
 import { formatDuration, formatTime } from '../../chain/governance/format-time.ts'

@@ -1,3 +1,7 @@
+/**
+ * `assent simulate machine`: creates a simulated TDX machine in a folder, or opens it: root certificate, collateral
+ * and, with `--report-data`, a quote. Only a verifier with this root of trust accepts them.
+ */
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
