@@ -13,6 +13,7 @@ import { AssentError } from '../errors/index.ts'
 export interface ServerAddress {
   /** Host name, or IP address without brackets. */
   readonly host: string
+  /** TCP port, 1 to 65535. */
   readonly port: number
 }
 

@@ -23,4 +23,5 @@ export const authConfigSchema = z.object({
   logLevel: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
 })
 
+/** Prefix of the environment variables that override settings of the webhook: `ASSENT_AUTH_PORT` overrides `port`. */
 export const authConfigPrefix = 'ASSENT_AUTH'

@@ -23,7 +23,9 @@ import { supersessionOf } from './why/describe-conditions.ts'
 
 /** An approval of the app, in words and with its next change. */
 export interface ListedStatus {
+  /** Compose hash of a release, or device id: 32 bytes. */
   readonly id: Hex
+  /** The stored approval; `stateAt` gives its state at a time. */
   readonly approval: Approval
   /** `superseded`: the approval is active, but a supersession ended the release. */
   readonly state: State | 'superseded'
@@ -33,6 +35,7 @@ export interface ListedStatus {
   readonly endsAt: number | null
 }
 
+/** A release of an app with the key epochs that its boots get. */
 export interface ReleaseStatus extends ListedStatus {
   /** Key epochs; 0: none. */
   readonly epochs: { readonly write: number; readonly read: number }
@@ -46,13 +49,20 @@ export interface Announcement {
   readonly call: string | null
   /** First second in which it can be executed, and the first in which it cannot any more. Unix seconds. */
   readonly from: number
+  /** Unix seconds: the first second in which it cannot be executed any more, 30 days after `from`. */
   readonly until: number
 }
 
+/**
+ * Everything that `assent app status` shows: rules, releases, devices, announced calls and coming changes of an app.
+ */
 export interface AppStatus extends AppState {
   readonly app: Address
+  /** In the order of first approval, with all states. */
   readonly releases: readonly ReleaseStatus[]
+  /** In the order of first approval, with all states. Without effect while the app allows any device. */
   readonly devices: readonly ListedStatus[]
+  /** Announced calls that were neither made nor have lapsed. */
   readonly announcements: readonly Announcement[]
   /** What happens without another transaction, in order of time. */
   readonly upcoming: readonly { readonly at: number; readonly what: string }[]

@@ -32,7 +32,9 @@ import { appSlots, readAppRules } from './proven/slots.ts'
 
 /** The chain as one trusted endpoint serves it. */
 export interface BootChain {
+  /** Client of the trusted endpoint. */
   readonly client: Client
+  /** The endpoint is an outage if it serves another chain. */
   readonly chainId: number
   /** Address of the `KmsAuth` contract, which has the interface of dstack's `DstackKms`. */
   readonly kms: Hex
@@ -42,6 +44,7 @@ export interface BootChain {
   readonly maxBlockAgeSeconds: number
   /** Milliseconds for each request. */
   readonly timeoutMs: number
+  /** Unix seconds, to compare with the block's timestamp. */
   readonly clock: Clock
 }
 

@@ -139,6 +139,7 @@ export type BootChainConfig = z.output<z.ZodObject<typeof bootChainShape>>
 
 /** What the settings cannot contain. */
 export interface OpenChainOptions {
+  /** Unix seconds. */
   readonly clock: Clock
   /**
    * Key that authenticates the trusted checkpoint. `none-yet`: keep no checkpoint, for a node that has no root keys

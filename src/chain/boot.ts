@@ -14,8 +14,11 @@ export type Finality = 'finalized' | 'safe' | { readonly confirmations: number }
 
 /** The block at which a decision was made. Its timestamp is in Unix seconds. */
 export interface DecisionBlock {
+  /** Number of the execution block. */
   readonly number: bigint
+  /** 32 bytes. */
   readonly hash: Hex
+  /** Unix seconds, as the block states them. */
   readonly timestamp: number
 }
 
@@ -70,9 +73,11 @@ export type BootQuestion = 'isAppAllowed' | 'isKmsAllowed'
 
 /** What dstack's `GET /` and `GetMeta` say about the contract. */
 export interface KmsFacts {
+  /** App id of the gateway as text, or `any`; empty if none is set. */
   readonly gatewayAppId: string
   /** Code that new apps of this `KmsAuth` get. */
   readonly appImplementation: Hex
+  /** The block whose state was read. */
   readonly block: DecisionBlock
 }
 

@@ -6,7 +6,12 @@
  */
 import type { Hex } from '../lib/bytes.ts'
 
+/**
+ * Inclusion evidence of a decision: the block, its header, and the storage proofs of every value that the decision
+ * used. `log-verify` checks it offline, without an endpoint.
+ */
 export interface ChainEvidence {
+  /** EIP-155 id of the chain. */
   readonly chainId: number
   /** Address of the `KmsAuth` contract. */
   readonly kmsContract: Hex
@@ -14,6 +19,7 @@ export interface ChainEvidence {
   readonly header: Hex
   /** keccak-256 of the header. */
   readonly blockHash: Hex
+  /** The endpoints that returned this block. */
   readonly agreement: Agreement
   /** The trie nodes of every value that the decision read, from the root to the value. */
   readonly paths: readonly TriePath[]
@@ -29,8 +35,11 @@ export type NamedNode = readonly [hash: Hex, node: Hex]
 
 /** RPC quorum for a block: `required` of `configured` endpoints. Names are host names, never URLs. */
 export interface Agreement {
+  /** RPC quorum: endpoints that had to return the same block. */
   readonly required: number
+  /** Endpoints in the settings. */
   readonly configured: number
+  /** Host names of the endpoints that returned the block. */
   readonly endpoints: readonly string[]
 }
 

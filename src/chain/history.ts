@@ -7,6 +7,7 @@ import { toChainError } from './call.ts'
 export interface HistoryOptions {
   /** ABI for `events`. */
   readonly abi?: Abi
+  /** Names of events in the ABI; without it, all events of the contract. */
   readonly events?: readonly string[]
   /** Values of indexed arguments, if `events` has one name. */
   readonly args?: Readonly<Record<string, unknown>>

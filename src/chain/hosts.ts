@@ -23,6 +23,7 @@ import { isSignedBy } from './signature.ts'
  * registry, by another operator, or much later.
  */
 export interface HostBinding {
+  /** EIP-155 id of the chain, so that a quote counts on one chain only. */
   readonly chainId: number
   /** Address of the `Hosts` contract. */
   readonly registry: Address
@@ -107,6 +108,7 @@ export function registerHost(registry: Address, quote: Uint8Array, blockNumber: 
 
 /** The operator's EIP-712 signature that lets anyone submit one quote. */
 export interface HostPermit {
+  /** The account that becomes or stays the operator; it signed the permit. */
   readonly operator: Address
   /** Last second in which the permit is valid, Unix seconds. */
   readonly deadline: number
@@ -261,6 +263,7 @@ export function continueAs(
 
 /** The last host proof of one device id; `operator` is the zero address if there is none. Times in unix seconds. */
 export interface Host {
+  /** The account that registered the proof; zero without one. */
   readonly operator: Address
   /** Time of the registration. */
   readonly attestedAt: number

@@ -20,11 +20,13 @@ export interface RegisteredImage {
 export interface MeasurementSetStatus {
   /** 32 bytes. */
   readonly id: Hex
+  /** SHA-256 of the base image that the set belongs to. */
   readonly osImageHash: Hex
   /** Number of contracts/types/TeeVariant.sol. */
   readonly variant: number
   /** dstack's mr_system of the registers, without a key provider. */
   readonly mrSystem: Hex
+  /** The stored approval of the set. */
   readonly approval: Approval
 }
 

@@ -19,6 +19,7 @@ export function kindName(kind: Kind): string {
   return kind.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
 }
 
+/** Kinds by the names that commands and files use, such as `os-image`. */
 export const kindsByName: ReadonlyMap<string, Kind> = new Map(
   (Object.keys(kinds) as Kind[]).map((kind) => [kindName(kind), kind]),
 )

@@ -44,6 +44,7 @@ export interface ApprovalTerms {
 
 /** One entry of the list of a kind. */
 export interface Listed {
+  /** 32 bytes; an address is padded on the left. */
   readonly id: Hex
   readonly approval: Approval
 }

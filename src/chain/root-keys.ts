@@ -38,6 +38,7 @@ export interface RootKey {
   readonly epoch: number
   /** See {@link rootKeyId}. */
   readonly id: Hex
+  /** State of its approval at the time of the question. */
   readonly state: State
 }
 

@@ -9,15 +9,21 @@ import { type CommandLineDoor, runFromCommandLine } from './run-from-command-lin
 
 /** A group, of which only name and summary are loaded at the start. */
 export interface CommandGroup {
+  /** First word after `assent`. */
   readonly name: string
+  /** One line for `assent --help`. */
   readonly summary: string
+  /** Imports the table of the group; only the group of the command line is loaded. */
   readonly load: () => Promise<readonly Command[]>
 }
 
+/** What a program is built from. */
 export interface BuildOptions {
   readonly groups: readonly CommandGroup[]
   readonly single: readonly Command[]
+  /** Opens settings, chain and account for a command. */
   readonly door: () => Promise<CommandLineDoor>
+  /** Words after the program name; they choose which group is loaded. */
   readonly args: readonly string[]
   readonly version: string
 }
@@ -36,6 +42,10 @@ configuration; 3 no complete answer: an outage, or something was not checked.
 Settings: options, then ASSENT_* variables, then a profile in assent.toml; see
 assent config show. All commands with examples: docs/commands.md`
 
+/**
+ * Builds the tree of commands. Only the group that `args` name is loaded with its options, so that a start stays
+ * fast.
+ */
 export async function buildProgram(options: BuildOptions): Promise<Node> {
   const { groups, single, door, args, version } = options
   const root = createNode('assent')

@@ -10,6 +10,10 @@ import { readProfile } from '../commands/session/profile.ts'
 import type { Profile } from '../commands/session/settings.ts'
 import type { CommandLineDoor } from './run-from-command-line.ts'
 
+/**
+ * Opens commands of the `assent` program: settings from options, variables and `assent.toml`, and a chain only for
+ * commands that need one.
+ */
 export const door: CommandLineDoor = {
   async open(command, common, settings) {
     const profile = await readProfile(settings, process.env)

@@ -10,6 +10,7 @@ import { AssentError } from '../errors/index.ts'
 import { buildProgram, type CommandGroup } from './build-program.ts'
 import type { CommandLineDoor } from './run-from-command-line.ts'
 
+/** The groups and single commands of a program. */
 export interface ProgramOptions {
   readonly groups: readonly CommandGroup[]
   /** Commands of one word, such as `completion`. */

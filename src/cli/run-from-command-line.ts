@@ -9,6 +9,11 @@ import { AssentError } from '../errors/index.ts'
 
 /** Opens the context of a command from options, variables and the project file. */
 export interface CommandLineDoor {
+  /**
+   * Reads settings and returns the context of a command; `ChainContext` or `Session` if the command needs a chain.
+   *
+   * @throws CONFIG_INVALID, CHAIN_*, DEPLOYMENT_INVALID
+   */
   open(command: Command, common: CommonValues, settings: SettingOptions): Promise<Context>
 }
 

@@ -40,9 +40,12 @@ export interface ContractSources {
 
 /** What `npm run build` writes beside the artifacts of the package. */
 export interface PackagedSources {
+  /** Commit of the sources, 40 hex digits. */
   readonly commit: string
   readonly compiler: Deployment['compiler']
+  /** Storage layouts of these sources. */
   readonly storage: Layouts
+  /** Storage layouts of the last release, with which upgrades are compared. */
   readonly released: Layouts
   /** By contract: the files and settings that it was compiled from. */
   readonly inputs: Readonly<Record<string, InputManifest>>

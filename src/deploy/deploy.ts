@@ -68,6 +68,7 @@ export interface BondRules {
   readonly token: Address
   /** Minimum bond of a host. */
   readonly minimum: bigint
+  /** Seconds. */
   readonly unbondingTime: number
 }
 
@@ -353,6 +354,7 @@ async function transferToNewDao(
   run.options.onStep?.('timelock: only the governor proposes, the deployer holds nothing')
 }
 
+/** Roles of OpenZeppelin's `TimelockController`: keccak-256 of the name; zero for the admin. */
 export const timelockRoles = {
   admin: `0x${'00'.repeat(32)}`,
   proposer: keccak256(toBytes('PROPOSER_ROLE')),

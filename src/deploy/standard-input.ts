@@ -25,7 +25,9 @@ export interface InputManifest {
 
 /** The standard JSON input of one contract. */
 export interface StandardInput extends Pick<InputManifest, 'compilerVersion' | 'sourceName'> {
+  /** Fully qualified name: `contracts/auth/KmsAuth.sol:KmsAuth`. */
   readonly contract: string
+  /** Input of `solc --standard-json`, with only the files that the contract imports. */
   readonly input: {
     readonly language: 'Solidity'
     readonly settings: Readonly<Record<string, unknown>>
@@ -128,7 +130,9 @@ function placeOf(name: string, root: URL): string | URL {
 
 /** The interface of the package `solc`. */
 export interface Solc {
+  /** Version with commit, such as `0.8.35+commit.…`. */
   version(): string
+  /** Standard JSON in, standard JSON out. */
   compile(input: string): string
 }
 

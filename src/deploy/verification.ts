@@ -11,9 +11,11 @@ export interface Verification {
   /** Its name in the deployment record. */
   readonly name: string
   readonly address: Hex
+  /** Hash of the creating transaction. */
   readonly transaction: Hex
   /** `file:contract`, as the compiler names it. */
   readonly identifier: string
+  /** Version with commit, without `v`. */
   readonly compilerVersion: string
   /** ABI-encoded arguments of the constructor, without `0x`; empty if there are none. */
   readonly constructorArguments: string

@@ -297,6 +297,10 @@ export const sourceErrors = {
   },
 } as const
 
+/**
+ * All codes of quote verification. `malformedErrors`: the input does not follow its format. `rejectionErrors`: the
+ * verdict. `refusalErrors`: the quote policy. `sourceErrors`: an outage of a collateral source.
+ */
 export const quoteErrors = {
   ...malformedErrors,
   ...rejectionErrors,

@@ -5,6 +5,7 @@
  * dropped as a whole and the newer one takes its place. So a use costs one look-up and no list has to be reordered.
  */
 export interface ByteCache<T> {
+  /** The value, which then counts as used last. */
   get(name: string): T | undefined
   /**
    * Stores a value. A value larger than half of the cache is not stored.

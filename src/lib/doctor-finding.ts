@@ -1,6 +1,7 @@
 /** Findings of the doctors (`assent relayer doctor`, `assent kms doctor`): one result for each check. */
 import { AssentError } from '../errors/index.ts'
 
+/** `failed` makes the doctor exit with 1; `warning` does not. */
 export type FindingStatus = 'ok' | 'warning' | 'failed'
 
 /** The result of one check. */
@@ -14,14 +15,17 @@ export interface DoctorFinding {
   readonly nextStep: string | null
 }
 
+/** A finding without a next step. */
 export function ok(check: string, found: string): DoctorFinding {
   return { check, status: 'ok', found, nextStep: null }
 }
 
+/** A finding that needs attention later. */
 export function warning(check: string, found: string, nextStep: string): DoctorFinding {
   return { check, status: 'warning', found, nextStep }
 }
 
+/** A finding that stops the service from working. */
 export function failed(check: string, found: string, nextStep: string): DoctorFinding {
   return { check, status: 'failed', found, nextStep }
 }

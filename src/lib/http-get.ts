@@ -20,8 +20,10 @@ export interface GetOptions {
 
 /** A complete response. */
 export interface HttpResponse {
+  /** HTTP status code; redirects are not followed. */
   readonly status: number
   readonly headers: Headers
+  /** Complete body, at most the limit of the request. */
   readonly body: Uint8Array
 }
 

@@ -17,6 +17,7 @@ const secretPaths = [
   'mnemonic',
 ].flatMap((name) => [name, `*.${name}`, `*.*.${name}`])
 
+/** Settings of a logger. */
 export interface LogOptions {
   /** Name of the service in each line. */
   readonly service: string

@@ -33,6 +33,12 @@ interface ValueHeader {
   readonly min: number
 }
 
+/**
+ * Reads MessagePack strictly: only the shortest form of each value, no unknown members, no trailing bytes. Sizes are
+ * compared with the remaining bytes before memory is allocated.
+ *
+ * @see https://github.com/msgpack/msgpack/blob/master/spec.md
+ */
 export class MessagePackReader {
   readonly #bytes: Uint8Array
   readonly #fail: MessagePackFailure

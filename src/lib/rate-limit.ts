@@ -8,6 +8,7 @@ export interface Rate {
   readonly burst?: number
 }
 
+/** A rate, and how many names it remembers. */
 export interface RateLimitOptions extends Rate {
   /**
    * Most names in memory, 100,000 by default. Above that, the name that was used longest ago is dropped and starts
@@ -18,6 +19,7 @@ export interface RateLimitOptions extends Rate {
   readonly now?: () => number
 }
 
+/** A token bucket for each name. */
 export interface RateLimit {
   /**
    * Takes one request from the bucket of `name`.

@@ -6,6 +6,7 @@
  */
 import { AssentError, errorCatalogue, isAssentError } from '../errors/index.ts'
 
+/** What readiness is checked by, and how often. */
 export interface ReadinessOptions {
   /** Throws the error that would stop a request from being answered. */
   readonly check: () => Promise<unknown>
@@ -13,6 +14,7 @@ export interface ReadinessOptions {
   readonly now?: () => number
 }
 
+/** Answer of `/health`. */
 export interface Readiness {
   readonly status: 200 | 503
   /** `OK`, or an error code with its general explanation. Anyone can read it, so it contains no facts. */

@@ -32,14 +32,17 @@ export class ScaleReader {
     return taken
   }
 
+  /** Reads a little-endian unsigned 32-bit integer. */
   u32(field: string): number {
     return littleEndian(this.take(4, field))
   }
 
+  /** Reads a little-endian unsigned 64-bit integer. */
   u64(field: string): bigint {
     return this.take(8, field).reduceRight((value, byte) => value * 256n + BigInt(byte), 0n)
   }
 
+  /** Reads one byte, which must be 0 or 1. */
   bool(field: string): boolean {
     const offset = this.#offset
     const [byte] = this.take(1, field)
@@ -47,14 +50,17 @@ export class ScaleReader {
     throw this.#fail(`${field} is neither true nor false`, { field, offset })
   }
 
+  /** Reads an `Option`: a byte 0, or a byte 1 and the value. */
   option<T>(field: string, read: () => T): T | undefined {
     return this.bool(field) ? read() : undefined
   }
 
+  /** Reads a `Vec<u8>`: a compact length and the bytes. A length above the remaining bytes is refused. */
   bytes(field: string): Uint8Array {
     return new Uint8Array(this.take(this.#compact(field), field))
   }
 
+  /** Reads a `String` of valid UTF-8. */
   text(field: string): string {
     try {
       return utf8.decode(this.take(this.#compact(field), field))

@@ -31,6 +31,7 @@ const emptyCode = hash('0x')
 
 /** Reads one contract in a proven state. A value that the evidence does not prove is an error. */
 export class LoggedContractReader {
+  /** Lower-case address of the contract. */
   readonly address: string
   readonly #state: LoggedState
 

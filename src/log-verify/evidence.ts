@@ -8,6 +8,7 @@ import { keccak, type NodePool, NotProven, provenValue } from './trie.ts'
 
 /** Proven values by name. A value without a complete proof is undefined. */
 export interface ProvenValues<T> {
+  /** The proven value; undefined if the evidence does not contain it. */
   get(name: string): T | undefined
 }
 
@@ -244,6 +245,11 @@ function asList(value: unknown, name: string): readonly unknown[] {
   return value
 }
 
+/**
+ * Narrows a parsed JSON value to an object.
+ *
+ * @throws RangeError for arrays, null and other values
+ */
 export function asObject(value: unknown, name: string): Record<string, unknown> {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw new TypeError(`${name} is no object`)

@@ -5,15 +5,19 @@
 
 /** First line of a segment. */
 export interface LoggedHeader {
+  /** Number of the segment, from 0. */
   readonly segment: number
   /** Number of entries before the segment. */
   readonly first: number
   /** Hash chain before the segment: 64 hex digits; any other text in a header that continues nothing. */
   readonly previous: string
+  /** Random id of the node, hex. */
   readonly node: string
   /** Hex. */
   readonly publicKey: string
+  /** Compressed k256 public key of the KMS root, hex. */
   readonly rootKey: string
+  /** Signature of the root key over the log key, hex. */
   readonly rootSignature: string
   /** The seal over `first` and `previous`; undefined in segment 0. */
   readonly checkpoint: { readonly at: number; readonly seal: string } | undefined

@@ -44,10 +44,12 @@ export class NotProven extends RangeError {}
 export class NodePool {
   readonly #nodes = new Map<string, { bytes: Buffer; items?: readonly Rlp[] }>()
 
+  /** Adds a node under the keccak-256 of its bytes. */
   add(bytes: Buffer): void {
     this.#nodes.set(keccak(bytes).toString('latin1'), { bytes })
   }
 
+  /** RLP of the node with this hash. */
   bytesOf(hash: Buffer): Buffer | undefined {
     return this.#nodes.get(hash.toString('latin1'))?.bytes
   }

@@ -304,6 +304,7 @@ export class LogVerification {
     this.#files++
   }
 
+  /** Ends the verification. The report lists problems, and what was not checked. */
   report(): LogReport {
     const cut =
       'the last append was cut off; the entries after the last seal were never acknowledged'

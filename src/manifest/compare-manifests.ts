@@ -4,6 +4,7 @@ import { escapeText } from '../lib/printable.ts'
 import { type Json, normalizeManifest } from './describe-manifest.ts'
 import type { Manifest } from './manifest.ts'
 
+/** How a member differs. */
 export type ChangeKind = 'added' | 'removed' | 'changed'
 
 /** One difference. */
@@ -17,8 +18,11 @@ export interface ManifestChange {
   readonly after: Json
 }
 
+/** Differences between two manifests, by meaning and not by text. */
 export interface ManifestComparison {
+  /** Compose hash, 32 bytes. */
   readonly before: Hex
+  /** Compose hash, 32 bytes. */
   readonly after: Hex
   /** `same-bytes`: one release. `same-meaning`: two releases that differ in form only. */
   readonly result: 'same-bytes' | 'same-meaning' | 'different'

@@ -14,10 +14,13 @@ import { AssentError } from '../errors/index.ts'
 /** One service as it is written, with anchors and merge keys resolved. */
 export type Service = Readonly<Record<string, unknown>>
 
+/** A parsed Docker Compose file. Anchors and aliases are resolved; sizes and depth are limited. */
 export interface ComposeFile {
+  /** The text as written. */
   readonly text: string
   /** The whole file as JSON values. */
   readonly content: Readonly<Record<string, unknown>>
+  /** Services by name, in the order of the file. */
   readonly services: ReadonlyMap<string, Service>
 }
 

@@ -7,6 +7,7 @@ import { isPinned } from './image-reference.ts'
 import { resolveImage } from './resolve-image.ts'
 import { isVariableName, usedVariables } from './variables.ts'
 
+/** Settings of a new manifest. */
 export interface NewManifest {
   /** Name of the app. It is public. */
   readonly name: string
@@ -96,7 +97,9 @@ function namesOf(content: unknown, more: readonly string[]): string[] {
 /** An image whose digest was looked up. */
 export interface ResolvedImage {
   readonly service: string
+  /** Image name as written, such as `nginx:1.27`. */
   readonly from: string
+  /** Image name with digest, such as `nginx@sha256:…`. */
   readonly to: string
 }
 

@@ -17,7 +17,9 @@ export type Json =
   | readonly Json[]
   | { readonly [key: string]: Json }
 
+/** A manifest in short, for reviews and commands. */
 export interface ManifestDescription {
+  /** SHA-256 of the manifest's bytes: the id of the release. */
   readonly composeHash: Hex
   readonly name: string
   /** Services in order of their names. */
@@ -30,6 +32,7 @@ export interface ManifestDescription {
   readonly flags: { readonly [name: string]: Json }
 }
 
+/** A service of the Compose file in short. */
 export interface ServiceSummary {
   readonly name: string
   /** As written. */

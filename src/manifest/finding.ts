@@ -3,9 +3,11 @@
 /** `error`: the guest refuses it, or the release promises less than it seems to. `warning`: look at it. `note`: know it. */
 export type Severity = 'error' | 'warning' | 'note'
 
+/** One finding of the linter. */
 export interface ManifestFinding {
   /** Stable, such as `IMAGE_UNPINNED`. */
   readonly code: string
+  /** `error`: a guest refuses the manifest. `warning`: the release is weaker than it could be. `note`: check it. */
   readonly severity: Severity
   /** Member of the manifest, or of its Compose file, such as `services.web.image`. */
   readonly place: string

@@ -1,11 +1,13 @@
 /** Names of container images, by the grammar of the distribution project (`reference` package). */
 import { AssentError } from '../errors/index.ts'
 
+/** An image name in its parts, with Docker's defaults filled in. */
 export interface ImageReference {
   /** Host name of the registry, with a port if there is one. */
   readonly registry: string
   /** Path within the registry, such as `library/nginx`. */
   readonly repository: string
+  /** Undefined if the name has none. */
   readonly tag: string | undefined
   /** `sha256:` and 64 hexadecimal digits. */
   readonly digest: string | undefined

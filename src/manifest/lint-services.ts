@@ -4,6 +4,10 @@ import type { ManifestFinding, Severity } from './finding.ts'
 import { isPinned } from './image-reference.ts'
 import { environmentOf, mountsOf, textsOf } from './services.ts'
 
+/**
+ * Findings about the services of a Compose file: images without digests, host access, secrets in plain text, files
+ * that the machine does not have.
+ */
 export function lintServices({ services, content }: ComposeFile): ManifestFinding[] {
   return [
     ...lintNames(content),

@@ -11,10 +11,13 @@ import { composeHash } from '../quote/measurements/measure.ts'
 
 /** A manifest whose members are not checked yet. */
 export interface Manifest {
+  /** The bytes that dstack measures. */
   readonly raw: Uint8Array
   /** SHA-256 of the raw bytes: the id of the release. */
   readonly composeHash: Hex
+  /** The bytes as UTF-8. */
   readonly text: string
+  /** Parsed JSON object; unknown members are kept. */
   readonly members: Readonly<Record<string, unknown>>
 }
 

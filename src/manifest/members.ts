@@ -80,6 +80,7 @@ export const memberSchemas = {
   ),
 } as const satisfies Record<string, z.ZodType>
 
+/** A member of app-compose.json that dstack knows. */
 export type MemberName = keyof typeof memberSchemas
 
 /** Members without which the guest refuses the manifest. */

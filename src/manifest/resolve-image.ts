@@ -7,6 +7,7 @@ import { AssentError } from '../errors/index.ts'
 import { get, type HttpResponse } from '../lib/http-get.ts'
 import { dockerHub, type ImageReference, parseImageReference } from './image-reference.ts'
 
+/** HTTP client and time limit for image registries. */
 export interface ResolveOptions {
   /** Replaces Node's HTTP client, for tests and proxies. */
   readonly fetch?: typeof globalThis.fetch

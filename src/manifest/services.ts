@@ -23,13 +23,16 @@ function splitPair(pair: string): [string, string | null] {
 
 /** A mount of a service. `source` is undefined for an anonymous volume. */
 export interface Mount {
+  /** Host path or volume name; undefined for an anonymous volume. */
   readonly source: string | undefined
+  /** Path inside the container. */
   readonly target: string
   /** Whether the source is a path of the machine and not a named volume. */
   readonly isBind: boolean
   readonly isReadOnly: boolean
 }
 
+/** Volumes of a service, from the short and the long syntax. */
 export function mountsOf({ volumes }: Service): readonly Mount[] {
   if (!Array.isArray(volumes)) return []
   return volumes.flatMap((each): Mount[] => {

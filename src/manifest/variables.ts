@@ -2,6 +2,7 @@
 
 /** A variable of a Compose file. */
 export interface UsedVariable {
+  /** Name without `$` and braces. */
   readonly name: string
   /** Where it is used, such as `services.web.environment.TOKEN`. */
   readonly place: string

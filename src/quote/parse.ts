@@ -80,6 +80,7 @@ export interface TdReport {
 
 /** The 237 bytes that only body type 4 has. No rule of Intel's library uses them yet. */
 export interface TdReportExtension {
+  /** Number of the TD on its host. */
   readonly vmId: number
   /** 32 */
   readonly tdId: Uint8Array

@@ -22,7 +22,9 @@ import { Rejection, type TcbEvaluation, type TcbStatus } from './verdict.ts'
 
 /** Inputs of the evaluation besides the SVN of the TDX module. */
 export interface RatedPlatform {
+  /** SVNs and FMSPC of the PCK certificate. */
   readonly sgx: SgxExtension
+  /** SVN of the quoting enclave, from its report. */
   readonly qeIsvSvn: number
   readonly tcbInfo: TcbInfo
   readonly qeIdentity: QeIdentity
@@ -80,7 +82,9 @@ function moduleId(major: number): string {
 export interface TcbRating {
   /** The status of the quote: the launch status, or an advice to relaunch the TD. */
   readonly status: TcbStatus
+  /** Rating of the TDX module at the launch of the TD. */
   readonly launch: TcbEvaluation
+  /** Rating of the present TDX module; reports of TDX 1.5 and later show it. */
   readonly current?: TcbEvaluation
 }
 

@@ -58,6 +58,9 @@ export interface Verified extends TcbEvaluation {
   readonly deviceId: Uint8Array
   /** 16 bytes. Only platforms with several packages (Platform CA) have it. */
   readonly platformInstanceId?: Uint8Array
+  /**
+   * Evaluation numbers of the collateral that was used; both matter, because Intel issues the documents separately.
+   */
   readonly tcbEvaluationNumbers: { readonly tcbInfo: number; readonly qeIdentity: number }
   /** Unix seconds. */
   readonly issuedAt: IssueTimes

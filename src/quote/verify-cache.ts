@@ -23,8 +23,11 @@ import { verifyQe } from './verify-qe.ts'
 
 /** The steps of a verification whose results can be reused. */
 export interface VerificationCache {
+  /** Parses a root of trust once. */
   readTrustedRoot(root: TrustAnchor): TrustedRoot
+  /** Verifies the signatures of a bundle once. Times are checked at each use. */
   verifyCollateral(collateral: Collateral, root: TrustedRoot): TrustedCollateral
+  /** Verifies a PCK chain once; `known` is the issuer that the collateral has verified already. */
   verifyPckChain(
     chain: readonly Uint8Array[],
     known: IssuerChain | undefined,

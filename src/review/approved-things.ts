@@ -18,16 +18,21 @@ import { type Manifest, maxPublishedBytes, readManifest } from '../manifest/mani
 
 /** An approval that the proposal gives, and what its id stands for. */
 export interface ApprovedThing {
+  /** Kind of the approval, such as `release` or `osImage`. */
   readonly kind: Kind
+  /** 32 bytes. */
   readonly id: Hex
+  /** Lower-case address of the registry; for releases and devices the app. */
   readonly registry: Hex
   /** Unix seconds. */
   readonly activeFrom: number
   /** 0: never. */
   readonly expiresAt: number
+  /** The evidence document in the calldata; undefined if there is none or it has another form. */
   readonly evidence: ApprovalEvidence | undefined
   /** Name of a base image in the image registry. */
   readonly imageName: string | undefined
+  /** Manifest of a release; undefined for other kinds and for unknown manifests. */
   readonly release: ReleaseDetails | undefined
 }
 
@@ -35,6 +40,7 @@ export interface ApprovedThing {
 export interface ReleaseDetails {
   /** Where the manifest is from; its SHA-256 is the id in every case. */
   readonly source: 'proposal' | 'file'
+  /** The manifest in short. Its hash was compared with the id. */
   readonly manifest: ManifestDescription
   /** The difference from the newest active release with a known manifest; undefined if there is none. */
   readonly difference:
@@ -42,12 +48,15 @@ export interface ReleaseDetails {
     | undefined
 }
 
+/** Where evidence, names and manifests are searched, and at which block. */
 export interface ThingsContext {
+  /** Reads the state of `blockNumber` and the events up to it. */
   readonly client: PublicClient
   /** The block of the review. */
   readonly blockNumber: bigint
   /** Where the search for events starts. */
   readonly fromBlock: bigint
+  /** The image registry; undefined if the deployment has none. */
   readonly images: Hex | undefined
   /** Manifests from files, as bytes. */
   readonly files: readonly Uint8Array[]

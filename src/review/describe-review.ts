@@ -18,6 +18,7 @@ import { type ProposalReview, reviewDigest } from './review-proposal.ts'
 
 /** A part of a review. */
 export interface ReviewSection {
+  /** Heading, without punctuation. */
   readonly title: string
   /** One point each; the first line of a point, and lines below it. */
   readonly points: readonly (readonly [string, ...string[]])[]

@@ -27,27 +27,40 @@ import type { ReviewContracts } from './review-proposal.ts'
 /** How one approval is contained. Times in seconds from the discovery. */
 export interface Rehearsal {
   readonly kind: Kind
+  /** The registry that the guardian suspends in. */
   readonly registry: Address
   /** The newest active approval of the kind. */
   readonly id: Hex
+  /** What happens when the guardian suspends the approval now. */
   readonly suspension: SuspensionResult
+  /** What happens when a proposal to revoke it is submitted now. */
   readonly revocation: RevocationResult
   /** Seconds after the discovery in which the approval still allows boots; null: without end, because nobody can revoke it. */
   readonly exposedSeconds: number | null
 }
 
+/**
+ * Result of a suspension by the guardian. `refused`: why nobody can suspend, for example because there is no
+ * guardian.
+ */
 export type SuspensionResult =
   /** `at`: the approval is denied from this second on; `until`: the suspension ends by itself. */
   | { readonly by: Address; readonly at: number; readonly until: number }
   | { readonly refused: string }
 
+/**
+ * Result of a revocation: by a vote of the DAO, or by the owner of an app. `at`: the approval is revoked from this
+ * second on.
+ */
 export type RevocationResult =
   | { readonly by: 'vote' | 'owner'; readonly account: Address; readonly at: number }
   | { readonly refused: string }
 
 /** The kinds without an active approval, and the registries that are not deployed, are left out. */
 export interface EmergencyDrill {
+  /** The block from which the local copy was made. */
   readonly block: { readonly number: string; readonly hash: Hex; readonly timestamp: number }
+  /** One for each kind with an active approval. */
   readonly rehearsals: readonly Rehearsal[]
 }
 

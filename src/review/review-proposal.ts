@@ -31,9 +31,12 @@ import { findWarnings, type Warning } from './warnings.ts'
 
 /** The contracts of the DAO that decides, and those of the deployment. */
 export interface ReviewContracts {
+  /** The governor that decides, of the deployment or of an app's DAO. */
   readonly governor: Address
   readonly timelock: Address
+  /** Contracts of the deployment, for evidence and blast radius. */
   readonly addresses: Addresses
+  /** Names of addresses. */
   readonly book: AddressBook
   /** First block of the deployment: where searches for events start. */
   readonly fromBlock: bigint
@@ -44,6 +47,7 @@ export type ReviewSubject =
   | { readonly facts: ProposalFacts; readonly text: string }
   | { readonly calls: readonly Call[] }
 
+/** Block, manifests and progress of a review. */
 export interface ReviewOptions {
   /** Default: the newest block. */
   readonly blockNumber?: bigint | undefined
@@ -51,19 +55,23 @@ export interface ReviewOptions {
   readonly files?: readonly Uint8Array[]
   /** Executes all queued proposals first, in the order of their times. */
   readonly afterQueued?: boolean
+  /** Called with a step and how much of it is done, for people who wait. */
   readonly onProgress?: (step: string, done: number, total: number) => void
 }
 
 /** A review. Times in unix seconds. */
 export interface ProposalReview {
+  /** Of this JSON form. */
   readonly version: 1
   readonly chainId: number
+  /** The block whose state was reviewed. */
   readonly block: ProposalSimulation['block']
   readonly governor: Address
   /** null: calls that were not proposed. */
   readonly proposal: string | null
   /** Queued proposals that were executed first. */
   readonly after: readonly string[]
+  /** In the order of execution; `value` is wei as decimal text. */
   readonly calls: readonly {
     readonly to: Address
     readonly value: string
@@ -73,8 +81,10 @@ export interface ProposalReview {
     readonly effects: readonly string[]
     readonly irreversible: string | null
   }[]
+  /** What the approved ids stand for, in the order of the events. */
   readonly things: readonly ApprovedThing[]
   readonly warnings: readonly Warning[]
+  /** Result of the execution on a local copy of the chain. */
   readonly execution: Omit<ProposalSimulation, 'calls' | 'block' | 'proposal'>
   /** null if the execution fails: then no boot changes. */
   readonly blastRadius: BlastRadius | null

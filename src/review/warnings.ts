@@ -33,18 +33,23 @@ export const warningCodes = {
   TEXT_OTHER_CALLS: 'the text has a list of changes that does not match the calls',
 } as const satisfies Record<string, string>
 
+/** Stable name of a warning, for scripts and documents. */
 export type WarningCode = keyof typeof warningCodes
 
+/** Something that a voter should know before the vote. */
 export interface Warning {
   readonly code: WarningCode
   /** One sentence with the facts of this proposal. */
   readonly message: string
 }
 
+/** What warnings are found in. */
 export interface WarningInput {
   readonly calls: readonly Call[]
+  /** Of `calls`, in the same order. */
   readonly descriptions: readonly CallDescription[]
   readonly book: AddressBook
+  /** The execution on a local copy. */
   readonly simulation: ProposalSimulation
   readonly things: readonly ApprovedThing[]
   /** The text of the proposal; undefined for a draft. */
@@ -57,6 +62,10 @@ const maxCalls = 10
 /** Seconds. */
 const shortWindow = 86_400
 
+/**
+ * Finds everything in a proposal that a voter should know: powers that it takes, texts that mislead, calls that fail,
+ * deadlines that are short. The same input gives the same warnings in the same order.
+ */
 export function findWarnings(input: WarningInput): Warning[] {
   const found = [
     ...callWarnings(input),

@@ -145,10 +145,15 @@ export interface Ssz<T> {
 
 /** The containers of one form for one size of committee. */
 export interface WireTypes {
+  /** `LightClientHeader` of the fork. */
   readonly header: Ssz<HeaderValue>
+  /** `LightClientBootstrap` of the fork. */
   readonly bootstrap: Ssz<BootstrapValue>
+  /** `LightClientUpdate` of the fork. */
   readonly update: Ssz<UpdateValue>
+  /** `LightClientFinalityUpdate` of the fork. */
   readonly finalityUpdate: Ssz<FinalityUpdateValue>
+  /** `LightClientOptimisticUpdate` of the fork. */
   readonly optimisticUpdate: Ssz<OptimisticUpdateValue>
 }
 

@@ -72,6 +72,10 @@ export interface Update {
   readonly finality:
     | { readonly header: LightClientHeader | undefined; readonly branch: readonly Uint8Array[] }
     | undefined
+  /**
+   * The next sync committee with its Merkle branch to the attested state; undefined in finality and optimistic
+   * updates.
+   */
   readonly next:
     | { readonly committee: Committee; readonly branch: readonly Uint8Array[] }
     | undefined
@@ -95,6 +99,7 @@ export interface RawMessage {
    * decides which fork applies.
    */
   readonly fork: string
+  /** The body as the beacon API sent it: parsed JSON, or SSZ bytes. */
   readonly data: { readonly json: unknown } | { readonly ssz: Uint8Array }
 }
 

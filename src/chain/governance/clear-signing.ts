@@ -16,16 +16,23 @@ import { ballotDomain, ballotTypes } from './proposals.ts'
 
 /** One value that a wallet shows. */
 export interface ClearSigningField {
+  /** Path of the value in the calldata, such as `ids.[]` (ERC-7730, "path references"). */
   readonly path: string
+  /** Text beside the value on the wallet's screen. */
   readonly label: string
+  /** How the wallet formats the value (ERC-7730, "field formats"). */
   readonly format: 'raw' | 'addressName' | 'unit' | 'date' | 'duration' | 'enum' | 'calldata'
+  /** Parameters of the format, such as the enum or the unit. */
   readonly params?: Readonly<Record<string, string>>
 }
 
 /** What a wallet shows for one function or typed message. */
 export interface ClearSigningFormat {
+  /** What the function does, in a few words. */
   readonly intent: string
+  /** In the order of the arguments. */
   readonly fields: readonly ClearSigningField[]
+  /** Paths that the wallet must show. */
   readonly required: readonly string[]
 }
 
@@ -37,12 +44,16 @@ export interface ClearSigningDeployment {
 
 /** A descriptor, as in its file. */
 export interface ClearSigningDescriptor {
+  /** URL of the ERC-7730 JSON schema. */
   readonly $schema: string
+  /** The contract or EIP-712 domain that the descriptor is for, with deployments. */
   readonly context: Readonly<Record<string, unknown>>
+  /** Owner and the enums that fields refer to. */
   readonly metadata: {
     readonly owner: string
     readonly enums: Readonly<Record<string, Readonly<Record<string, string>>>>
   }
+  /** Formats by function signature. */
   readonly display: { readonly formats: Readonly<Record<string, ClearSigningFormat>> }
 }
 

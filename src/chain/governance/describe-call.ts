@@ -82,8 +82,11 @@ export interface AddressBook {
 
 /** The DAO of an app, beside the DAO of the deployment. */
 export interface AppDao {
+  /** Counts the votes of the app's DAO. */
   readonly governor: Address
+  /** Owner of the app. */
   readonly timelock: Address
+  /** Votes token of the app's DAO. */
   readonly token: Address
 }
 
@@ -93,6 +96,7 @@ export interface KnownContracts {
   readonly apps?: readonly Address[]
   /** The token of `hostBonds`. */
   readonly bondToken?: Address | undefined
+  /** The DAO that owns the app; undefined if an account owns it. */
   readonly dao?: AppDao | undefined
 }
 

@@ -20,6 +20,7 @@ export interface SafeBatch {
   readonly chainId: string
   /** Unix milliseconds. */
   readonly createdAt: number
+  /** Name and checksum, as the Safe Transaction Builder reads them. */
   readonly meta: {
     readonly name: string
     readonly description: string
@@ -28,6 +29,7 @@ export interface SafeBatch {
     readonly createdFromOwnerAddress: string
     readonly checksum?: Hex
   }
+  /** In the order of the calls; `value` is wei as decimal text. */
   readonly transactions: readonly {
     readonly to: Address
     readonly value: string
@@ -39,11 +41,13 @@ export interface SafeBatch {
 
 /** Facts about a batch that its calls do not contain. */
 export interface SafeBatchOptions {
+  /** The Safe refuses a batch for another chain. */
   readonly chainId: number
   /** Unix seconds. */
   readonly now: number
   /** Title that the Safe application shows. */
   readonly name: string
+  /** Shown by the Safe beside the transactions. */
   readonly description: string
   /** Address of the Safe that will execute the batch. */
   readonly safe?: Address

@@ -46,6 +46,7 @@ export interface Proposal {
   readonly description: string
   /** Unix seconds: voting is open after `voteStart` and until `voteEnd`. */
   readonly voteStart: number
+  /** Unix seconds of the last second in which votes count. */
   readonly voteEnd: number
 }
 

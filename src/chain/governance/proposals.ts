@@ -39,6 +39,7 @@ export interface ProposalFacts {
   readonly calls: readonly Call[]
   /** keccak-256 of the text. The text itself is in the event `ProposalCreated`. */
   readonly descriptionHash: Hex
+  /** Cast votes by choice, in the smallest unit of the token (18 decimals). */
   readonly votes: Readonly<Record<VoteChoice, bigint>>
   /** Votes for and abstentions that are needed; undefined until voting starts. */
   readonly quorum: bigint | undefined
@@ -593,6 +594,7 @@ export interface DaoSettings {
   readonly timelock: Address
   /** Votes token. */
   readonly token: Address
+  /** Symbol of the votes token, for text only. */
   readonly tokenSymbol: string
   /** Total supply of the token, in its smallest unit. */
   readonly supply: bigint

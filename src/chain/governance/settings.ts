@@ -29,11 +29,17 @@ import { setGuardian } from '../registry.ts'
 
 /** New voting parameters. Omitted ones do not change. Times in seconds. */
 export interface VotingChange {
+  /** Seconds between proposal and vote. */
   readonly votingDelay?: number
+  /** Seconds of voting. */
   readonly votingPeriod?: number
+  /** Votes that a proposer needs, in the smallest unit of the token. */
   readonly proposalThreshold?: bigint
+  /** Percent of the supply, 1 to 100. */
   readonly quorumPercent?: number
+  /** Seconds for which a vote goes on after a late quorum. */
   readonly lateQuorumExtension?: number
+  /** Seconds between queueing and execution. */
   readonly timelockDelay?: number
 }
 
@@ -151,12 +157,17 @@ export interface DaoParameters {
   readonly holder: Address
   /** In the token's smallest unit. Of an existing token: its total supply, of which the quorum is a share. */
   readonly supply: bigint
+  /** Seconds. */
   readonly votingDelay: number
+  /** Seconds. */
   readonly votingPeriod: number
+  /** Seconds. */
   readonly lateQuorumExtension: number
   /** Votes that a proposer needs, in the token's smallest unit. */
   readonly proposalThreshold: bigint
+  /** Percent of the supply, 1 to 100. */
   readonly quorumPercent: bigint
+  /** Seconds. */
   readonly timelockDelay: bigint
   /** Can cancel proposals, and suspend approvals of the app. */
   readonly guardian: Address
@@ -235,8 +246,11 @@ export interface MeasurementSetTerms {
   readonly variant: number
   /** MRTD and RTMR0 to RTMR2, 48 bytes each, one after the other. */
   readonly registers: Hex
+  /** Unix seconds; 0: as soon as the activation delay allows. */
   readonly activeFrom: number
+  /** Unix seconds; 0: never. */
   readonly expiresAt: number
+  /** Bytes of the evidence document; `0x` without one. The contract stores their keccak-256. */
   readonly evidence: Hex
 }
 

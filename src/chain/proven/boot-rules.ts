@@ -83,6 +83,7 @@ export interface KmsBootFacts {
 export interface RuleContext {
   /** TCB status of the quote, as in `AppBootInfo`. */
   readonly tcbStatus: string
+  /** What a node does with an app whose code is not pinned. */
   readonly foreignApps: ForeignApps
 }
 

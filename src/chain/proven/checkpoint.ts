@@ -18,8 +18,11 @@ import { listRecords, sealOfRecord, storeRecord } from '../record-folder.ts'
 
 /** A block that was accepted; the timestamp is in unix seconds. */
 export interface BlockReference {
+  /** Block number. */
   readonly number: bigint
+  /** 32 bytes. */
   readonly hash: Hex
+  /** Unix seconds. */
   readonly timestamp: number
 }
 

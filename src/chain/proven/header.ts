@@ -9,6 +9,7 @@ import { encodeFields } from './trie.ts'
 
 /** A block header whose hash was recomputed from its fields. */
 export interface BlockHeader {
+  /** Block number. */
   readonly number: bigint
   /** keccak-256 of `rlp`. */
   readonly hash: Hex

@@ -24,6 +24,7 @@ import type { NodeStore } from './trie.ts'
 export interface ProofQuestion {
   /** Names of the endpoints to use, best first. */
   readonly endpoints: readonly string[]
+  /** The block whose state root the proof must lead to. */
   readonly block: StateOf
   /** Contract, 20 bytes. */
   readonly address: Hex

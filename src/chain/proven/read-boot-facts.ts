@@ -57,11 +57,17 @@ export interface Registry {
 
 /** Ids of a boot, with the widths of `toTuple`. */
 export interface BootIds {
+  /** Lower-case address of the app, 20 bytes. */
   readonly appId: Hex
+  /** 32 bytes. */
   readonly composeHash: Hex
+  /** 32 bytes. */
   readonly deviceId: Hex
+  /** 32 bytes. */
   readonly mrAggregated: Hex
+  /** 32 bytes. */
   readonly mrSystem: Hex
+  /** 32 bytes. */
   readonly osImageHash: Hex
   /** See `EvaluatedBoot.requiredMrSystem`. */
   readonly requiredMrSystem?: Hex
@@ -69,6 +75,7 @@ export interface BootIds {
 
 /** Facts of `KmsAuth` that do not depend on a boot. */
 export interface KmsAuthFacts {
+  /** Text of `KmsAuth.gatewayAppId`, read from storage (short or long string). */
   readonly gatewayAppId: string
   /** Code that new apps get. */
   readonly appImplementation: Hex

@@ -133,6 +133,7 @@ export function lowAddress(word: bigint): Hex {
   return `0x${(word % 2n ** 160n).toString(16).padStart(40, '0')}`
 }
 
+/** 20 zero bytes. `viem` has the same constant, but a node with storage proofs does not load it. */
 export const zeroAddress = lowAddress(0n)
 
 /** Amount of a token in the lower 12 bytes of a word. */

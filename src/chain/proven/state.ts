@@ -33,14 +33,17 @@ export type ProofSource = (
 
 /** Reads for one decision; it collects their proofs. */
 export interface ProvenReads {
+  /** The account with its code hash and storage root; undefined if the proof shows that it does not exist. */
   account(address: Hex): Promise<ProvenAccount | undefined>
   /** Words in the order of `slots`; zero if the account does not exist. */
   words(address: Hex, slots: readonly Hex[]): Promise<readonly bigint[]>
   /** Trie nodes that prove all reads, without duplicate paths. */
   paths(): readonly TriePath[]
+  /** Accounts that were read, for the evidence. */
   addresses(): readonly Hex[]
 }
 
+/** State of one block, read by storage proofs that lead to the state root of its header. */
 export interface ProvenState<Header extends StateOf = BlockHeader> {
   readonly header: Header
   /** @param beforeRequest called before each proof that these reads request; it may throw */
@@ -51,6 +54,7 @@ export interface ProvenState<Header extends StateOf = BlockHeader> {
 
 /** Cache that is shared by all blocks. */
 export interface StateCache {
+  /** Trie nodes by hash. A node proves itself, so nodes of older blocks are reused. */
   readonly nodes: NodeStore
   /** Last known storage root of each contract, to guess which nodes are cached. */
   readonly roots: ByteCache<Hex>
@@ -86,6 +90,12 @@ const kept = 512
 /** Attempts to read a contract: cached nodes can be evicted between two requests. */
 const rounds = 4
 
+/**
+ * Opens the state of a block. Nodes that the cache has are not requested; a proof that does not lead to the state
+ * root is an outage of its endpoint.
+ *
+ * @throws from reads: CHAIN_PROOF_REFUSED, CHAIN_*
+ */
 export function openState<Header extends StateOf>(
   header: Header,
   source: ProofSource,

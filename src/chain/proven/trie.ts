@@ -15,6 +15,10 @@ import type { NamedNode, TriePath } from '../evidence.ts'
 /** Trie nodes by hash. Each was hashed before it was stored. */
 export type NodeStore = ByteCache<Hex>
 
+/**
+ * Creates a store of trie nodes by keccak-256, limited to `maxBytes`; the node that was used longest ago is dropped
+ * first.
+ */
 export function createNodeStore(maxBytes: number): NodeStore {
   return createByteCache(maxBytes)
 }

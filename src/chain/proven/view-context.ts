@@ -100,8 +100,11 @@ export interface BootEvaluation {
 
 /** The options of a view with its defaults and everything that it keeps between requests. */
 export interface ViewContext extends ViewOptions {
+  /** Called for metrics and logs. It must not throw. */
   readonly observe: (event: ChainEvent) => void
+  /** Milliseconds of the monotonic clock. */
   readonly now: () => number
+  /** Fetches storage proofs from the endpoints. */
   readonly prove: FetchProof
   /** Endpoints that recently failed to prove their newest block. */
   readonly heads: EndpointHealth
@@ -110,6 +113,7 @@ export interface ViewContext extends ViewOptions {
   readonly decisions: ByteCache<Promise<BootEvaluation>>
   /** Contracts that several apps use, least recently read first. */
   readonly shared: Set<Hex>
+  /** Numbers the blocks of this view, for the keys of cached decisions. */
   readonly nextId: () => number
 }
 

@@ -15,6 +15,7 @@ export interface Web3SignerOptions {
   readonly url: string
   /** The account whose key it must have. */
   readonly account: Hex
+  /** Replaces Node's HTTP client, for tests. */
   readonly fetch?: typeof fetch
   /** Milliseconds for one signature. */
   readonly timeoutMs?: number

@@ -14,7 +14,9 @@ import { toChainError } from '../call.ts'
 
 /** What the code of a contract can see of a block. Times in unix seconds. */
 export interface BlockFacts {
+  /** Number of the block from which the copy is made. */
   readonly number: bigint
+  /** 32 bytes; every request names it, so that a reorg cannot mix states. */
   readonly hash: Hex
   /** Unix seconds. */
   readonly timestamp: number
@@ -24,6 +26,7 @@ export interface BlockFacts {
   readonly baseFee: bigint
   /** Account that gets the priority fees. */
   readonly coinbase: Hex
+  /** 32 bytes (EIP-4399), for contracts that read `block.prevrandao`. */
   readonly prevRandao: Hex
 }
 
@@ -31,6 +34,7 @@ export interface BlockFacts {
 export interface AccountFacts {
   /** Wei. */
   readonly balance: bigint
+  /** Transactions sent, or contracts created. */
   readonly nonce: bigint
   /** `0x` for an account without code. */
   readonly code: Hex
@@ -38,8 +42,14 @@ export interface AccountFacts {
 
 /** The state at one block. Addresses and slots in lower case. */
 export interface BlockState {
+  /** EIP-155 id, returned by the opcode CHAINID. */
   readonly chainId: number
   readonly block: BlockFacts
+  /**
+   * Balance, nonce and code. Each account is requested once.
+   *
+   * @throws CHAIN_UNREACHABLE, SIMULATION_TOO_LARGE
+   */
   account(address: Hex): Promise<AccountFacts>
   /** One storage word. */
   word(address: Hex, slot: Hex): Promise<bigint>
@@ -51,9 +61,11 @@ export interface BlockState {
 
 /** Limits of one simulation. */
 export interface SimulationLimits {
+  /** Requests to the endpoint. */
   readonly requests: number
   /** Bytes of all answers, as hexadecimal digits. */
   readonly bytes: number
+  /** Time for the whole simulation. */
   readonly milliseconds: number
 }
 

@@ -25,30 +25,40 @@ import { type LayoutLines, type NamedPart, namesOf } from './storage-names.ts'
 
 /** An emitted event. An event of an unknown contract type has no name. */
 export interface DecodedEvent {
+  /** The contract that emitted the event. */
   readonly address: Hex
   /** Name of the contract in the deployment, or undefined. */
   readonly contract: string | undefined
+  /** Name of the event; undefined if no known ABI has it. */
   readonly name: string | undefined
   /** Arguments in order. Numbers as decimal text, bytes in hex. */
   readonly args: readonly { readonly name: string; readonly value: unknown }[]
+  /** Topics as emitted, 32 bytes each; the first is the event's hash. */
   readonly topics: readonly Hex[]
+  /** Arguments that are not indexed, ABI-encoded. */
   readonly data: Hex
 }
 
 /** A changed storage word, or a part of it with its own name. */
 export interface DecodedChange {
+  /** The contract whose storage changes. */
   readonly address: Hex
+  /** Its name in the deployment; undefined for unknown contracts. */
   readonly contract: string | undefined
+  /** Storage slot, 32 bytes. */
   readonly slot: Hex
   /** For example `_approvals[0][0xab…]`; undefined if the layout does not name the word. */
   readonly name: string | undefined
+  /** Value before the execution, in words if its type is known, otherwise hex. */
   readonly before: string
+  /** Value after the execution, in the same form. */
   readonly after: string
 }
 
 /** A changed balance or code. */
 export interface DecodedAccountChange {
   readonly address: Hex
+  /** Its name in the deployment; undefined for unknown accounts. */
   readonly contract: string | undefined
   /** Wei, as decimal text; undefined if equal. */
   readonly balance?: { readonly before: string; readonly after: string }
@@ -60,6 +70,7 @@ const events = [...Object.values(abis).flatMap((abi) => [...(abi as Abi)]), ...e
   (item): item is AbiEvent => item.type === 'event',
 )
 
+/** Decodes events with the ABIs of known contracts. An event of an unknown contract keeps topics and data only. */
 export function decodeEvents(logs: readonly LocalLog[], book: AddressBook): DecodedEvent[] {
   return logs.map(({ address, topics, data }) => {
     const contract = book.names.get(address)
@@ -137,13 +148,20 @@ function namespace(id: string): Hex {
   return toHex(BigInt(outer) & ~0xffn, { size: 32 })
 }
 
+/** What names and types of storage slots are found by. */
 export interface ChangeContext {
+  /** Names of addresses. */
   readonly book: AddressBook
+  /** Keys of mappings by their slot, collected from executed keccak-256 inputs. */
   readonly preimages: Preimages
   /** For the states of approvals, unix seconds. */
   readonly now: number
 }
 
+/**
+ * Names each changed storage word by the storage layout of its contract, split into the variables that share the
+ * slot.
+ */
 export function decodeChanges(
   words: readonly ChangedWord[],
   context: ChangeContext,
@@ -217,6 +235,7 @@ function headText(word: bigint, type: string): string {
     : trim(bytes, { dir: 'right' })
 }
 
+/** Lists accounts whose balance (wei) or code hash changes, with their names. */
 export function decodeAccounts(
   accounts: readonly ChangedAccount[],
   book: AddressBook,

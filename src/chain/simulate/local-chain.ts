@@ -21,9 +21,13 @@ const readGas = 10_000_000n
 
 /** A call to execute. */
 export interface LocalCall {
+  /** The sender; it needs no key. */
   readonly from: Hex
+  /** The called contract. */
   readonly to: Hex
+  /** Calldata. */
   readonly data: Hex
+  /** Wei; default 0. */
   readonly value?: bigint
 }
 
@@ -36,30 +40,37 @@ export interface TracedCall {
   readonly to: Hex | undefined
   /** The account whose code runs; differs from `to` in a delegate call. */
   readonly code: Hex | undefined
+  /** Wei. */
   readonly value: bigint
+  /** Calldata. */
   readonly data: Hex
+  /** True if this call reverted, also if its caller caught it. */
   failed: boolean
 }
 
 /** A log as a contract emitted it. */
 export interface LocalLog {
   readonly address: Hex
+  /** Up to four topics of 32 bytes. */
   readonly topics: readonly Hex[]
   readonly data: Hex
 }
 
 /** The result of a call. */
 export interface LocalResult {
+  /** False for a revert, an invalid opcode, or too little gas. */
   readonly succeeded: boolean
   /** Return data, or revert data. */
   readonly data: Hex
   /** EthereumJS's name of the failure, for example `revert` or `out of gas`. */
   readonly failure: string | undefined
+  /** Gas of the execution. */
   readonly gasUsed: bigint
 }
 
 /** The result of a transaction. */
 export interface LocalExecution extends LocalResult {
+  /** Events in the order of emission. */
   readonly logs: readonly LocalLog[]
   /** Every call in the order in which it began. */
   readonly calls: readonly TracedCall[]
@@ -101,6 +112,7 @@ export class LocalChain {
     this.#head = head
   }
 
+  /** Opens a copy of the state with the block environment of its block. Changes stay in this process. */
   static async open(state: BlockState): Promise<LocalChain> {
     const { number, timestamp } = state.block
     return LocalChain.#create(state, new LocalState(state), new Map(), { number, timestamp })
@@ -139,6 +151,7 @@ export class LocalChain {
     return new LocalChain(state, local, evm, preimages, head)
   }
 
+  /** EIP-155 id of the copied chain. */
   get chainId(): number {
     return this.#state.chainId
   }

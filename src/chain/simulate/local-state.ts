@@ -17,6 +17,7 @@ import type { BlockState } from './block-state.ts'
 /** A storage word that is different in the local copy. */
 export interface ChangedWord {
   readonly address: Hex
+  /** 32 bytes. */
   readonly slot: Hex
   readonly before: bigint
   readonly after: bigint
@@ -25,7 +26,9 @@ export interface ChangedWord {
 /** An account whose balance or code is different in the local copy. */
 export interface ChangedAccount {
   readonly address: Hex
+  /** Wei. */
   readonly balance: { readonly before: bigint; readonly after: bigint }
+  /** Runtime code; `0x` without code. */
   readonly code: { readonly before: Hex; readonly after: Hex }
 }
 

@@ -34,17 +34,21 @@ export interface DeciderContracts {
 
 /** Why an execution failed. */
 export interface SimulatedFailure {
+  /** The step that reverts: `queue` in the governor, or `execute` in the timelock. */
   readonly step: 'queue' | 'execute'
   /** Position of the failed call in the proposal, from 1; undefined if governor or timelock refused. */
   readonly call: number | undefined
   /** Name of the contract's error, for example `ApprovalUnknown`. */
   readonly error: string
+  /** Arguments of the decoded error, as text. */
   readonly values: readonly string[]
+  /** Revert data as returned. */
   readonly data: Hex
 }
 
 /** The result of executing a proposal locally. */
 export interface ProposalSimulation {
+  /** Proposal id, decimal. */
   readonly proposal: string
   /** The block on whose state it ran. */
   readonly block: { readonly number: string; readonly hash: Hex; readonly timestamp: number }
@@ -52,13 +56,18 @@ export interface ProposalSimulation {
   readonly assumptions: readonly string[]
   /** Times of the simulated transactions, unix seconds. */
   readonly queuedAt: number | undefined
+  /** Unix seconds of the simulated execution. */
   readonly executedAt: number
   readonly succeeded: boolean
+  /** Why it fails; undefined if it succeeds. */
   readonly failure: SimulatedFailure | undefined
   /** Gas of the execution, as in a transaction of its own. */
   readonly gasUsed: string
+  /** In the order of emission. */
   readonly events: readonly DecodedEvent[]
+  /** Every changed storage word. */
   readonly changes: readonly DecodedChange[]
+  /** Accounts with a changed balance or code. */
   readonly accounts: readonly DecodedAccountChange[]
   /** Every call of the last transaction, in the order in which it began. */
   readonly calls: readonly TracedCall[]
@@ -70,6 +79,7 @@ const openStates: readonly ProposalState[] = ['pending', 'active', 'succeeded', 
 /** Storage slot of `_proposalVotes` in AssentGovernor; a test compares it with the compiler's layout. */
 export const proposalVotesSlot = 9n
 
+/** The DAO that executes the proposal, and the names for its results. */
 export interface SimulationContext {
   readonly dao: DeciderContracts
   readonly book: AddressBook

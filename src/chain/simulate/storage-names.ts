@@ -19,6 +19,7 @@ export interface NamedPart {
   readonly type: string
   /** First byte from the right, and number of bytes. */
   readonly offset: number
+  /** Bytes of the variable inside the slot, 1 to 32. */
   readonly size: number
 }
 

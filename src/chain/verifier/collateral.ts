@@ -82,9 +82,11 @@ export type PartState = 'missing' | 'older' | 'shorter' | 'same' | 'newer' | 'ot
 
 /** One part of a bundle, compared with the store. */
 export interface ExaminedPart {
+  /** The document with the call that would store it. */
   readonly part: CollateralPart
   /** What the store has in its place; zeros if nothing. */
   readonly held: StoredValidity
+  /** How it compares with the stored document. */
   readonly state: PartState
 }
 

@@ -59,6 +59,7 @@ const refusals = {
 
 /** The contract's enums, in its order. */
 export const contractVerdicts: readonly string[] = ['None', 'Verified', ...Object.keys(refusals)]
+/** TCB statuses by the number that the contract uses (`TcbStatus` in `contracts/types`); 0 is none. */
 export const contractStatuses: readonly string[] = ['None', ...tcbStatuses, 'Revoked']
 
 /** `QuoteField` of `contracts/quote/parsing/QuoteParser.sol`, in its order. */
@@ -79,6 +80,7 @@ const quoteFields: readonly (readonly [field: string, code: MalformedCode])[] = 
   ['LeafSize', 'QUOTE_SIZE_MISMATCH'],
 ]
 
+/** Names of the quote fields by their number in the error `QuoteMalformed` of the contract. */
 export const contractQuoteFields: readonly string[] = quoteFields.map(([field]) => field)
 
 /** The part of the input that a call was about. */

@@ -24,6 +24,7 @@ interface LinkReference {
 
 /** What a deployment of the quote verifier needs. */
 export interface VerifierOptions extends Clients {
+  /** Compiled contract by name, with the places of its libraries. */
   readonly artifacts: (contract: string) => Promise<LinkableArtifact>
   /** The root certificate in DER whose key everything must lead back to: Intel's, or a simulator's. */
   readonly root: Uint8Array

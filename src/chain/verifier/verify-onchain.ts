@@ -50,6 +50,7 @@ import { deployVerifier, type LinkableArtifact } from './verifier.ts'
 
 /** A chain with an unlocked account whose blocks may have any time, and the same one twice. */
 export interface LocalChain {
+  /** EIP-1193 provider of a development chain; `evm_snapshot` and `evm_revert` must work. */
   readonly provider: { request(call: { method: string; params?: unknown }): Promise<unknown> }
   /** what the compiler made of a contract of ours */
   readonly artifacts: (contract: string) => Promise<LinkableArtifact>
@@ -59,19 +60,28 @@ export interface LocalChain {
 export interface OnchainVerified {
   readonly verdict: 'verified'
   readonly status: TcbStatus
+  /** ISO 8601, as in Intel's TCB info. */
   readonly tcbDate: string
   readonly advisoryIds: readonly string[]
+  /** Unix seconds of the block in which the quote was verified. */
   readonly at: number
+  /** Unix seconds: first expiry of the collateral that was used. */
   readonly expiresAt: number
+  /** 6 bytes. */
   readonly fmspc: Uint8Array
+  /** 32 bytes. */
   readonly deviceId: Uint8Array
+  /** 16 bytes; absent if the PCK certificate has none. */
   readonly platformInstanceId?: Uint8Array
+  /** Evaluation numbers of the collateral that was used. */
   readonly tcbEvaluationNumbers: { readonly tcbInfo: number; readonly qeIdentity: number }
   /** oldest of TCB info, QE identity and PCK CRL, the latter counted in whole hours */
   readonly collateralIssuedAt: number
+  /** Rating of the TDX module with which the TD was launched. */
   readonly launch: { readonly status: TcbStatus }
   /** body types 3 and 4 */
   readonly current?: { readonly status: TcbStatus }
+  /** The fields of the quote that the report contains. */
   readonly quote: {
     readonly version: number
     readonly bodyType: BodyType
@@ -93,9 +103,11 @@ export interface OnchainVerifier {
   ): Promise<OnchainVerified | Rejected>
 }
 
+/** The time and the root of trust for one verification. */
 export interface VerifyRequest {
   /** unix seconds: the time of every block that the verdict rests on */
   readonly at: number
+  /** Intel, a root certificate (DER), or its public key (SubjectPublicKeyInfo). */
   readonly root: TrustAnchor
 }
 

@@ -16,6 +16,7 @@ export interface Fix {
   readonly note: string | null
 }
 
+/** What a condition found, and how to change it. */
 export interface Finding {
   /** What the chain says, in one sentence. */
   readonly found: string

@@ -61,10 +61,13 @@ export interface DecisionTimes {
 /** `unknown`: the question lacks a value. `not-asked`: an earlier condition makes it meaningless. */
 export type Verdict = 'met' | 'unmet' | 'unknown' | 'not-asked'
 
+/** One condition of a boot in the order of the KMS. The first unmet one is the reason of a denial. */
 export interface Condition extends Finding {
+  /** Name of the denial that this condition causes. */
   readonly denial: DenialReason
   /** Reason string of a denial by this condition. */
   readonly reason: string
+  /** `unknown` if the question does not contain enough to decide it. */
   readonly verdict: Verdict
   /** Values that the question lacks, if the verdict is `unknown`. */
   readonly missing: readonly (keyof KnownBoot)[]
@@ -76,15 +79,19 @@ export interface Condition extends Finding {
 export interface Moment {
   /** Unix seconds. */
   readonly from: number
+  /** The answer of the KMS from this moment on. */
   readonly answer: Answer
   /** Reason string; empty unless the boot is denied. */
   readonly reason: string
 }
 
+/** `unknown` is neither: a fact is missing in the question, and the facts that are there deny nothing. */
 export type Answer = 'allowed' | 'denied' | 'unknown'
 
+/** Every condition of a boot at one time, the answer that follows, and later times at which the answer changes. */
 export interface BootExplanation {
   readonly question: 'app' | 'kms'
+  /** The facts that the question named. */
   readonly boot: KnownBoot
   /** The time at which the conditions are evaluated, unix seconds. */
   readonly at: number

@@ -6,12 +6,15 @@ import { type HostCondition, type HostFacts, hostRules } from '../proven/boot-ru
 import { describeApproval } from './describe-approval.ts'
 import type { Fix } from './describe-conditions.ts'
 
+/** One condition of the admission of a host. */
 export interface HostPart {
   readonly condition: HostCondition
   readonly verdict: 'met' | 'unmet'
+  /** What the chain says, in one sentence. */
   readonly found: string
   /** First second in which the verdict is another one without a transaction; null: none known. */
   readonly until: number | null
+  /** The command or the time that makes an unmet condition met; null if nothing does. */
   readonly fix: Fix | null
 }
 

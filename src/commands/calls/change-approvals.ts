@@ -18,8 +18,10 @@ interface ApprovalArguments {
   readonly app: string | undefined
 }
 
+/** Approvals of one kind in one registry, resolved from arguments. */
 export interface NamedApprovals {
   readonly kind: Kind
+  /** 32 bytes each; given by name, prefix or id. */
   readonly ids: readonly Hex[]
   readonly registry: Address
 }

@@ -15,7 +15,9 @@ import { sendCalls } from './submit-calls.ts'
 
 /** A proposal and its governor. */
 export interface OpenedProposal {
+  /** The governor of the proposal: of the deployment, or of an app's DAO. */
   readonly governor: Address
+  /** State, votes and times at the newest block. */
   readonly facts: ProposalFacts
 }
 
@@ -24,6 +26,11 @@ interface ProposalArguments {
   readonly governor: string | undefined
 }
 
+/**
+ * Finds the proposal of a command by id, first digits (at least 6) or name, and reads it at the newest block.
+ *
+ * @throws USAGE_INVALID, NAME_UNKNOWN, NAME_AMBIGUOUS, CHAIN_UNREACHABLE
+ */
 export async function openProposal(
   session: Session,
   { proposal, governor }: ProposalArguments,

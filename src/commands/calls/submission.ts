@@ -71,6 +71,10 @@ export interface CallResult {
 
 const callResults = new WeakMap<z.ZodType, CallResult>()
 
+/**
+ * The named part of a schema that `submissionSchema` or `sentSchema` made, so that docs/commands.md describes it
+ * once.
+ */
 export function callResultOf(schema: z.ZodType): CallResult | undefined {
   return callResults.get(schema)
 }
@@ -95,25 +99,35 @@ export function sentSchema(more: z.ZodRawShape = {}) {
 
 /** A call in words. */
 export interface CallJson {
+  /** Address of the called contract. */
   readonly to: string
+  /** Name in the deployment; null for other contracts. */
   readonly contract: string | null
+  /** One sentence for each effect. */
   readonly effects: readonly string[]
+  /** What cannot be undone; null if everything can. */
   readonly irreversible: string | null
 }
 
 /** A proposal that was made now, or that was open already. */
 export interface MadeProposal {
   readonly id: bigint
+  /** False if an open proposal with the same calls existed; no second one was submitted. */
   readonly isNew: boolean
   readonly proposer: string
   readonly state: (typeof proposalStates)[number]
+  /** Unix seconds. */
   readonly voteStart: number
+  /** Unix seconds. */
   readonly voteEnd: number
 }
 
+/** Transactions that were sent and included in a block. */
 export interface Sent {
   readonly outcome: 'sent'
+  /** The account that sent them. */
   readonly by: string
+  /** Hashes in the order of the calls. */
   readonly transactions: readonly `0x${string}`[]
 }
 
@@ -140,4 +154,5 @@ export type Outcome =
       readonly calls?: readonly object[]
     }
 
+/** Result of a command that changes the chain: the described calls, and what happened to them. */
 export type Submission = { readonly descriptions: readonly CallJson[] } & Outcome

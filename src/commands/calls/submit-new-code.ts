@@ -27,10 +27,13 @@ export const newCodeSchema = submissionSchema({
 
 /** Options of commands that replace code. */
 export interface NewCodeArguments extends OwnerArguments {
+  /** Address of deployed code; without it, the code of these sources is deployed. */
   readonly implementation: string | undefined
+  /** Name of the contract in these sources, if it is not the recorded one. */
   readonly code: string | undefined
 }
 
+/** An upgrade: the proxy, the present code, and the calls that install new code. */
 export interface NewCode {
   readonly proxy: UpgradeableName
   /** The code that is in force now. */

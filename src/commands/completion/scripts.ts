@@ -25,6 +25,7 @@ complete -o default -F _assent assent
 `
 }
 
+/** The completion script of zsh, with descriptions. */
 export function zshScript(words: Words): string {
   return `#compdef assent
 ${nextFunction(words)}
@@ -42,6 +43,7 @@ compdef _assent assent
 `
 }
 
+/** The completion script of fish, with descriptions. */
 export function fishScript(words: Words): string {
   const beginnings = [...words.keys()].filter((each) => each !== '').map(quote)
   const lines = [...words].flatMap(([before, next]) =>

@@ -5,13 +5,16 @@ import { groups, loadCommands, singleCommands } from '../groups.ts'
 
 /** A word and its description. */
 export interface Word {
+  /** A group, command, option or choice, as it is typed. */
   readonly word: string
+  /** One line; empty for choices. */
   readonly description: string
 }
 
 /** Words by the words before them, for example `dao guardian` → `show`, `suspend`, … */
 export type Words = ReadonlyMap<string, readonly Word[]>
 
+/** All words of the command line, by the words before them. Loads every group. */
 export async function listWords(): Promise<Words> {
   const words = new Map<string, Word[]>()
   const add = (before: string, word: string, description: string) => {

@@ -25,6 +25,13 @@ export function readAddress(text: string, what: string): Address {
   )
 }
 
+/**
+ * Reads a 32-byte id: 64 hexadecimal digits with or without `0x`.
+ *
+ * @returns lower case with `0x`
+ *
+ * @throws INPUT_INVALID
+ */
 export function readId(text: string, what = 'id'): Hex {
   const [, digits] = /^(?:0x)?([0-9a-fA-F]{64})$/.exec(text) ?? []
   if (digits !== undefined) return `0x${digits.toLowerCase()}`
@@ -38,10 +45,20 @@ export function readIdOf(kind: Kind, text: string): Hex {
   return readId(text, `id of a ${kindName(kind)}`)
 }
 
+/**
+ * Reads a kind by the name that `assent dao approvals` shows.
+ *
+ * @throws INPUT_INVALID with the list of names
+ */
 export function readKind(text: string): Kind {
   return kindsByName.get(text) ?? refuse('kind', text, `one of ${kindList}`)
 }
 
+/**
+ * Reads `for`, `against` or `abstain`.
+ *
+ * @throws INPUT_INVALID
+ */
 export function readSupport(text: string): VoteChoice {
   if (Object.hasOwn(supports, text)) return text as VoteChoice
   return refuse('support', text, 'for, against or abstain')
@@ -66,6 +83,11 @@ export function readDuration(text: string, what: string): number {
   return Number(digits) * unitSeconds[(unit || 's') as keyof typeof unitSeconds]
 }
 
+/**
+ * Reads a whole number from 0 to 999,999,999.
+ *
+ * @throws INPUT_INVALID
+ */
 export function readCount(text: string, what: string): number {
   if (/^\d{1,9}$/.test(text)) return Number(text)
   return refuse(what, text, 'a whole number')
@@ -92,6 +114,11 @@ export function readUnits(text: string, what: string): bigint {
   return refuse(what, text, 'a whole number of the token’s smallest units')
 }
 
+/**
+ * Reads `yes` or `no`.
+ *
+ * @throws INPUT_INVALID
+ */
 export function readBoolean(text: string, what: string): boolean {
   if (text === 'yes' || text === 'no') return text === 'yes'
   return refuse(what, text, 'yes or no')

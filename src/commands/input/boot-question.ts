@@ -36,25 +36,36 @@ import { readJson, readTime } from './arguments.ts'
 import { requireGovernor } from './contracts.ts'
 import { resolveId, resolveProposal } from './names.ts'
 
+/** Options that choose the chain state of an explanation. */
 export interface StateArguments {
+  /** Proposal that is executed first on a local copy. */
   readonly after: string | undefined
+  /** Time of the decision, unix seconds or a date; default: now. */
   readonly at: string | undefined
+  /** File with the pinned code of a KMS; default: the code that the deployment has. */
   readonly pinnedCode: string | undefined
   readonly governor: string | undefined
 }
 
+/** Options that describe a boot. */
 export interface BootArguments extends StateArguments {
+  /** Quote of the boot; the other options override its fields. */
   readonly quote: string | undefined
   readonly collateral: string | undefined
+  /** Base image, by name, first digits or hash. */
   readonly image: string | undefined
+  /** Device id, by first digits or in full. */
   readonly device: string | undefined
+  /** TCB status, such as `UpToDate`. */
   readonly tcb: string | undefined
 }
 
 /** The state on which a boot is decided. */
 export interface DecidedState {
+  /** Reads code hashes and storage. */
   readonly reader: StateReader
   readonly registry: Registry
+  /** The time of the block and the time of the decision. */
   readonly times: DecisionTimes
   /** What was assumed, in sentences. */
   readonly assumptions: readonly string[]

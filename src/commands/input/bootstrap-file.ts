@@ -13,12 +13,15 @@ const bootstrapSchema = z.strictObject({
   attestation: z.string(),
 })
 
+/** The statement of `assent kms bootstrap`, or of a dstack KMS. */
 export interface Bootstrap {
   /** SubjectPublicKeyInfo, 91 bytes. */
   readonly caPublicKey: Uint8Array
   /** Compressed, 33 bytes. */
   readonly k256PublicKey: Uint8Array
+  /** Encoded attestation (SCALE or MessagePack), as bootstrap printed it. */
   readonly attestation: Uint8Array
+  /** The quote inside the attestation. */
   readonly quote: Uint8Array
 }
 

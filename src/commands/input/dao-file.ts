@@ -6,10 +6,13 @@ import { AssentError } from '../../errors/index.ts'
 import { describeIssues } from '../../lib/config.ts'
 import { readAddress, readDuration, readJson } from './arguments.ts'
 
+/** A duration such as `14d`, as seconds. */
 export const durationSchema = z.string().transform((text) => readDuration(text, 'duration'))
 
+/** An address with a valid checksum, or in lower case (EIP-55). */
 export const accountSchema = z.string().transform((text) => readAddress(text, 'address'))
 
+/** A number of tokens as text, such as `1000.5`; as bigint with 18 decimals. */
 export const tokensSchema = z
   .string()
   .regex(/^\d{1,60}(?:\.\d{1,18})?$/, 'a number of tokens, as text')
@@ -21,6 +24,7 @@ export const unitsSchema = z
   .regex(/^\d{1,30}$/, 'a whole number of smallest units, as text')
   .transform(BigInt)
 
+/** A new votes token: its whole supply goes to `holder`. */
 export const newTokenSchema = z.strictObject({
   name: z.string().min(1),
   symbol: z.string().min(1),
@@ -36,6 +40,7 @@ export const wrappedTokenSchema = z.strictObject({
   supply: unitsSchema,
 })
 
+/** Fields that the files of `deployment create` and `dao create` have in common. */
 export const daoFields = {
   votingDelay: durationSchema,
   votingPeriod: durationSchema,

@@ -69,6 +69,7 @@ function toWord(value: bigint): Hex {
   return `0x${value.toString(16).padStart(64, '0')}`
 }
 
+/** A kind with the registry whose list is searched. */
 export interface ListedKind {
   readonly kind: Kind
   readonly registry: Address

@@ -41,6 +41,7 @@ const parametersSchema = z.strictObject({
   ]),
 })
 
+/** The parsed parameters of a deployment, durations in seconds. */
 export type Parameters = z.infer<typeof parametersSchema>
 
 /** @throws FILE_UNREADABLE, INPUT_INVALID, USAGE_INVALID */
@@ -48,6 +49,7 @@ export function readParameters(file: string): Promise<Parameters> {
   return readBy(parametersSchema, file)
 }
 
+/** The rules with which `deploy` creates the DAO. */
 export function toDaoRules({ guardian, attestation: _, ...rules }: Parameters): DaoRules {
   return { ...rules, ...(guardian === 'nobody' ? {} : { guardian }) }
 }
@@ -75,6 +77,7 @@ export async function readAttestationRules(
   }
 }
 
+/** The settings that `deployment check --expected-settings` compares with. */
 export function toExpectedSettings({ guardian, ...rules }: Parameters): ExpectedSettings {
   return { ...rules, guardian: guardian === 'nobody' ? zeroAddress : guardian }
 }

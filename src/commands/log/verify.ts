@@ -40,6 +40,10 @@ export const schema = z.strictObject({
 
 type VerifyArguments = ArgumentsOf<typeof command>
 
+/**
+ * 0: the log holds and everything was checked, or the rest is accepted. 1: it does not hold. 3: it holds, but
+ * something was not checked.
+ */
 export function exitCode({ holds, isAccepted }: { holds: boolean; isAccepted: boolean }): ExitCode {
   if (!holds) return 1
   return isAccepted ? 0 : 3

@@ -56,11 +56,15 @@ export const detailFields = {
     .describe('of the operator of a host, in smallest token units; absent: no bond is required'),
 }
 
+/** Facts of one approval beside its state: evidence, proof, bond, admission. */
 export interface Details {
+  /** For text output. */
   readonly lines: readonly string[]
+  /** For `--json`. */
   readonly json: Readonly<Record<string, unknown>>
 }
 
+/** Reads what the registry of the kind stores beside the approval. Nothing is read for kinds without more facts. */
 export async function readDetails(
   session: Session,
   { kind, registry, id }: ListedKind & { readonly id: Hex },

@@ -3,6 +3,7 @@ import { type Approval, type State, stateAt } from '../../chain/approval.ts'
 import { formatDeadline, formatTime } from '../../chain/governance/format-time.ts'
 import { colors as pc } from './colors.ts'
 
+/** The state in green, yellow (pending) or red, if the output has colours. */
 export function colorState(state: State): string {
   if (state === 'active') return pc.green(state)
   return state === 'pending' ? pc.yellow(state) : pc.red(state)

@@ -43,6 +43,7 @@ export function blocksOf(stages: readonly Stage[], now: number, width = 64): str
     .join(' ')
 }
 
+/** One line for each stage: name, begin, end and status. */
 export function linesOf(stages: readonly Stage[]): string[] {
   return stages.map(({ name, from, to, status }) => {
     const label = labels[name].padEnd(10)

@@ -25,6 +25,7 @@ const until = unixTime
     'unix seconds: first second with another verdict without a transaction; null: none known',
   )
 
+/** JSON form of `HostPart`. */
 export const hostPartSchema = z.strictObject({
   condition: z.enum([
     'proof-valid',
@@ -40,6 +41,7 @@ export const hostPartSchema = z.strictObject({
   fix: fixSchema,
 })
 
+/** JSON form of `BootExplanation`, the output of `app why` and `kms why`. */
 export const explanationSchema = z.strictObject({
   question: z.enum(['app', 'kms']),
   boot: z.strictObject({
@@ -78,6 +80,7 @@ export const explanationSchema = z.strictObject({
   notes: z.array(z.string()).describe('what was assumed or not verified'),
 })
 
+/** 0 allowed, 1 denied, 3 unknown. */
 export function exitCodeOfExplanation({ answer }: z.infer<typeof explanationSchema>): ExitCode {
   if (answer === 'unknown') return exitCodes.unknown
   return answer === 'allowed' ? exitCodes.yes : exitCodes.no
@@ -96,6 +99,7 @@ const answers = {
   unknown: pc.yellow('Not decided: the question does not say enough'),
 }
 
+/** Prints the answer, every condition with its fix, and the times at which the answer changes. */
 export function printExplanation(
   output: Output,
   explained: BootExplanation,
@@ -124,6 +128,7 @@ function printCondition(output: Output, { verdict, found, until, fix }: Conditio
   if (verdict !== 'met' && verdict !== 'not-asked') printFix(output, fix, '  ')
 }
 
+/** Prints the conditions of the admission of a host. */
 export function printHostParts(output: Output, parts: readonly HostPart[], at: number): void {
   for (const { verdict, found, until, fix } of parts) {
     const change = until === null ? '' : ` Until ${formatDeadline(until, at)}.`

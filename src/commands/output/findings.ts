@@ -5,6 +5,7 @@ import type { ExitCode } from '../exit-code.ts'
 import { colors as pc } from './colors.ts'
 import type { Output } from './output.ts'
 
+/** JSON form of the findings of a doctor. */
 export const findingsSchema = z.strictObject({
   isFit: z.boolean(),
   findings: z.array(
@@ -17,6 +18,7 @@ export const findingsSchema = z.strictObject({
   ),
 })
 
+/** `isFit` is false if a finding failed; warnings do not count. */
 export type Findings = z.infer<typeof findingsSchema>
 
 /** Prints one or two lines for each finding, and returns the JSON value. */

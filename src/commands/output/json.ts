@@ -6,15 +6,19 @@ import { type Approval, type State, stateAt, states } from '../../chain/approval
 /** 20 bytes, with or without a checksum in its letters. */
 export const address = z.string().regex(/^0x[0-9a-fA-F]{40}$/)
 
+/** 32 bytes as lower-case hex with `0x`. */
 export const bytes32 = z.string().regex(/^0x[0-9a-f]{64}$/)
 
+/** Bytes of any length as lower-case hex with `0x`. */
 export const bytes = z.string().regex(/^0x(?:[0-9a-f]{2})*$/)
 
 /** A whole number of any size, as text, because JSON numbers cannot hold 256 bits. */
 export const decimal = z.string().regex(/^\d{1,78}$/)
 
+/** Unix seconds. */
 export const unixTime = z.int().nonnegative().describe('unix seconds')
 
+/** A duration in seconds. */
 export const seconds = z.int().nonnegative().describe('seconds')
 
 const approvalFields = {

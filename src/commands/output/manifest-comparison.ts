@@ -4,6 +4,7 @@ import { z } from 'zod'
 import { type ExitCode, exitCodes } from '../exit-code.ts'
 import { bytes32 } from './json.ts'
 
+/** JSON form of a `ManifestComparison`. */
 export const comparisonSchema = z.strictObject({
   before: bytes32,
   after: bytes32,
@@ -21,6 +22,7 @@ export const comparisonSchema = z.strictObject({
     .describe('null: one side is only known by its hash'),
 })
 
+/** 1 if the manifests differ in meaning, otherwise 0. */
 export function exitCodeOfComparison({ result }: z.infer<typeof comparisonSchema>): ExitCode {
   return result === 'different' ? exitCodes.no : exitCodes.yes
 }

@@ -6,6 +6,7 @@ import type { ManifestFinding } from '../../manifest/finding.ts'
 import { colors as pc } from './colors.ts'
 import type { Output } from './output.ts'
 
+/** JSON form of the findings of the manifest linter. */
 export const manifestFindingsSchema = z.array(
   z.strictObject({
     code: z.string(),
@@ -18,6 +19,7 @@ export const manifestFindingsSchema = z.array(
 
 const marks = { error: pc.red('error  '), warning: pc.yellow('warning'), note: pc.dim('note   ') }
 
+/** Prints each finding with its place and its next step. */
 export function printManifestFindings(output: Output, findings: readonly ManifestFinding[]): void {
   for (const { severity, code, place, found, nextStep } of findings) {
     const at = place === '' ? '' : `${escapeText(place)}: `

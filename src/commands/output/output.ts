@@ -9,7 +9,9 @@ import { wrapText } from './wrap-text.ts'
  * line ends and invisible characters as escapes, because text can come from the chain or from a file.
  */
 export interface Output {
+  /** Writes a line to standard output; nothing with `--json`. */
   line(text?: string): void
+  /** A line in bold, if the output has colours. */
   heading(text: string): void
   /** A line that must not be overlooked. */
   warning(text: string): void
@@ -27,6 +29,10 @@ export interface Output {
 
 const firstStatusMs = 1_000
 
+/**
+ * Creates the output of a command. With `json`, text lines are dropped and the value is printed at the end. Progress
+ * goes to standard error, and only to a terminal.
+ */
 export function createOutput({ json, name }: { json: boolean; name?: string }): Output {
   const status = createStatus(name)
   const verbatim = (text: string) => {

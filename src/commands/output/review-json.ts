@@ -162,6 +162,7 @@ export const reviewSchema = z.strictObject({
     .describe('null: the execution fails'),
 })
 
+/** Prints a review section by section, without empty ones. */
 export function printReview(output: Output, review: ProposalReview): void {
   for (const { title, points } of describeReview(review)) {
     if (points.length === 0) continue

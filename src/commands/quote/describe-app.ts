@@ -6,6 +6,7 @@ import { toHex } from '../../lib/bytes.ts'
 
 const hex = z.string().regex(/^(?:[0-9a-f]{2})*$/)
 
+/** JSON form of `ProvenApp`; hex without `0x`. */
 export const appSchema = z.strictObject({
   appId: hex,
   composeHash: hex,
@@ -22,8 +23,10 @@ export const appSchema = z.strictObject({
   mrSystem: hex,
 })
 
+/** What an event log proves about the app, as `quote verify --json` prints it. */
 export type AppJson = z.infer<typeof appSchema>
 
+/** The JSON form of a proven app. */
 export function describeApp(app: ProvenApp): AppJson {
   return {
     appId: toHex(app.appId),

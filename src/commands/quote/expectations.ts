@@ -21,6 +21,7 @@ const expectedSchema = z.record(
   }),
 )
 
+/** Content of an `--expected` file: verdict and code by case name. */
 export type ExpectedVerdicts = z.infer<typeof expectedSchema>
 
 /** An object with the expected verdict of each case by its name. @throws FILE_UNREADABLE, INPUT_INVALID */
@@ -68,6 +69,7 @@ export class Comparison {
     )
   }
 
+  /** Counts, and the names of cases that differ or are missing. */
   result() {
     const differing = [...this.#differing, ...this.#missing]
     return { asExpected: this.#asExpected, differ: differing.length, differing }

@@ -12,7 +12,9 @@ import type { LinkableArtifact } from '../../chain/verifier/verifier.ts'
 import type { LocalChain } from '../../chain/verifier/verify-onchain.ts'
 import { AssentError } from '../../errors/index.ts'
 
+/** A development chain in this process, by Hardhat. */
 export interface InProcessChain extends LocalChain {
+  /** Stops the chain and frees its memory. */
   close(): Promise<void>
 }
 

@@ -20,9 +20,11 @@ export interface VerifyOutput {
   /** why not; null for a verified quote */
   readonly code: string | null
   readonly message: string | null
+  /** Facts of a rejection, such as document and field. */
   readonly facts: Readonly<Record<string, unknown>>
   /** null where the quote was not believed; set where only the policy refused it */
   readonly status: string | null
+  /** ISO 8601; null without a verdict. */
   readonly tcbDate: string | null
   readonly advisoryIds: readonly string[]
   /** who judged */
@@ -32,6 +34,7 @@ export interface VerifyOutput {
   readonly [field: string]: unknown
 }
 
+/** Which verifier answers: the library or the contract. */
 export type Implementation = 'typescript' | 'solidity'
 
 /** What is asked about one quote. */
@@ -42,6 +45,7 @@ export interface VerificationInput {
   readonly at: number
 }
 
+/** One verifier under one root of trust, for any number of quotes. */
 export interface Verifier {
   /** The answer without any policy. @throws QUOTE_* for malformed evidence */
   verify(evidence: VerificationInput): Promise<Verified | OnchainVerified | Rejected>

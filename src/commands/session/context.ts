@@ -15,8 +15,12 @@ export interface Context {
 
 /** Values of the options that the front door reads. */
 export interface CommonValues {
+  /** `--json`: print the value instead of text. */
   readonly json: boolean
+  /** `--yes`: do not ask for confirmation. */
   readonly yes: boolean
+  /** `--from`: the account that signs. */
   readonly from: string | undefined
+  /** `--deployments`: folder of deployment records. */
   readonly deployments: string | undefined
 }

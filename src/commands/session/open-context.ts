@@ -6,6 +6,7 @@ import type { CommonValues, Context } from './context.ts'
 import type { Profile } from './settings.ts'
 import { stopSignal } from './stop-signal.ts'
 
+/** Creates the context of a command without a chain: output, profile, confirmation and stop signal. */
 export function openContext(command: Command, common: CommonValues, profile: Profile): Context {
   const { json, yes } = common
   const output: Output = createOutput({

@@ -18,6 +18,7 @@ export interface ChainParts {
   readonly sources: () => Promise<ContractSources>
 }
 
+/** Adds the chain to a context. The deployment record is read by the commands that need it. */
 export function openChain(
   context: Context,
   network: Network,

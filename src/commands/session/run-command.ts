@@ -26,6 +26,7 @@ export interface FrontDoor {
   open(command: Command, common: CommonValues): Promise<Context>
 }
 
+/** The value and the exit code of a command that has ended. */
 export interface Finished {
   readonly value: unknown
   readonly exitCode: ExitCode

@@ -12,6 +12,7 @@ export interface Network {
   readonly name: string
   readonly chainId: number
   readonly publicClient: PublicClient
+  /** Where signatures come from: keystore, external signer, web3signer, or the node. */
   readonly accounts: Accounts
 }
 
@@ -41,7 +42,9 @@ export interface ChainContext extends Context, Network {
 
 /** For a command that needs a deployment. */
 export interface Session extends ChainContext {
+  /** The deployment record of the chain. */
   readonly deployment: Deployment
+  /** Addresses of its contracts by name. */
   readonly addresses: Addresses
   /** The chain's time at the start of the command, in unix seconds. */
   readonly now: number

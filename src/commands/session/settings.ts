@@ -17,6 +17,7 @@ export interface Profile {
   readonly file: string | undefined
   /** JSON-RPC endpoints; empty if none is set. */
   readonly rpcUrls: readonly string[]
+  /** Expected chain; a command refuses another one. */
   readonly chainId: number | undefined
   /** Folder of the deployment records. */
   readonly deployments: string
@@ -25,8 +26,11 @@ export interface Profile {
   readonly governor: string | undefined
   /** The app of commands without `--app`: an address or a name. */
   readonly app: string | undefined
+  /** URL of a KMS node, for commands that ask it. */
   readonly kms: string | undefined
+  /** URL of a relayer. */
   readonly relayer: string | undefined
+  /** URL of a PCCS. */
   readonly pccs: string | undefined
   /** Folder of the simulated machine that `simulate boot` boots. */
   readonly machine: string | undefined

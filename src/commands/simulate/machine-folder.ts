@@ -29,6 +29,7 @@ const machineSchema = z.strictObject({
 /** What the folder stores. */
 export type MachineSettings = z.output<typeof machineSchema>
 
+/** A simulated TDX machine that a folder stores: the seed of its simulator, its host and its base image. */
 export interface SimulatedMachine {
   readonly simulator: Simulator
   readonly host: Platform

@@ -13,7 +13,9 @@ export interface CertificateFacts {
   readonly signature: Uint8Array
   /** SubjectPublicKeyInfo, DER. */
   readonly spki: Uint8Array
+  /** Name as DER (RFC 5280, section 4.1.2.4), to compare byte for byte. */
   readonly issuer: Uint8Array
+  /** Name as DER. */
   readonly subject: Uint8Array
   /** Unix seconds. */
   readonly notBefore: number

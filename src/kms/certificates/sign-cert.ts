@@ -35,6 +35,7 @@ import { certificateForm, requireBound, requireBoundQuote } from './ratls.ts'
 export interface SignRequest {
   /** 1 or 2: the form of `csr`. */
   readonly apiVersion: number
+  /** The signed certificate request, as the method received it. */
   readonly csr: Uint8Array
   /** ECDSA over `csr`, DER. */
   readonly signature: Uint8Array

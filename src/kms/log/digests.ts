@@ -9,10 +9,12 @@ export class DigestList {
   #bytes = new Uint8Array(1024 * width)
   #count = 0
 
+  /** Digests in the list. */
   get count(): number {
     return this.#count
   }
 
+  /** Appends a digest of 32 bytes. */
   add(digest: Uint8Array): void {
     const at = this.#count * width
     if (at === this.#bytes.length) {

@@ -39,6 +39,7 @@ export interface LoggedBlock {
   readonly number: string
   /** `0x` and 64 hexadecimal digits. */
   readonly hash: string
+  /** Unix seconds. */
   readonly timestamp: number
 }
 

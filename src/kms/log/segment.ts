@@ -35,6 +35,7 @@ export interface Segment {
 
 /** First line of a segment: which log it belongs to and where it starts. */
 export interface SegmentHeader {
+  /** Number of the segment, from 0. */
   readonly number: number
   /** Position after the last entry of the segment before it. */
   readonly start: Position

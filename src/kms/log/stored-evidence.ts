@@ -27,6 +27,7 @@ export interface StoredEvidence {
   readonly json: string
   /** The block header with its hash, and the trie nodes of each value. */
   readonly block: NamedNode
+  /** Proven values with the trie nodes that prove them. */
   readonly paths: readonly TriePath[]
   /** Identifies these nodes in all processes of the node. */
   readonly part: string
@@ -79,14 +80,17 @@ export class EvidenceIndex {
   /** Paths of shared values: one look-up in place of one for each of their nodes. */
   readonly #paths = new WeakSet<TriePath>()
 
+  /** True if the segment already contains this evidence. */
   hasRecord(digest: string): boolean {
     return this.#records.has(digest)
   }
 
+  /** Called when the evidence is on the disk. */
   addRecord(digest: string): void {
     this.#records.add(digest)
   }
 
+  /** Called when the trie nodes are on the disk. */
   addNodes(ids: readonly string[]): void {
     for (const id of ids) this.#nodes.add(id)
   }

@@ -156,6 +156,12 @@ export class LogWriter implements ReleaseLog {
     }
   }
 
+  /**
+   * Appends an entry with its evidence and resolves when entry and seal are on the disk. Entries that wait together
+   * share one seal and one flush.
+   *
+   * @throws KMS_LOG_UNWRITABLE (the entry is not in the log), KMS_LOG_HALTED
+   */
   append(entry: Entry, evidence?: StoredEvidence): Promise<void> {
     if (this.#failure) return Promise.reject(this.#failure)
     return new Promise((resolve, reject) => {
@@ -164,10 +170,12 @@ export class LogWriter implements ReleaseLog {
     })
   }
 
+  /** The newest signed head on the disk. */
   head(): SealedHead {
     return this.#sealed
   }
 
+  /** The hash chain after that many entries, 32 bytes, for a witness that remembers an older head. */
   async chainAt(entries: number): Promise<Uint8Array> {
     if (entries === this.#position.entries) return this.#position.chain
     const { start, digests } = this.#current
@@ -180,6 +188,7 @@ export class LogWriter implements ReleaseLog {
     return chain
   }
 
+  /** Digests of at most one page of entries from entry `from` on, 32 bytes each. */
   async digests(from: number): Promise<Uint8Array> {
     if (from >= this.#position.entries) return new Uint8Array()
     const { start, digests } = this.#current
@@ -189,11 +198,18 @@ export class LogWriter implements ReleaseLog {
     return this.#indexed(number, from - first.entries, count)
   }
 
+  /** A segment up to its last seal; undefined for a number that does not exist. */
   async segment(number: number): Promise<SealedSegment | undefined> {
     const sealedBytes = number === this.#current.number ? this.#current.bytes : undefined
     return openSealedSegment({ disk: this.#parts.disk, path: this.#path(number) }, sealedBytes)
   }
 
+  /**
+   * Reads one older segment again and compares it with its neighbours, so that a damaged disk is found before a
+   * restart.
+   *
+   * @throws KMS_LOG_BROKEN
+   */
   async scrub(): Promise<void> {
     const oldest = this.#older[0]?.number ?? this.#current.number
     if (oldest === this.#current.number) return
@@ -211,14 +227,17 @@ export class LogWriter implements ReleaseLog {
     if (index && !equalBytes(index, digests)) await disk.replace(this.#indexPath(number), digests)
   }
 
+  /** Number of segments, and bytes of the current one. */
   size() {
     return { segments: this.#current.number + 1, bytes: this.#current.bytes }
   }
 
+  /** Stops the log permanently: every later append throws `error`. */
   halt(error: AssentError): void {
     this.#failure = error
   }
 
+  /** Waits for running appends and writes the head file. */
   async close(): Promise<void> {
     await this.#flushing
     this.#closing.abort()

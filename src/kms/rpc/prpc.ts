@@ -56,6 +56,7 @@ export interface FailedCall<C> {
   readonly error: AssentError
 }
 
+/** One finished call, for logs and metrics. */
 export interface ObservedCall<C> {
   /** Name of the method, or `unknown`: a label of metrics must not come from the caller. */
   readonly method: string

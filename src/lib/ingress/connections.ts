@@ -11,15 +11,19 @@ import type { Socket } from 'node:net'
 
 import { createRateLimit } from '../rate-limit.ts'
 
+/** An open connection with its client, for the decision which one to close. */
 export interface Connection {
   readonly socket: Socket
+  /** Unit of the limits: an IPv4 address or an IPv6 /64. */
   readonly client: string
   readonly address: string
   /** Since when we wait for the client, in milliseconds of a monotonic clock; undefined while we serve a request. */
   waitsSince: number | undefined
 }
 
+/** How many connections are kept open. */
 export interface ConnectionLimits {
+  /** Limit of all clients together. */
   readonly total: number
   /** Limit of one client. */
   readonly of: (client: string) => number
@@ -31,6 +35,7 @@ export interface ConnectionLimits {
  */
 const replacements = { perMinute: 600, burst: 128 }
 
+/** The open connections of one server. */
 export interface Connections {
   /** @returns false if there is no room and no connection may be closed for this one */
   add(connection: Connection): boolean

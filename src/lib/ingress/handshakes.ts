@@ -9,6 +9,7 @@ import type { TLSSocket } from 'node:tls'
 
 import { createRateLimit } from '../rate-limit.ts'
 
+/** TLS handshakes cost CPU time before a client is known, so they have limits of their own. */
 export interface HandshakeLimits {
   /** Handshakes of one client at the same time. */
   readonly atOnce: (client: string) => number
@@ -25,16 +26,22 @@ const longestChain = 2
 /** Bytes that a client sends in a handshake without a certificate chain. */
 const smallHandshake = 8 * 1024
 
+/** Counts handshakes of each client. */
 export interface Handshakes {
   /** @returns undefined if this client must wait; otherwise a handshake that must be ended once */
   begin(client: string): Handshake | undefined
 }
 
+/** One running handshake. */
 export interface Handshake {
   /** @param socket after success; undefined if the handshake failed @param bytes that the client sent */
   end(socket: TLSSocket | undefined, bytes: number): void
 }
 
+/**
+ * Creates the counters. A handshake that fails after much data counts like many, so that one client cannot spend the
+ * CPU time of all.
+ */
 export function createHandshakes({ atOnce, perMinute, isExempt }: HandshakeLimits): Handshakes {
   const running = new Map<string, number>()
   const rate = createRateLimit({ perMinute, burst: Math.min(perMinute, 2 * expensive) })

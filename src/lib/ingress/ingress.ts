@@ -66,6 +66,7 @@ export type AnsweredRefusal = Extract<
   'target' | 'too-large' | 'body-bytes' | 'too-often' | 'in-flight'
 >
 
+/** Limits, deadlines and rules of a server. */
 export interface IngressOptions {
   readonly limits: IngressLimits
   /** How a trusted proxy states the client address: a PROXY header per connection, or an HTTP header per request. */
@@ -85,6 +86,7 @@ export interface IngressOptions {
   readonly handshakesPerMinute?: number
 }
 
+/** The response to a request that is refused before the handler runs. */
 export interface RefusalResponse {
   readonly status: number
   readonly headers: Readonly<Record<string, string>>
@@ -93,8 +95,11 @@ export interface RefusalResponse {
 
 /** Deadlines of the stages; see the head of this file. */
 export interface Deadlines {
+  /** Milliseconds from the first byte to the end of the request head; also for a TLS handshake. */
   readonly headMs: number
+  /** Milliseconds for the whole body. */
   readonly bodyMs: number
+  /** Milliseconds for which a request waits for a slot. */
   readonly queueMs: number
   /** Time in which the client may leave an answer unread, before its reading speed counts. */
   readonly answerMs: number
@@ -102,6 +107,7 @@ export interface Deadlines {
   readonly answerBytesPerSecond: number
 }
 
+/** Deadlines of KMS, webhook and relayer. */
 export const defaultDeadlines: Deadlines = {
   headMs: 10_000,
   bodyMs: 15_000,
@@ -110,6 +116,7 @@ export const defaultDeadlines: Deadlines = {
   answerBytesPerSecond: 32 * 1024,
 }
 
+/** Handles a request whose body has been read. */
 export type Handler = (incoming: IncomingMessage, outgoing: ServerResponse) => unknown
 
 /** Where a request came from. */
@@ -136,6 +143,7 @@ export interface ListenOptions {
   readonly reusePort?: boolean
 }
 
+/** A server that applies limits before any work. */
 export interface Ingress {
   /**
    * Starts to listen.

@@ -4,6 +4,7 @@
  */
 import { isIPv4, isIPv6 } from 'node:net'
 
+/** A parsed PROXY header (HAProxy's PROXY protocol, versions 1 and 2). */
 export interface ProxyHeader {
   /** Length of the header in bytes; the client's own bytes follow. */
   readonly length: number

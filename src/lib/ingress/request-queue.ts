@@ -6,11 +6,13 @@
  */
 
 export interface RequestQueueLimits {
+  /** Requests that are served at the same time. */
   readonly total: number
   /** Slots of one client. */
   readonly of: (client: string) => number
 }
 
+/** Gives request slots to clients in turn, so that a client with many requests does not delay others. */
 export interface RequestQueue {
   /** Calls `start` when a slot is free; immediately if one is free now. */
   take(client: string, start: () => void): RequestSlot
@@ -18,6 +20,7 @@ export interface RequestQueue {
   readonly waiting: () => number
 }
 
+/** A slot, or a place in the queue. */
 export interface RequestSlot {
   /** Frees the slot, or leaves the queue. Further calls do nothing. */
   leave(): void

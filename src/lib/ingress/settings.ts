@@ -37,13 +37,21 @@ export type IngressSettings = z.input<typeof ingressSettingsSchema>
 
 /** Limits of one process. Functions give the limit of one client. */
 export interface IngressLimits {
+  /** Open connections of all clients. */
   readonly connections: number
+  /** Open connections of one client. */
   readonly connectionsOf: (client: string) => number
+  /** Requests that are served at the same time. */
   readonly requestsInFlight: number
+  /** Requests of one client that are served at the same time. */
   readonly requestsInFlightOf: (client: string) => number
+  /** Bytes of all bodies in memory. */
   readonly bodyBytes: number
+  /** Bytes of the bodies of one client. */
   readonly bodyBytesOf: (client: string) => number
+  /** Trusted proxies: their statement about the client address counts. */
   readonly isProxy: Networks
+  /** Addresses behind which there are many clients, such as a NAT; limits by address do not apply. */
   readonly isShared: Networks
 }
 

@@ -24,9 +24,11 @@ const commonNames = {
 
 /** The validity of a certificate or a collateral document. */
 export interface Validity {
+  /** Name of the document, for errors. */
   readonly document: string
   /** Unix seconds, both inclusive. */
   readonly notBefore: number
+  /** Unix seconds: the last valid second. */
   readonly notAfter: number
   /** Code of the rejection after `notAfter`. */
   readonly expired: RejectionCode
@@ -105,6 +107,7 @@ function requireRoot(root: Certificate, trusted: TrustedRoot, document: string):
 /** A verified PCK chain of a quote. Validity and revocation are not checked yet. */
 export interface PckChain {
   readonly pck: Certificate
+  /** Intel's SGX extension of the PCK certificate. */
   readonly sgx: SgxExtension
   readonly ca: Certificate
   readonly root: Certificate

@@ -7,6 +7,7 @@ export const SPKI_PREFIX = Uint8Array.of(
   ...[0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00, 0x04],
 )
 
+/** Length of a P-256 SubjectPublicKeyInfo: a fixed prefix and 64 bytes of point (RFC 5480). */
 export const SPKI_BYTES = SPKI_PREFIX.length + 64
 
 /** A P-256 public key. It is imported when it is used for the first time. */

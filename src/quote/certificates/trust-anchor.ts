@@ -15,6 +15,7 @@ export const trustAnchorSchema = z.union([
   z.strictObject({ insecureRootFile: z.string().min(1) }),
 ])
 
+/** The parsed setting: Intel, or the bytes of a root. */
 export type TrustAnchorSetting = z.output<typeof trustAnchorSchema>
 
 /**

@@ -41,12 +41,14 @@ export type CollateralSource = (quote: Quote) => Promise<Collateral>
 export interface SourceRules {
   /** The root of trust for quotes and collateral. */
   readonly root: TrustAnchor
+  /** Unix seconds. */
   readonly clock: Clock
   readonly cache?: VerificationCache
 }
 
 /** Options of {@link createPccsSource}. */
 export interface PccsSourceOptions extends PccsOptions, SourceRules {
+  /** `standard` or `early` evaluation number of Intel's API. */
   readonly update: CollateralUpdate
   /** Seconds for which collateral is used before it is fetched again. */
   readonly refreshSeconds: number

@@ -16,6 +16,7 @@ export interface EvaluationNumbersDocument {
   readonly issuerChain: string
 }
 
+/** An evaluation number with the date of its TCB recovery. */
 export interface EvaluationNumber {
   readonly number: number
   /** Unix seconds of the TCB recovery. */
@@ -24,6 +25,7 @@ export interface EvaluationNumber {
   readonly standardAt: number
 }
 
+/** Intel's signed list of evaluation numbers (PCS API, `tdx/certification/v4/tcbevaluationdatanumbers`). */
 export interface EvaluationNumbers {
   /** Unix seconds. */
   readonly issueDate: number

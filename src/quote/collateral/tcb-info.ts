@@ -39,8 +39,11 @@ export interface TdxModuleIdentity extends TdxModule {
 
 /** Status, date and advisories of a TCB level. The status is a string, because Intel can add new ones. */
 export interface LevelRating {
+  /** Intel's status of the level. */
   readonly status: string
+  /** ISO 8601. */
   readonly tcbDate: string
+  /** Such as `INTEL-SA-00837`; empty if the level has none. */
   readonly advisoryIds: readonly string[]
 }
 
@@ -48,12 +51,15 @@ export interface LevelRating {
 export interface PlatformLevel extends LevelRating {
   /** 16 SVNs each. */
   readonly sgxComponents: readonly number[]
+  /** 16 SVNs, in the order of TEE TCB SVN. */
   readonly tdxComponents: readonly number[]
+  /** SVN of the provisioning certification enclave. */
   readonly pceSvn: number
 }
 
 /** A TCB level of a TDX module or a quoting enclave. */
 export interface SvnLevel extends LevelRating {
+  /** Lowest SVN that reaches the level. */
   readonly isvSvn: number
 }
 
@@ -163,8 +169,10 @@ export function readSvnLevels(json: JsonObject, statuses?: ReadonlySet<string>):
 
 /** Statuses of a platform level, and of a module or quoting enclave. */
 export type PlatformStatus = Exclude<TcbStatus, `TDRelaunch${string}`> | 'Revoked'
+/** Statuses of a QE identity or TDX module identity. */
 export type ComponentStatus = 'UpToDate' | 'OutOfDate' | 'Revoked'
 
+/** Statuses of TCB levels in Intel's TCB info, version 3. */
 export const platformStatuses: ReadonlySet<string> = new Set<PlatformStatus>([
   'UpToDate',
   'SWHardeningNeeded',
@@ -175,6 +183,7 @@ export const platformStatuses: ReadonlySet<string> = new Set<PlatformStatus>([
   'Revoked',
 ])
 
+/** Statuses of levels in QE and TDX module identities. */
 export const componentStatuses: ReadonlySet<string> = new Set<ComponentStatus>([
   'UpToDate',
   'OutOfDate',

@@ -23,9 +23,13 @@ import {
 
 /** The measurements of one base image on one machine shape: 48 bytes each. */
 export interface MeasurementSet {
+  /** 48 bytes: the firmware. */
   readonly mrTd: Uint8Array
+  /** 48 bytes: virtual hardware and firmware settings. */
   readonly rtmr0: Uint8Array
+  /** 48 bytes: the kernel. */
   readonly rtmr1: Uint8Array
+  /** 48 bytes: command line and initrd. */
   readonly rtmr2: Uint8Array
 }
 
@@ -36,6 +40,7 @@ export type ApprovedSets = (osImageHash: Uint8Array) => readonly MeasurementSet[
 export interface ImageClaim {
   readonly report: TdReport
   readonly events: readonly TdxEvent[]
+  /** The host's description of image and machine; untrusted. */
   readonly description: ImageDescription
 }
 

@@ -205,7 +205,9 @@ export interface BootInfo {
 /** Inputs of {@link buildBootInfo}. */
 export interface BootEvidence {
   readonly verdict: Verified
+  /** The event log; it is replayed and compared with RTMR3. */
   readonly events: readonly TdxEvent[]
+  /** JSON text or object; untrusted until the image is verified. */
   readonly vmConfig: string | VmConfig
   /** `boot` for a CVM that requests its keys, `full` for a running CVM. */
   readonly view: EventView

@@ -36,6 +36,7 @@ export interface MrConfigV2 {
   /** 20 bytes */
   readonly appId: Uint8Array
   readonly keyProvider: KeyProviderKind
+  /** Bytes of the id; empty without one. */
   readonly keyProviderId: Uint8Array
 }
 

@@ -11,9 +11,12 @@ import { concatBytes, utf8ToBytes } from '../../lib/bytes.ts'
 /** The content of `measurement.tdx.cbor`, version 3. Digests have 48 bytes. */
 export interface TdxMeasurement {
   readonly cmdlineSha384: Uint8Array
+  /** 48 bytes: Authenticode digest of the kernel image. */
   readonly kernelAuthenticode: Uint8Array
   readonly initrdSha384: Uint8Array
+  /** MRTD if the hypervisor adds and measures each page in one pass, 48 bytes. */
   readonly mrTdSinglePass: Uint8Array
+  /** MRTD if the hypervisor adds all pages first and measures them then, 48 bytes. */
   readonly mrTdTwoPass: Uint8Array
   /** The memory ranges that the firmware accepts, as varints. */
   readonly tdHob: Uint8Array
@@ -29,14 +32,18 @@ export interface Machine {
 
 /** SHA-384 digests of the ACPI inputs, 48 bytes each. */
 export interface AcpiDigests {
+  /** SHA-384 of the table loader, 48 bytes. */
   readonly loader: Uint8Array
+  /** SHA-384 of the root system description pointer, 48 bytes. */
   readonly rsdp: Uint8Array
+  /** SHA-384 of the ACPI tables, 48 bytes. */
   readonly tables: Uint8Array
 }
 
 /** The digests that are extended into each register before the guest's own events. */
 export interface BootMeasurement {
   readonly mrTd: Uint8Array
+  /** Digests in the order in which they extend the register, 48 bytes each. */
   readonly rtmr0: readonly Uint8Array[]
   readonly rtmr1: readonly Uint8Array[]
   readonly rtmr2: readonly Uint8Array[]

@@ -56,6 +56,7 @@ export interface IntakeOptions {
   readonly reader: Pick<QuorumReader, 'agree'>
   /** Purposes without a target are refused. */
   readonly targets: Targets
+  /** Verifies quote and permit before anything is stored. */
   readonly verifySubmission: VerifySubmission
   /** Clients with their tokens. */
   readonly operators: readonly Operator[]
@@ -67,6 +68,7 @@ export interface IntakeOptions {
   readonly signal: AbortSignal
   /** Called when a quote was accepted, so that the outbox is polled immediately. */
   readonly onAccepted?: () => void
+  /** For metrics: the purpose, and the outcome or error code. */
   readonly onRequest?: (purpose: string, outcome: string) => void
   /** Adds routes below `/v1`, with the same authentication and limits. */
   readonly extend?: (app: Api) => void

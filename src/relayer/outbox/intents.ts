@@ -82,8 +82,10 @@ export function enqueueIntent(db: Database, intent: NewIntent): Promise<PutInten
 
 /** State of an intent as `GET /v1/intents/{id}` returns it; times in unix seconds. */
 export interface IntentStatus {
+  /** UUID. */
   readonly id: string
   readonly kind: string
+  /** Names the effect; two requests for the same effect have the same key. */
   readonly key: string
   readonly createdAt: number
   readonly expiresAt: number | null

@@ -33,6 +33,7 @@ export interface LastError {
   readonly code: ErrorCode
   /** For people. */
   readonly message: string
+  /** Facts of the error, without secrets. */
   readonly facts: Readonly<Record<string, unknown>>
 }
 
@@ -66,6 +67,7 @@ export interface Intent {
 export interface TransactionCall {
   readonly to: Hex
   readonly data: Hex
+  /** Wei. */
   readonly value: bigint
   /** Gas limit. */
   readonly gas: bigint
@@ -73,6 +75,7 @@ export interface TransactionCall {
 
 /** One signed transaction of a nonce slot. */
 export interface Attempt {
+  /** Transaction hash. */
   readonly hash: Hex
   /** Serialized signed transaction, as it is sent again. */
   readonly raw: Hex
@@ -92,6 +95,7 @@ export interface Attempt {
 
 /** Receipt of a transaction, as an RPC quorum returned it. */
 export interface Receipt {
+  /** Transaction hash. */
   readonly hash: Hex
   readonly blockNumber: number
   readonly blockHash: Hex
@@ -108,6 +112,7 @@ export interface NonceSlot {
   readonly intentId: string | null
   /** Null for an empty transaction. */
   readonly call: TransactionCall | null
+  /** Where the slot is on its way to a final transaction. */
   readonly state: NonceSlotState
   /** Unix seconds. */
   readonly reservedAt: number

@@ -57,11 +57,15 @@ export interface Chain {
 /** Everything that a poll needs. */
 export interface Submitter {
   readonly chainId: number
+  /** The tables of the outbox, under the lease. */
   readonly store: Store
+  /** Answers of the RPC quorum. */
   readonly chain: Chain
+  /** Signs for the relayer's account. */
   readonly signer: TransactionSigner
   /** Limits and times. */
   readonly rules: Rules
+  /** Unix seconds. */
   readonly clock: Clock
   readonly log: Logger
   /** Called for each performed action, after its rows are written. */

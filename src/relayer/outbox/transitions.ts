@@ -17,7 +17,9 @@ import type {
 
 /** Rows to write together. */
 export interface Changes {
+  /** Intents to store, in their new state. */
   readonly intents: readonly Intent[]
+  /** Nonce slots to store, in their new state. */
   readonly slots: readonly NonceSlot[]
 }
 
@@ -94,6 +96,7 @@ export interface FinalSlot {
   readonly isDone: boolean
   /** Number of the final block. */
   readonly block: number
+  /** Unix seconds of its block. */
   readonly at: number
 }
 

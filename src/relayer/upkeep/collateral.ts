@@ -55,6 +55,7 @@ export interface CollateralUpdaterOptions {
   readonly store: Hex
   /** Base URLs of PCS or PCCS; all are used. */
   readonly services: readonly string[]
+  /** Root of trust; documents of other roots are never uploaded. */
   readonly root: TrustAnchor
   /** Platform families whose TCB info is needed. */
   readonly families: () => Promise<readonly PlatformFamily[]>
@@ -64,6 +65,7 @@ export interface CollateralUpdaterOptions {
   readonly refreshBefore: number
   /** CA certificates (PEM) of the services, in addition to the public ones. */
   readonly ca?: string | undefined
+  /** Replaces Node's HTTP client, for tests. */
   readonly fetch?: typeof globalThis.fetch
   /** Milliseconds for one request to a service. */
   readonly timeoutMs?: number

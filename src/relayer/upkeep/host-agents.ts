@@ -55,9 +55,11 @@ export function createSocketAgent(socket: string, timeoutMs = 20_000): Agent {
 
 /** How to reach an agent hook. */
 export interface HookOptions {
+  /** HTTPS URL of the operator's agent hook. */
   readonly url: string
   /** Sent as a bearer token. */
   readonly token?: string
+  /** Replaces Node's HTTP client, for tests. */
   readonly fetch?: typeof globalThis.fetch
   /** Milliseconds for one answer. A quote takes a host up to some seconds. */
   readonly timeoutMs?: number

@@ -34,6 +34,7 @@ export interface JobOptions {
   readonly fromBlock: number
   /** Blocks of events in one request. */
   readonly span: number
+  /** Keep on-chain collateral current; absent: do not. */
   readonly collateral?: {
     readonly services: readonly string[]
     readonly root: TrustAnchor
@@ -45,12 +46,14 @@ export interface JobOptions {
     readonly ca?: string | undefined
     readonly fetch?: typeof globalThis.fetch
   }
+  /** Renew host proofs before they expire; absent: do not. */
   readonly renewal?: {
     readonly renewedHosts: readonly RenewedHost[]
     readonly rules: RenewalRules
     readonly usesRecords: boolean
     readonly everySeconds: number
   }
+  /** Do permissionless maintenance for the DAO; absent: do not. */
   readonly upkeep?: Pick<UpkeepOptions, 'governor' | 'registries'> & {
     /** Do upkeep that is due without a request. */
     readonly isAutomatic: boolean

@@ -39,6 +39,7 @@ export function statusName(status: number): string {
 
 /** A host that is accepted now and would not be under the early number. */
 export interface StatusLoss {
+  /** The host that loses its status. */
   readonly deviceId: Hex
   readonly operator: Hex
   /** Platform family. */

@@ -67,8 +67,11 @@ export interface RenewalOptions {
   readonly verifier: Hex
   /** The relayer's account: the operator of a host without a permit. */
   readonly account: Hex
+  /** Hosts with their agents, from the settings. */
   readonly renewedHosts: readonly RenewedHost[]
+  /** Verifies the fresh quote before gas is spent. */
   readonly verifySubmission: VerifySubmission
+  /** When a proof is renewed, and up to which fee. */
   readonly rules: RenewalRules
   /** Store one verification record for each platform, so that later renewals cost less gas. */
   readonly usesRecords: boolean

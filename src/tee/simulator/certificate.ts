@@ -58,6 +58,7 @@ export interface CertificateProfile {
   readonly serial: Uint8Array
   /** Unix seconds. */
   readonly notBefore: number
+  /** Unix seconds. */
   readonly notAfter: number
   /** x ‖ y, 64 bytes. */
   readonly publicKey: Uint8Array
@@ -78,7 +79,9 @@ export interface CrlProfile {
   readonly issuer: NameProfile
   /** 20 bytes: the key id of the issuer. */
   readonly authorityKeyId: Uint8Array
+  /** Unix seconds. */
   readonly thisUpdate: number
+  /** Unix seconds. */
   readonly nextUpdate: number
   /** Serial numbers. */
   readonly revoked: readonly Uint8Array[]

@@ -49,7 +49,9 @@ export interface Pki {
 /** Differences from a valid certificate, for tests. Times are Unix seconds. */
 export interface AuthorityOptions {
   readonly serial?: Uint8Array
+  /** Unix seconds. */
   readonly notBefore?: number
+  /** Unix seconds. */
   readonly notAfter?: number
   readonly name?: Partial<NameProfile>
   /** Signs instead of the issuer's own key. */
@@ -73,11 +75,13 @@ export interface PckOptions extends AuthorityOptions {
 export interface CrlOptions {
   /** Unix seconds. */
   readonly thisUpdate: number
+  /** Unix seconds. */
   readonly nextUpdate: number
   /** Serial numbers. */
   readonly revoked?: readonly Uint8Array[]
   /** Signs instead of the issuer's key. */
   readonly signedBy?: SigningKey
+  /** Changes of the encoded bytes, for malformed CRLs. */
   readonly edits?: Edits
 }
 

@@ -62,8 +62,11 @@ export interface QeFields {
 
 /** Fields of the quote header. */
 export interface HeaderFields {
+  /** 4 or 5; other numbers make a malformed quote. */
   readonly version?: number
+  /** 2: ECDSA P-256. */
   readonly attestationKeyType?: number
+  /** 0x81: TDX. */
   readonly teeType?: number
   /** 16 bytes. */
   readonly vendorId?: Uint8Array
@@ -113,10 +116,13 @@ export interface QuoteOptions {
 
 /** The keys and certificates that a platform uses for every quote. */
 export interface QuoteKeys {
+  /** Signs header and body. */
   readonly attestationKey: SigningKey
   /** Signs a QE report with the PCK key. Deterministic, so a platform may cache it. */
   signQeReport(report: Uint8Array): Uint8Array
+  /** DER certificates: PCK, its CA, root. */
   readonly pckChain: readonly Uint8Array[]
+  /** 16 bytes in the header's user data. */
   readonly qeId: Uint8Array
 }
 

@@ -24,12 +24,15 @@ export interface ChangedPeriod {
   readonly from: number
   /** First second after it; undefined: without end, as far as it is known now. */
   readonly until: number | undefined
+  /** The answer without the proposal. */
   readonly before: BootAnswer
+  /** The answer after its execution. */
   readonly after: BootAnswer
 }
 
 /** The contract's answer. */
 export interface BootAnswer {
+  /** What `KmsAuth` answers. */
   readonly allowed: boolean
   /** The contract's reason for a denial, or why it gave no answer. */
   readonly reason: string
@@ -37,7 +40,9 @@ export interface BootAnswer {
 
 /** A boot whose answer changes. */
 export interface ChangedBoot {
+  /** The combination of app, release, device, image and status that is asked about. */
   readonly boot: ListedBoot
+  /** Times in which both answers differ, in order. */
   readonly periods: readonly ChangedPeriod[]
 }
 
@@ -55,6 +60,7 @@ export interface BlastRadius {
   readonly omitted: readonly string[]
 }
 
+/** Which contract decides, and how progress is reported. */
 export interface CompareOptions {
   readonly kmsAuth: Hex
   /** Called with the number of evaluated combinations and the total. */

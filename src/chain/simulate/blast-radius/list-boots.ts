@@ -29,6 +29,7 @@ import type { LocalChain, LocalLog } from '../local-chain.ts'
 
 /** A boot of an app or of a KMS node, with what a KMS asks the contract. */
 export interface ListedBoot {
+  /** `app` for `isAppAllowed`, `kms` for `isKmsAllowed`. */
   readonly question: 'app' | 'kms'
   readonly appId: Hex
   readonly composeHash: Hex
@@ -37,6 +38,7 @@ export interface ListedBoot {
   /** `anyMeasurements` stands for measurements that no set has. */
   readonly mrSystem: Hex
   readonly osImageHash: Hex
+  /** TCB status that the boot would have, such as `UpToDate`. */
   readonly tcbStatus: string
 }
 
@@ -55,6 +57,9 @@ export interface ListLimits {
   readonly boots: number
 }
 
+/**
+ * Limits of a review: the newest 400 ids of a kind and 4,000 combinations. Omitted ones are counted in the result.
+ */
 export const defaultListLimits: ListLimits = { idsOfKind: 400, boots: 4_000 }
 
 /** The combinations, and what is missing in them. */
@@ -66,17 +71,22 @@ export interface BootList {
 
 /** The states to compare, at the same time. */
 export interface ComparedStates {
+  /** The state without the proposal, at the time of its execution. */
   readonly before: LocalChain
+  /** The state after its execution. */
   readonly after: LocalChain
   /** Unix seconds. */
   readonly at: number
 }
 
+/** Where ids are read from, and how many. */
 export interface ListOptions {
+  /** Reads lists and events at the block of the simulation. */
   readonly client: PublicClient
   readonly addresses: Addresses
   /** Events between both states. */
   readonly logs: readonly LocalLog[]
+  /** Default: `defaultListLimits`. */
   readonly limits?: ListLimits
 }
 

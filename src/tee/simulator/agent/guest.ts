@@ -68,6 +68,7 @@ export function identify({ cvm }: Guest): { identity: AppIdentity; report: TdRep
   return { identity, report }
 }
 
+/** Text of the manifest, the app's name, and if the agent may show both outside the CVM (`public_tcbinfo`). */
 export function readCompose({ cvm }: Guest): { compose: string; name: string; isPublic: boolean } {
   const compose = new TextDecoder().decode(cvm.compose)
   try {
@@ -83,6 +84,7 @@ export function readCompose({ cvm }: Guest): { compose: string; name: string; is
   }
 }
 
+/** Payload of the event `key-provider`, as JSON text; empty before the CVM has keys. */
 export function readKeyProvider({ cvm }: Guest): string {
   const event = cvm.events.find(({ name }) => name === 'key-provider')
   return new TextDecoder().decode(event?.payload)
