@@ -289,12 +289,16 @@ describe('callers without a quote', () => {
     const path = `/prpc/GetAppEnvEncryptPubKey?app_id=${toHex(cvm.appId)}`
     const agent = new Agent({ keepAlive: true, maxSockets: 5 })
     const send = (options: object = {}) => ask(kms, { path, method: 'GET', ...options })
+    const start = performance.now()
     const answers = await Promise.all(Array.from({ length: 40 }, () => send({ agent })))
+    // 30 a minute: one more for every two seconds that the test takes
+    const refilled = Math.ceil((performance.now() - start) / 2_000)
     agent.destroy()
 
-    expect(requests).toBe(30)
-    expect(answers.filter(({ status }) => status === 200)).toHaveLength(30)
-    expect(answers.filter(({ code }) => code === 'KMS_OVERLOADED')).toHaveLength(10)
+    expect(requests).toBeGreaterThanOrEqual(30)
+    expect(requests).toBeLessThanOrEqual(30 + refilled)
+    expect(answers.filter(({ status }) => status === 200)).toHaveLength(requests)
+    expect(answers.filter(({ code }) => code === 'KMS_OVERLOADED')).toHaveLength(40 - requests)
     expect(await send({ identity })).toMatchObject({ status: 200 })
   })
 })
