@@ -1,14 +1,15 @@
 /**
  * Demands that the Solidity tests run every line of the registries, of KmsAuth, of the governance and of their types,
- * and that every condition there goes both outcomes: `node scripts/coverage/contract-coverage.ts`. The quote verifier has a script of
- * its own, `quote-coverage.ts`.
+ * and that every condition there goes both outcomes: `node scripts/coverage/contract-coverage.ts`. With `--check` it only
+ * says whether its lists still fit the code. The quote verifier has a script of its own, `quote-coverage.ts`.
  */
 import { spawnSync } from 'node:child_process'
 import { readFileSync, rmSync } from 'node:fs'
 import path from 'node:path'
-import { copyRegistries } from './copy-registries.ts'
-import { type BranchOutcome, splitBranches } from './instrument-branches.ts'
+import { reportAnchors } from '../mutants/mutate.ts'
 import { toolCommand } from '../run-tool.ts'
+import { copyRegistries } from './copy-registries.ts'
+import { type AssemblyCondition, type BranchOutcome, splitBranches } from './instrument-branches.ts'
 
 /** What no test can show, by file, condition and outcome, and why. */
 const impossible: Readonly<Record<string, string>> = {
@@ -24,14 +25,19 @@ const inAssembly: Readonly<Record<string, string>> = {
     'a constructor’s own words and none: DaoFactory.t.sol',
 }
 
+const isCheck = process.argv.includes('--check')
 // the long history would take hours under the instrument, and runs nothing that others do not
-const place = copyRegistries('contract-coverage', (file) => !/^(System|EventReplay)/.test(file))
+const place = copyRegistries(
+  isCheck ? 'contract-coverage-check' : 'contract-coverage',
+  (file) => !/^(System|EventReplay)/.test(file),
+)
 const { outcomes, inAssembly: assembly } = splitBranches(path.join(place, 'contracts'), [
   'types',
   'registry',
   'auth',
   'governance',
 ])
+if (isCheck) check()
 const { status } = spawnSync(
   process.execPath,
   toolCommand(['hardhat', 'test', 'solidity', '--coverage']),
@@ -46,6 +52,20 @@ console.log(
     : `${missing.length} of ${outcomes.length} outcomes, and of all lines, are missing`,
 )
 process.exit(missing.length === 0 ? 0 : 1)
+
+/** Ends the process. */
+function check(): never {
+  rmSync(place, { recursive: true, force: true })
+  const names = new Set(outcomes.map(nameOf))
+  const found = new Set(assembly.map(codeOf))
+  reportAnchors({
+    ...Object.fromEntries(Object.keys(impossible).map((name) => [name, names.has(name)])),
+    ...Object.fromEntries(Object.keys(inAssembly).map((name) => [name, found.has(name)])),
+    ...Object.fromEntries(
+      [...found].map((name) => [`listed: ${name}`, inAssembly[name] !== undefined]),
+    ),
+  })
+}
 
 function whatIsMissing(): string[] {
   const counted = countedLines()
@@ -64,10 +84,14 @@ function whatIsMissing(): string[] {
       .filter((name) => !names.has(name))
       .map((name) => `listed as impossible, and it is not: ${name}`),
     ...assembly
-      .map(({ file, code }) => `${file}: ${code}`)
+      .map(codeOf)
       .filter((name) => inAssembly[name] === undefined)
       .map((name) => `a condition in assembly that nobody speaks for: ${name}`),
   ]
+}
+
+function codeOf({ file, code }: AssemblyCondition): string {
+  return `${file}: ${code}`
 }
 
 function nameOf({ file, condition, outcome }: BranchOutcome): string {

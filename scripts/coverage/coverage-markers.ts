@@ -65,6 +65,11 @@ export function whatIsMissing(
   ]
 }
 
+/** Every way that can be listed as impossible. */
+export function waysOf(marks: readonly Mark[]): string[] {
+  return marks.flatMap((mark) => untakenOf(mark, new Set()))
+}
+
 function untakenOf({ name, way, kind }: Mark, taken: ReadonlySet<number>): string[] {
   if (kind === 'function') return taken.has(way + 1) ? [] : [`${name} never`]
   return [0, 1]

@@ -1,6 +1,7 @@
 /**
  * Demands that the committed tests enter every function of the quote verifier, and that every question there is
- * answered both ways: `node scripts/coverage/quote-coverage.ts`.
+ * answered both ways: `node scripts/coverage/quote-coverage.ts`. With `--check` it only says whether its edits and its
+ * list of impossible answers still fit the code.
  */
 import { spawnSync } from 'node:child_process'
 import {
@@ -15,9 +16,9 @@ import {
   writeFileSync,
 } from 'node:fs'
 import path from 'node:path'
-
-import { makeViews, markAll, whatIsMissing } from './coverage-markers.ts'
+import { applyEdit, reportAnchors } from '../mutants/mutate.ts'
 import { projectRoot, toolCommand } from '../run-tool.ts'
+import { type Mark, makeViews, markAll, waysOf, whatIsMissing } from './coverage-markers.ts'
 
 /** What no test can show, by the name of the mark and what never happens, and why. */
 const impossible: Readonly<Record<string, string>> = {
@@ -29,14 +30,27 @@ const impossible: Readonly<Record<string, string>> = {
     'asked when the first mark stands before whatever is bad: `quote > bad` says the same of 32 characters',
 }
 
-/** Below `test/chain`: what runs the verifier on a chain. Recorded vectors are not needed, and not looked at. */
-const chainTests = ['verifier-forms', 'store', 'evaluation-numbers']
+/** These run the verifier on a chain. They need no recorded vectors. */
+const tests = [
+  'test/chain/verifier-forms.test.ts',
+  'test/chain/store.test.ts',
+  'test/chain/evaluation-numbers.test.ts',
+  'test/contracts/attacks/verifier.test.ts',
+]
+/** Compiling these takes minutes. */
+const slowToCompile = [
+  'contracts/quote/QuoteVerifier.sol',
+  'contracts/quote/collateral/CollateralStore.sol',
+  'contracts/quote/collateral/IssuerUpload.sol',
+  'contracts/quote/collateral/DocumentUpload.sol',
+]
 /** Of these, what is the same every day: no forgeries. */
 const parityTests = 'give the same answer for every'
 /** Longer than the tests say: marks take time. */
 const patience = '1200000'
 
-const place = path.join(projectRoot, '.assent', 'quote-coverage')
+const isCheck = process.argv.includes('--check')
+const place = path.join(projectRoot, '.assent', isCheck ? 'quote-coverage-check' : 'quote-coverage')
 const toldFile = path.join(place, 'told.txt')
 
 prepare()
@@ -46,13 +60,11 @@ const marks = markAll(
     .filter((file) => file.endsWith('.sol'))
     .map((file) => `quote/${file}`),
 )
+if (isCheck) check(marks)
 const ran =
   withoutVerifier(() => run(['hardhat', 'test', 'solidity', '--coverage'])) &&
   run(['node', 'scripts/compile.ts']) &&
-  vitest(
-    ...chainTests.map((name) => `test/chain/${name}.test.ts`),
-    'test/contracts/attacks/verifier.test.ts',
-  ) &&
+  vitest(...tests) &&
   vitest('test/chain/parity.test.ts', '--testNamePattern', parityTests)
 const missing = ran ? whatIsMissing(marks, waysTaken(), impossible) : ['the tests failed']
 rmSync(place, { recursive: true, force: true })
@@ -70,19 +82,18 @@ function prepare(): void {
   rmSync(place, { recursive: true, force: true })
   mkdirSync(place, { recursive: true })
   const parts = ['contracts/quote', 'contracts/types', 'contracts/test/AcceptingVerifier.sol']
-  const tests = ['test', 'vitest.config.ts', 'hardhat.config.ts', 'package.json']
-  for (const part of [...parts, ...tests, 'tasks', 'src', 'scripts']) {
+  const configs = ['vitest.config.ts', 'hardhat.config.ts', 'package.json']
+  for (const part of [...parts, ...configs, 'test', 'tasks', 'src', 'scripts']) {
     cpSync(path.join(projectRoot, part), path.join(place, part), { recursive: true })
   }
   for (const name of ['node_modules', 'vectors']) {
     symlinkSync(path.join(projectRoot, name), path.join(place, name), 'dir')
   }
   const tested = path.join(place, 'test', 'contracts')
-  for (const name of readdirSync(tested)) {
-    if (name !== 'quote' && name !== 'Vm.sol') rmSync(path.join(tested, name), { recursive: true })
-  }
   for (const file of readdirSync(tested, { recursive: true }) as string[]) {
-    if (file.endsWith('.sol')) makeViews(path.join(tested, file))
+    if (!file.endsWith('.sol')) continue
+    if (file === 'Vm.sol' || file.startsWith('quote/')) makeViews(path.join(tested, file))
+    else rmSync(path.join(tested, file))
   }
   makeViews(path.join(place, 'contracts', 'test', 'AcceptingVerifier.sol'))
   edit('hardhat.config.ts', [
@@ -100,32 +111,40 @@ function prepare(): void {
     ],
   ])
   edit('src/commands/quote/in-process-chain.ts', [
-    ['import type', "import listener from '../../scripts/coverage/coverage-listener.ts'\nimport type"],
-    ['RuntimeEnvironment({', 'RuntimeEnvironment({ plugins: [listener],'],
+    [
+      'import type { HardhatUserConfig }',
+      "import listener from '../../../scripts/coverage/coverage-listener.ts'\nimport type { HardhatUserConfig }",
+    ],
+    ['HardhatUserConfig = {', 'HardhatUserConfig = {\n    plugins: [listener],'],
   ])
 }
 
 function edit(file: string, edits: readonly (readonly [from: string, to: string])[]): void {
   const target = path.join(place, file)
   const text = edits.reduce(
-    (before, [from, to]) => {
-      if (!before.includes(from)) throw new Error(`${file} has no "${from}"`)
-      return before.replace(from, () => to)
-    },
+    (before, [from, to]) => applyEdit(before, { from, to }, file),
     readFileSync(target, 'utf8'),
   )
   writeFileSync(target, text)
 }
 
-/** The contracts’ own tests do without what takes minutes to compile, and would be compiled again for them. */
+/** Ends the process. `prepare` has applied the edits already. */
+function check(marked: readonly Mark[]): never {
+  const ways = new Set(waysOf(marked))
+  const files = [...tests, ...slowToCompile]
+  const parity = readFileSync(path.join(place, 'test/chain/parity.test.ts'), 'utf8')
+  const isFound: Record<string, boolean> = {
+    ...Object.fromEntries(Object.keys(impossible).map((name) => [name, ways.has(name)])),
+    ...Object.fromEntries(files.map((name) => [name, existsSync(path.join(place, name))])),
+    [parityTests]: parity.includes(parityTests),
+  }
+  rmSync(place, { recursive: true, force: true })
+  reportAnchors(isFound)
+}
+
+/** The contracts’ own tests do without these files, and would compile them again. */
 function withoutVerifier(test: () => boolean): boolean {
-  const folder = path.join(place, 'contracts', 'quote')
-  const files = [
-    'QuoteVerifier',
-    'collateral/CollateralStore',
-    'collateral/IssuerUpload',
-    'collateral/DocumentUpload',
-  ].map((name) => path.join(folder, `${name}.sol`))
+  const files = slowToCompile.map((file) => path.join(place, file))
   for (const file of files) renameSync(file, `${file}.aside`)
   const isGreen = test()
   for (const file of files) renameSync(`${file}.aside`, file)

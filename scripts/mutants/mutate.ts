@@ -40,8 +40,22 @@ export function checkAnchors(
       failures.push(`${path.relative(projectRoot, file)}: ${(error as Error).message}`)
     }
   }
+  reportFit(mutants.length, failures)
+}
+
+/** The same for what a script names without an edit: files, tests, conditions. Ends the process. */
+export function reportAnchors(isFound: Readonly<Record<string, boolean>>): never {
+  const names = Object.keys(isFound)
+  const lost = names.filter((name) => !isFound[name])
+  reportFit(
+    names.length,
+    lost.map((name) => `not found: ${name}`),
+  )
+}
+
+function reportFit(count: number, failures: readonly string[]): never {
   for (const failure of failures) console.error(failure)
-  console.log(`${mutants.length - failures.length} of ${mutants.length} mutants fit the code`)
+  console.log(`${count - failures.length} of ${count} anchors fit the code`)
   process.exit(failures.length === 0 ? 0 : 1)
 }
 

@@ -1,4 +1,7 @@
-/** Mutation scripts run at night only; this test reports a day earlier that one of their edits no longer fits the code. */
+/**
+ * Mutation and coverage scripts run at night only. This test reports on the same day that an edit, a file or a condition
+ * that they name no longer fits the code.
+ */
 import { execFile } from 'node:child_process'
 import { readdirSync } from 'node:fs'
 import path from 'node:path'
@@ -14,10 +17,19 @@ const drawn = ['solidity-mutants.ts', 'typescript-mutants.ts']
 const listed = readdirSync(path.join(folder, 'mutants')).filter(
   (name) => name.endsWith('-mutants.ts') && !drawn.includes(name),
 )
-const scripts = ['proofs/halmos.ts', ...listed.map((name) => `mutants/${name}`)]
+const coverage = readdirSync(path.join(folder, 'coverage')).filter((name) =>
+  name.endsWith('-coverage.ts'),
+)
+const scripts = [
+  'proofs/halmos.ts',
+  ...coverage.map((name) => `coverage/${name}`),
+  ...listed.map((name) => `mutants/${name}`),
+]
 
-test('the project has mutation scripts for contracts, proofs, quotes and the relayer', () => {
+test('the project has coverage scripts, and mutation scripts for contracts, proofs, quotes, relayer', () => {
   expect(scripts.sort()).toEqual([
+    'coverage/contract-coverage.ts',
+    'coverage/quote-coverage.ts',
     'mutants/contract-mutants.ts',
     'mutants/proven-mutants.ts',
     'mutants/quote-mutants.ts',
@@ -27,13 +39,13 @@ test('the project has mutation scripts for contracts, proofs, quotes and the rel
 })
 
 test.each(scripts)(
-  'every mutant of scripts/%s fits the code exactly once',
+  'everything that scripts/%s names fits the code',
   async (name) => {
     const { stdout } = await promisify(execFile)(process.execPath, [
       path.join(folder, name),
       '--check',
     ])
-    const [, fitting, all] = /^(\d+) of (\d+) mutants fit the code$/m.exec(stdout) ?? []
+    const [, fitting, all] = /^(\d+) of (\d+) anchors fit the code$/m.exec(stdout) ?? []
     expect(Number(all)).toBeGreaterThan(0)
     expect(fitting).toBe(all)
   },
