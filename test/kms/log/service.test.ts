@@ -1,4 +1,5 @@
 /** The log as a KMS keeps it: what is written for each decision, and that nothing leaves without it. */
+import { createHash } from 'node:crypto'
 import { appendFile, mkdtemp, readFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -7,7 +8,11 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 
 import { trustSingleEndpoint } from '../../../src/chain/ask-contracts.ts'
 import { AssentError } from '../../../src/errors/index.ts'
-import { verifyAttestation, verifyBoot } from '../../../src/kms/authorization/verify-attestation.ts'
+import {
+  type EvidenceRules,
+  verifyAttestation,
+  verifyBoot,
+} from '../../../src/kms/authorization/verify-attestation.ts'
 import { attest } from '../../../src/kms/certificates/ratls.ts'
 import { fetchAppKeys } from '../../../src/kms/client.ts'
 import { deriveAppKeys } from '../../../src/kms/keys/derive.ts'
@@ -309,5 +314,36 @@ describe('release log: denials of callers with a quote', () => {
       kind: 'denials',
       counts: { 'SignCert KMS_BOOT_DENIED': 30 },
     })
+  })
+})
+
+describe('release log: the measurements that the chain had to approve', () => {
+  const refused = async (images: EvidenceRules['images'], vmConfig: string) => {
+    const written: Entry[] = []
+    const sink = { append: async (entry: Entry) => void written.push(entry) }
+    const recorder = createDecisionRecorder({ ...sink, requireReleasable: () => {} }, () => at)
+    const rules = { ...deployment.rules, images }
+    const proven = await verifyAttestation(await attest(cvm.source, new Uint8Array(64)), rules)
+    const boot = verifyBoot(proven, vmConfig, 'boot', rules)
+    const error = new AssentError('KMS_BOOT_DENIED', 'denied')
+    await recorder.refuse({ method: 'GetAppKey', error, boot })
+    return written[0]
+  }
+
+  test('are in the entry of a boot whose image the KMS cannot measure', async () => {
+    const vmConfig = JSON.stringify({ os_image_hash: toHex(deployment.image.osImageHash) })
+    const { mrTd, rtmrs } = cvm.registers
+    const mrSystem = createHash('sha256')
+    // firmware, kernel, OS; 32 zero bytes stand for no key provider
+    for (const part of [mrTd, ...rtmrs.slice(0, 3), new Uint8Array(32)]) mrSystem.update(part)
+
+    expect(await refused('on-chain', vmConfig)).toMatchObject({
+      boot: { mustBeApproved: mrSystem.digest('hex') },
+    })
+  })
+
+  test('are not in the entry of a boot whose image the KMS measured', async () => {
+    expect((await refused('on-chain', ''))?.kind).toBe('denial')
+    expect(await refused('on-chain', '')).not.toHaveProperty('boot.mustBeApproved')
   })
 })
