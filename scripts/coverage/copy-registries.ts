@@ -36,7 +36,7 @@ export function copyRegistries(name: string, wants: (file: string) => boolean): 
     copy('contracts', folder)
   }
   copy('contracts', 'quote', 'IQuoteVerifier.sol')
-  copy('test', 'contracts', 'hostile')
+  for (const folder of ['attacks', 'hostile']) copy('test', 'contracts', folder)
   for (const file of ['Policy.t.sol', 'Report.t.sol']) copy('test', 'contracts', 'quote', file)
   for (const file of readdirSync(path.join(projectRoot, 'test', 'contracts'))) {
     if (file.endsWith('.sol') && wants(file)) copy('test', 'contracts', file)
