@@ -95,7 +95,7 @@ const steps: readonly Step[] = [
   {
     name: 'mutants',
     minutes: 15,
-    proves: 'tests notice at least 85 % of the changes in a sample of quote, log-verify and lib',
+    proves: 'tests notice at least 85 % of the changes in a sample of each area of src',
     commands: [['node', 'scripts/mutants/typescript-mutants.ts']],
   },
   {

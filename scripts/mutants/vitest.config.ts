@@ -3,9 +3,10 @@ import { defineConfig } from 'vitest/config'
 
 export default defineConfig({
   test: {
-    include: (process.env.ASSENT_MUTANT_TESTS ?? 'test/**/*.test.ts').split(','),
+    include: (process.env.ASSENT_MUTANT_TESTS ?? 'test/**/*.test.ts').split(' '),
     setupFiles: ['test/setup.ts'],
     testTimeout: 60_000,
+    hookTimeout: 120_000,
     isolate: false,
   },
 })
