@@ -25,12 +25,14 @@ export interface ChainEvidence {
   readonly paths: readonly TriePath[]
   /** Endpoints that returned the same answer of a foreign app. That answer is not proven. */
   readonly executedBy?: readonly string[]
+  /** Light-client messages that prove that the validators finalized the block, in the order in which they are checked. */
+  readonly signatures?: readonly NamedNode[] | undefined
 }
 
 /** Trie nodes from a root to a value. Decisions at one block share the paths of shared values. */
 export type TriePath = readonly NamedNode[]
 
-/** keccak-256 and encoding of a trie node. */
+/** keccak-256 and encoding of a trie node, a header or a light-client message. */
 export type NamedNode = readonly [hash: Hex, node: Hex]
 
 /** RPC quorum for a block: `required` of `configured` endpoints. Names are host names, never URLs. */

@@ -86,7 +86,8 @@ It checks the hash chain over all entries, each seal, that the root key vouches 
 the files follow each other. For each decision it checks the block header and the storage proofs, and
 evaluates the rules of the contracts over the proven words again. Only others can tell whether the log is complete: pass heads
 that somebody saw (--head, an answer of /log/head, or head.json of log fetch) or the log of another node (--witness). Each head
-must be a part of the log. The answer lists all that was not checked, and what no log can show.
+must be a part of the log. If the node had a light client, the signatures of the validators are checked from a trusted block root
+on (--trusted-block-root); without it from the root with which the log begins, which is the node's own claim. The answer lists all that was not checked, and what no log can show.
 
 Exit codes: 0 it holds, 1 it does not hold, 2 wrong usage, 3 everything that was checked holds, but not
 everything was checked (0 with --accept-unchecked).`,
@@ -107,6 +108,17 @@ everything was checked (0 with --accept-unchecked).`,
     pinnedCode: {
       value: 'FILE',
       description: 'code of the contracts: the output of assent kms pinned-code',
+    },
+    beaconNetwork: {
+      value: 'NAME',
+      description:
+        'beacon network whose validators signed: mainnet, sepolia, hoodi, gnosis, or the file of an own one (default: of --chain-id)',
+    },
+    trustedBlockRoot: {
+      value: 'ROOT',
+      description:
+        'root of a finalized beacon block with which the signatures begin; then each release needs signatures',
+      isRepeatable: true,
     },
     agreement: { value: 'N', description: 'number of endpoints that must have agreed on a block' },
     maxBlockAge: { value: 'SECONDS', description: 'maximum age of a block' },

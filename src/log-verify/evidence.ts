@@ -28,6 +28,8 @@ export interface LoggedState {
   readonly agreement: { readonly required: number; readonly endpoints: readonly string[] }
   /** Contracts by address. */
   readonly contracts: ProvenValues<LoggedContract>
+  /** Light-client messages by name, in their order. Empty: the node had no light client. */
+  readonly signatures: ReadonlyMap<string, Buffer>
   /** Endpoints that returned the answer of a foreign app. This is not proven. Empty for other apps. */
   readonly executedBy: readonly string[]
 }
@@ -55,14 +57,14 @@ export function evidenceName(evidence: unknown): string {
 }
 
 /**
- * Opens evidence of version 1 or 2.
+ * Opens evidence of version 1, 2 or 3.
  *
  * @param pool trie nodes of the segment up to this line
  * @throws RangeError, TypeError if it proves nothing
  */
 export function openEvidence(evidence: unknown, pool: NodePool): LoggedState {
   const parts = asObject(evidence, 'evidence')
-  if (parts.version !== 2) return checkEvidence(evidence)
+  if (parts.version !== 2 && parts.version !== 3) return checkEvidence(evidence)
   const blockHash = asText(parts.blockHash, 'blockHash')
   const header = pool.bytesOf(toBytes(blockHash))
   if (header === undefined) throw new RangeError('evidence without the header of its block')
@@ -76,8 +78,25 @@ export function openEvidence(evidence: unknown, pool: NodePool): LoggedState {
     blockTime: timestamp,
     agreement,
     contracts: readOnDemand((address) => openContract(pool, stateRoot, address)),
+    signatures: parts.version === 3 ? readSignatures(parts.signatures, pool) : new Map(),
     executedBy: readNames(parts.executedBy ?? [], agreement.required),
   }
+}
+
+/** Committees of 16 periods and one finality update. */
+const maxSignatures = 17
+
+function readSignatures(value: unknown, pool: NodePool): Map<string, Buffer> {
+  const names = asList(value, 'signatures').map((name) => asText(name, 'signature'))
+  if (names.length === 0 || names.length > maxSignatures)
+    throw new RangeError(`evidence with ${names.length} light-client messages`)
+  return new Map(
+    names.map((name) => {
+      const message = pool.bytesOf(toBytes(name))
+      if (message === undefined) throw new RangeError('evidence lacks a light-client message')
+      return [name, message]
+    }),
+  )
 }
 
 /** Most values of one block in memory. Others are read from the trie again. */
@@ -134,6 +153,7 @@ export function checkEvidence(evidence: unknown): ListedState {
     blockTime: timestamp,
     agreement,
     contracts,
+    signatures: new Map(),
     executedBy: readNames(parts.executedBy ?? [], agreement.required),
   }
 }

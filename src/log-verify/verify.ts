@@ -7,6 +7,8 @@ import { createHash } from 'node:crypto'
 import type { PinnedCodeHashes } from './contract-storage.ts'
 import { type EvaluatedEntry, whyNotDenied, whyNotGranted } from './evaluate-entry.ts'
 import { evidenceName, type LoggedState, openEvidence } from './evidence.ts'
+import type { FinalityExpectations } from './finality.ts'
+import { FinalityChain } from './finality.ts'
 import {
   grantingKinds,
   type LoggedEntry,
@@ -47,6 +49,8 @@ export interface LogExpectations {
   readonly agreement?: number
   /** Highest age of a block at the time of a key release that rests on it. Default: no limit. */
   readonly maxBlockAgeSeconds?: number
+  /** Beacon network and trusted block roots, to check the validators' signatures. Default: they are not checked. */
+  readonly finality?: FinalityExpectations
   /** Accepts key releases without inclusion evidence. */
   readonly acceptUnproven?: boolean
   /**
@@ -88,6 +92,8 @@ export interface LogProblem {
  * - `ENTRY`: an entry is malformed or out of order.
  * - `TIME`: the time of an entry or a seal does not fit the times around it.
  * - `PROOF`: the inclusion evidence of an entry does not verify.
+ * - `SIGNATURES`: the validators' signatures do not prove the block of an entry, or there are none although a trusted
+ *   block root was given.
  * - `NOT_GRANTED`: keys were released although the contracts did not allow it.
  * - `NOT_DENIED`: a boot was denied although the contracts allowed it.
  * - `NODE_NOT_ALLOWED`: the node released keys without being allowed itself.
@@ -107,6 +113,7 @@ export type LogProblemCode =
   | 'ENTRY'
   | 'TIME'
   | 'PROOF'
+  | 'SIGNATURES'
   | 'NOT_GRANTED'
   | 'NOT_DENIED'
   | 'NODE_NOT_ALLOWED'
@@ -137,6 +144,9 @@ export interface LogReport {
   readonly proven: number
   readonly executed: number
   readonly unproven: number
+  /** Key releases at blocks that the validators finalized: signatures checked; signatures in the log, but not checked. */
+  readonly signed: number
+  readonly signedUnchecked: number
   /** Denials that were evaluated again, and denials without evidence. */
   readonly denialsProven: number
   readonly denialsUnproven: number
@@ -249,6 +259,8 @@ export class LogVerification {
     proven: 0,
     executed: 0,
     unproven: 0,
+    signed: 0,
+    signedUnchecked: 0,
     denialsProven: 0,
     denialsUnproven: 0,
     oldestBlockSeconds: 0,
@@ -257,8 +269,11 @@ export class LogVerification {
   readonly #selfAuthorizedBlocks = new Set<string>()
   #selfAuthorizedAt = Number.NEGATIVE_INFINITY
 
+  readonly #finality: FinalityChain | undefined
+
   constructor(expected: LogExpectations) {
     this.#expected = expected
+    this.#finality = expected.finality && new FinalityChain(expected.finality)
   }
 
   /** Starts the next segment. Call it in the order of the names. */
@@ -347,13 +362,23 @@ export class LogVerification {
         ? ['the KmsAuth contract of the evidence (--kms-contract)']
         : []),
       ...(pins === undefined ? ['the code of the contracts (--pinned-code)'] : []),
-      ...(agreement === undefined ? ['how many endpoints agreed on a block (--agreement)'] : []),
+      ...(agreement === undefined && !this.#areAllSigned()
+        ? ['how many endpoints agreed on a block (--agreement)']
+        : []),
       ...(maxBlockAgeSeconds === undefined ? ['the age of the blocks (--max-block-age)'] : []),
       ...(heads.length === 0
         ? [
             'if entries at the end are missing: nobody’s head of this log is known (--head, --witness)',
           ]
         : []),
+      ...(this.#counts.signedUnchecked > 0
+        ? [
+            `the validators' signatures for ${this.#counts.signedUnchecked} key releases (--beacon-network, --trusted-block-root)`,
+          ]
+        : []),
+      ...(this.#finality?.claimedRoots.map(
+        (root) => `the block root ${root}, with which the signatures begin (--trusted-block-root)`,
+      ) ?? []),
       ...(entries > 0 ? [`entries 0 to ${entries - 1}: their segments are missing`] : []),
       ...(this.#headsBeforeStart > 0
         ? [`${this.#headsBeforeStart} observed heads of these entries`]
@@ -362,15 +387,25 @@ export class LogVerification {
   }
 
   #unprovable(): string[] {
-    const { executed, unproven, denialsUnproven } = this.#counts
+    const { proven, executed, unproven, signed, signedUnchecked, denialsUnproven } = this.#counts
+    const unsigned = proven + executed - signed - signedUnchecked
     return [
       'if an endpoint withheld a newer block, in which an approval was withdrawn',
       'which CVM wrote the log: the attestations of its starts are not verified here',
+      ...(unsigned > 0
+        ? [`if validators finalized the blocks of ${unsigned} releases: they have no signatures`]
+        : []),
       ...(executed > 0 ? [`${executed} releases on the own answer of a foreign app contract`] : []),
       ...(unproven > 0 ? [`${unproven} releases without evidence`] : []),
       ...(denialsUnproven > 0 ? [`${denialsUnproven} denials without evidence`] : []),
       ...(this.#kinds.has('denials') ? ['denials that are only counted'] : []),
     ]
+  }
+
+  /** Whether validators signed the block of each release, so that it does not matter which endpoints agreed. */
+  #areAllSigned(): boolean {
+    const { signed, proven, executed } = this.#counts
+    return signed > 0 && signed === proven + executed
   }
 
   #requireSealedEnd(what: string): void {
@@ -534,9 +569,29 @@ export class LogVerification {
       if (kmsContract !== undefined && state.kmsContract !== kmsContract.toLowerCase()) {
         throw new RangeError(`evidence of the contract ${state.kmsContract}`)
       }
-      evidence.set(digest, state)
+      if (this.#hasSignatures(state, where)) evidence.set(digest, state)
     } catch (error) {
       this.#problem('PROOF', where, (error as Error).message)
+    }
+  }
+
+  /** Whether nothing speaks against the signatures of a block. Evidence without signatures is judged with its decision. */
+  #hasSignatures({ signatures, blockHash }: LoggedState, where: string): boolean {
+    const finality = this.#finality
+    if (finality === undefined || signatures.size === 0) return true
+    const block = this.#parse('SIGNATURES', where, () => finality.finalBlock(signatures))
+    if (block === undefined) return false
+    if (block === blockHash) return true
+    this.#problem('SIGNATURES', where, `the validators finalized ${block}, which is another block`)
+    return false
+  }
+
+  #countSignatures({ signatures }: LoggedState, where: string): void {
+    if (signatures.size > 0) {
+      if (this.#finality === undefined) this.#counts.signedUnchecked++
+      else this.#counts.signed++
+    } else if ((this.#expected.finality?.trustedBlockRoots.length ?? 0) > 0) {
+      this.#problem('SIGNATURES', where, 'its evidence has no signatures of validators')
     }
   }
 
@@ -572,6 +627,7 @@ export class LogVerification {
     if (decided === undefined) return
     if (decided.state.executedBy.length > 0) this.#counts.executed++
     else this.#counts.proven++
+    this.#countSignatures(decided.state, where)
     const why = whyNotGranted(decided, kind === 'release' ? { logged: epochs } : undefined)
     if (why !== undefined) this.#problem('NOT_GRANTED', where, why)
   }

@@ -12,6 +12,8 @@
  * const report = verifyLog(files, { rootKey, chainId: 1, kmsContract, pins })
  * if (!report.holds) console.error(report.problems)
  */
+export type { BeaconNetwork } from '../log-verify/beacon-messages.ts'
+export type { FinalityExpectations } from '../log-verify/finality.ts'
 export {
   type LogExpectations,
   type LogFile,

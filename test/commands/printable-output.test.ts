@@ -123,4 +123,9 @@ test('log verify prints the text of a log on printable lines', async () => {
   }
 })
 
-const flags = { acceptUnproven: false, fromCheckpoint: false, acceptUnchecked: false }
+const flags = {
+  acceptUnproven: false,
+  fromCheckpoint: false,
+  acceptUnchecked: false,
+  trustedBlockRoot: [],
+}

@@ -153,6 +153,7 @@ function caseOf(words: Words, asked: Asked = {}): EvaluatedEntry {
       blockTime: asked.blockTime ?? now,
       agreement: { required: 1, endpoints: [] },
       contracts,
+      signatures: new Map(),
       executedBy: asked.executedBy ?? [],
     },
     writtenAt: asked.writtenAt ?? now,

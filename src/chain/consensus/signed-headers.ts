@@ -7,6 +7,7 @@
 import { AssentError } from '../../errors/index.ts'
 import { type Hex, to0x } from '../../lib/bytes.ts'
 import { agreedHeaders, type HeaderSource, type QuorumRules } from '../proven/header-quorum.ts'
+import { messagesOf } from './finality-proof.ts'
 import type { LightClient } from './light-client.ts'
 import type { LightStore } from './store.ts'
 
@@ -33,6 +34,7 @@ export function signedHeaders(rules: QuorumRules, client: LightClient): HeaderSo
         ...agreed,
         disagreeing: [...agreed.disagreeing, ...dissents],
         signedHead: signedHeadOf(store),
+        signatures: messagesOf(store.proof),
       }
     },
   }

@@ -4,19 +4,21 @@
  * The records (`record-folder.ts`) are named by the finalized slot. The seal shows that this node wrote the file; the
  * headers in it are verified again when it is read.
  */
-import { timingSafeEqual } from 'node:crypto'
-import { mkdir, readFile, stat } from 'node:fs/promises'
-import { join } from 'node:path'
+import { randomBytes, timingSafeEqual } from 'node:crypto'
+import { mkdir, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
+import { basename, join } from 'node:path'
 
 import { z } from 'zod'
 
 import { AssentError, isAssentError } from '../../errors/index.ts'
-import { fromHex, to0x, toHex } from '../../lib/bytes.ts'
-import { isAbsent } from '../../lib/durable-file.ts'
+import { fromHex, type Hex, to0x, toHex } from '../../lib/bytes.ts'
+import { isAbsent, writeFlushed } from '../../lib/durable-file.ts'
 import { bytes32Schema, bytesSchema } from '../../lib/schema.ts'
+import type { NamedNode } from '../evidence.ts'
 import { listRecords, sealOfRecord, storeRecord } from '../record-folder.ts'
 import { committeeType, wireTypes } from './containers.ts'
 import { executionOf } from './execution.ts'
+import { type FinalityProof, maxCommittees, nameBytes } from './finality-proof.ts'
 import { type Committee, toCommittee, toHeader } from './messages.ts'
 import type { Network } from './network.ts'
 import type { KnownHeader, LightStore } from './store.ts'
@@ -43,9 +45,13 @@ export interface StoreFolderOptions {
 
 const countSchema = z.int().min(0).max(65_536)
 
-/** Version 1. The optimistic header is not kept: it only denies, and the next question brings a newer one. */
+/**
+ * Version 2; version 1 had no messages. Messages that introduced committees are large and rarely change, so each is a
+ * file of its own, named by its hash. The optimistic header is not kept: it only denies, and the next question brings a
+ * newer one.
+ */
 const recordSchema = z.strictObject({
-  version: z.literal(1),
+  version: z.literal(2),
   network: z.string().max(64),
   genesisValidatorsRoot: bytes32Schema,
   form: z.enum(['altair', 'capella', 'deneb', 'electra', 'gloas']),
@@ -54,12 +60,19 @@ const recordSchema = z.strictObject({
   next: bytesSchema.nullable(),
   previousMaxSigners: countSchema,
   currentMaxSigners: countSchema,
+  /** The finality update that proves the header; null: the header is that of the bootstrap. */
+  final: bytesSchema.nullable(),
+  /** keccak-256 of the messages that introduced committees. */
+  committees: z.array(bytes32Schema).max(maxCommittees),
   seal: z.string().regex(/^[0-9a-f]{64}$/),
 })
 
 type StoredFields = Omit<z.output<typeof recordSchema>, 'seal'>
 
 const namePattern = /^store-[0-9]{20}-[01]\.json$/
+const committeePattern = /^committee-[0-9a-f]{64}\.bin$/
+/** More than this are only left by processes that were killed. */
+const maxCommitteeFiles = 4 * maxCommittees
 
 /** Two committees of 4,096 members in hexadecimal digits, and a header. */
 const maxFileBytes = 1_000_000
@@ -119,7 +132,10 @@ async function readNewest(options: StoreFolderOptions): Promise<LightStore> {
     const [newest] = await listStores(folder)
     if (newest === undefined) break
     const text = await readBounded(newest)
-    if (text !== undefined) return toStore(parseRecord(text, newest, options), newest, options)
+    if (text !== undefined) {
+      const fields = parseRecord(text.toString('utf8'), newest, options)
+      return toStore(fields, newest, { ...options, proof: await readProof(fields, folder) })
+    }
   }
   throw new AssentError(
     'CONSENSUS_STORE_MISSING',
@@ -136,11 +152,29 @@ async function listStores(folder: string): Promise<string[]> {
   }
 }
 
-async function readBounded(path: string): Promise<string | undefined> {
+/** Messages that are lost are left out: then others cannot check the signatures before them. */
+async function readProof(
+  { final, committees: names }: StoredFields,
+  folder: string,
+): Promise<FinalityProof> {
+  const read = await Promise.all(names.map((name) => readCommitteeFile(folder, name)))
+  return {
+    committees: read.slice(read.lastIndexOf(undefined) + 1) as NamedNode[],
+    final: final === null ? undefined : nameBytes(fromHex(final, 'finality update')),
+  }
+}
+
+async function readCommitteeFile(folder: string, name: Hex): Promise<NamedNode | undefined> {
+  const bytes = await readBounded(committeePath(folder, name))
+  const message = bytes && nameBytes(bytes)
+  return message?.[0] === name ? message : undefined
+}
+
+async function readBounded(path: string): Promise<Buffer | undefined> {
   try {
     const { size } = await stat(path)
     if (size > maxFileBytes) throw invalid(`has ${size} bytes`, path)
-    return await readFile(path, 'utf8')
+    return await readFile(path)
   } catch (cause) {
     if (isAbsent(cause)) return undefined
     if (isAssentError(cause)) throw cause
@@ -165,8 +199,12 @@ function parseRecord(text: string, path: string, options: StoreFolderOptions): S
   return fields
 }
 
-function toStore(fields: StoredFields, path: string, options: StoreFolderOptions): LightStore {
-  const { network, folder } = options
+function toStore(
+  fields: StoredFields,
+  path: string,
+  options: StoreFolderOptions & { readonly proof: FinalityProof },
+): LightStore {
+  const { network, folder, proof } = options
   try {
     const finalized = readHeader(fields, network)
     const store = {
@@ -176,6 +214,7 @@ function toStore(fields: StoredFields, path: string, options: StoreFolderOptions
       next: fields.next === null ? undefined : readCommittee(fields.next, network),
       previousMaxSigners: fields.previousMaxSigners,
       currentMaxSigners: fields.currentMaxSigners,
+      proof,
     }
     if (path !== pathOf(folder, store)) throw invalid('is misnamed', path)
     return store
@@ -203,10 +242,11 @@ async function writeRecord(store: LightStore, options: StoreFolderOptions): Prom
   const path = pathOf(folder, store)
   const [newest] = await listStores(folder)
   if (newest !== undefined && newest >= path) return
-  const { finalized, current, next, previousMaxSigners, currentMaxSigners } = store
+  const { finalized, current, next, previousMaxSigners, currentMaxSigners, proof } = store
+  await writeCommittees(folder, proof.committees)
   const committees = committeeType(network.committeeSize)
   const fields: StoredFields = {
-    version: 1,
+    version: 2,
     network: network.name,
     genesisValidatorsRoot: network.genesisValidatorsRoot,
     form: finalized.form,
@@ -217,9 +257,32 @@ async function writeRecord(store: LightStore, options: StoreFolderOptions): Prom
     next: next === undefined ? null : to0x(committees.serialize(next.value)),
     previousMaxSigners,
     currentMaxSigners,
+    final: proof.final === undefined ? null : proof.final[1],
+    committees: proof.committees.map(([name]) => name),
   }
   const record = { ...fields, seal: toHex(sealOf(fields, options)) }
   await storeRecord(path, JSON.stringify(record), namePattern)
+}
+
+/** Writes the messages that are not there. Files that no process uses any more are deleted at times. */
+async function writeCommittees(folder: string, messages: readonly NamedNode[]): Promise<void> {
+  const files = (await readdir(folder)).filter((name) => committeePattern.test(name))
+  const used = new Set<string>()
+  for (const [name, message] of messages) {
+    const path = committeePath(folder, name)
+    used.add(basename(path))
+    if (files.includes(basename(path))) continue
+    const aside = `${path}.new-${process.pid}-${randomBytes(4).toString('hex')}`
+    await writeFlushed(aside, fromHex(message, 'message'))
+    await rename(aside, path)
+  }
+  if (files.length <= maxCommitteeFiles) return
+  const unused = files.filter((name) => !used.has(name))
+  await Promise.all(unused.map((name) => rm(join(folder, name), { force: true })))
+}
+
+function committeePath(folder: string, name: Hex): string {
+  return join(folder, `committee-${name.slice(2)}.bin`)
 }
 
 /** A store that knows the next committee is further than one that does not. */

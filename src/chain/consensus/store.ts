@@ -9,6 +9,7 @@ import { AssentError } from '../../errors/index.ts'
 import { equalBytes, to0x } from '../../lib/bytes.ts'
 import { isSignedBy } from './bls.ts'
 import { type Execution, executionOf } from './execution.ts'
+import { beginProof, extendProof, type FinalityProof } from './finality-proof.ts'
 import { signingRoot } from './forks.ts'
 import { isValidBranch } from './merkle.ts'
 import type { Bootstrap, Committee, LightClientHeader, Update } from './messages.ts'
@@ -34,6 +35,8 @@ export interface LightStore {
   readonly previousMaxSigners: number
   /** Most signers of an update in this period. An optimistic header needs more than half of the larger of both. */
   readonly currentMaxSigners: number
+  /** The messages that prove `finalized` to others. */
+  readonly proof: FinalityProof
 }
 
 /** `GeneralizedIndex` of what is proven in a state, by the fork of the state. */
@@ -82,6 +85,7 @@ export function beginStore(
     next: undefined,
     previousMaxSigners: 0,
     currentMaxSigners: 0,
+    proof: beginProof(network, bootstrap),
   }
 }
 
@@ -275,7 +279,15 @@ function applyUpdate(
     periodAt(network, finalized?.slot ?? 0) === periodAt(network, attested.slot)
   const isNewer = (finalized?.slot ?? 0) > store.finalized.slot
   if (!isSupermajority(update) || !(isNewer || bringsCommittee)) return { store, isFinal: false }
-  return { store: finalize(network, store, finalized, update.next?.committee), isFinal: true }
+  const after = finalize(network, store, finalized, update.next?.committee)
+  const added = {
+    isFinal: after.finalized !== store.finalized,
+    hasCommittee: after.next !== store.next && after.next !== undefined,
+  }
+  return {
+    store: { ...after, proof: extendProof(network, store.proof, update, added) },
+    isFinal: true,
+  }
 }
 
 /** `apply_light_client_update` (Altair). */

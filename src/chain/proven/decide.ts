@@ -108,7 +108,7 @@ function sizeOf({ paths, header }: ChainEvidence): number {
 }
 
 async function evaluateBoot(
-  { state, agreement }: BlockView,
+  { state, agreement, signatures }: BlockView,
   question: BootQuestion,
   ids: BootIds,
   options: ViewContext,
@@ -126,6 +126,7 @@ async function evaluateBoot(
       blockHash: state.header.hash,
       agreement,
       paths: reading.paths(),
+      ...(signatures ? { signatures } : {}),
     }
     made(known)
     return known

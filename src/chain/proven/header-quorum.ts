@@ -8,7 +8,7 @@ import pRetry from 'p-retry'
 import { AssentError, isAssentError } from '../../errors/index.ts'
 import type { Hex } from '../../lib/bytes.ts'
 import type { EndpointFault, Finality } from '../boot.ts'
-import type { Agreement } from '../evidence.ts'
+import type { Agreement, NamedNode } from '../evidence.ts'
 import type { BlockReference } from './checkpoint.ts'
 import { collectAnswers } from './endpoint-health.ts'
 import {
@@ -33,6 +33,8 @@ export interface AgreedHeader {
    * without a light client, and where it is not newer than the final block.
    */
   readonly signedHead?: Hex | undefined
+  /** Light-client messages that prove the block, for the release log. Undefined without a light client. */
+  readonly signatures?: readonly NamedNode[] | undefined
 }
 
 /** A source of final blocks. */

@@ -4,7 +4,7 @@ import type { ByteCache } from '../../lib/byte-cache.ts'
 import type { Hex } from '../../lib/bytes.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { ChainEvent, DecisionBlock, KeyEpochs } from '../boot.ts'
-import type { Agreement, ChainEvidence } from '../evidence.ts'
+import type { Agreement, ChainEvidence, NamedNode } from '../evidence.ts'
 import type { DenialReason, ForeignApps } from './boot-rules.ts'
 import type { ChainCheckpoint } from './checkpoint.ts'
 import type { EndpointHealth } from './endpoint-health.ts'
@@ -68,6 +68,8 @@ export interface BlockView {
   readonly state: ProvenState
   /** For the inclusion evidence: how many endpoints had to return the block, and which did. */
   readonly agreement: Agreement
+  /** For the inclusion evidence: light-client messages that prove that the block is final. */
+  readonly signatures?: readonly NamedNode[] | undefined
   /**
    * Endpoints that returned this block as their newest one, and must prove it. Empty for the newest signed block, which
    * any endpoint may prove.

@@ -1,6 +1,8 @@
 import { readFile } from 'node:fs/promises'
 import { z } from 'zod'
 import { listSegments, readSegmentFile, splitLines } from '../../audit/log-lines.ts'
+import { type Network, parseNetwork } from '../../chain/consensus/network.ts'
+import { publicNetworks } from '../../chain/consensus/networks.ts'
 import { AssentError } from '../../errors/index.ts'
 import {
   type LogExpectations,
@@ -27,6 +29,8 @@ export const schema = z.strictObject({
   proven: z.int(),
   executed: z.int(),
   unproven: z.int(),
+  signed: z.int().describe('releases at blocks whose signatures were checked'),
+  signedUnchecked: z.int().describe('releases with signatures that were not checked'),
   denialsProven: z.int(),
   denialsUnproven: z.int(),
   oldestBlockSeconds: z.number(),
@@ -78,6 +82,7 @@ export async function run(options: VerifyArguments, context: OnDemandContext) {
     ...(options.node === undefined ? {} : { node: options.node }),
     ...(agreement === undefined ? {} : { agreement }),
     ...(maxBlockAgeSeconds === undefined ? {} : { maxBlockAgeSeconds }),
+    ...(await finalityOf(options, demands.chainId)),
     acceptUnproven: options.acceptUnproven,
     fromCheckpoint: options.fromCheckpoint,
   })
@@ -85,6 +90,44 @@ export async function run(options: VerifyArguments, context: OnDemandContext) {
   const isAccepted = report.holds && (report.unchecked.length === 0 || options.acceptUnchecked)
   const { peers: _, ...value } = report
   return { ...value, sources: [...sources], headsChecked: heads.length, isAccepted }
+}
+
+/** Without a known network, signatures are not checked. */
+async function finalityOf(
+  { beaconNetwork, trustedBlockRoot }: VerifyArguments,
+  chainId: number | undefined,
+): Promise<Pick<LogExpectations, 'finality'>> {
+  const roots = trustedBlockRoot.map((root) => root.toLowerCase())
+  const wrong = roots.find((root) => !/^0x[0-9a-f]{64}$/.test(root))
+  if (wrong !== undefined)
+    throw new AssentError('INPUT_INVALID', `${wrong} is not a block root: 0x and 64 digits.`)
+  const found =
+    beaconNetwork === undefined
+      ? Object.values(publicNetworks).find((each) => each.chainId === chainId)
+      : await readNetwork(beaconNetwork)
+  if (found !== undefined) return { finality: { network: found, trustedBlockRoots: roots } }
+  if (roots.length === 0) return {}
+  throw new AssentError(
+    'INPUT_INVALID',
+    'A trusted block root needs --beacon-network or --chain-id.',
+  )
+}
+
+async function readNetwork(name: string): Promise<Network> {
+  if (Object.hasOwn(publicNetworks, name))
+    return publicNetworks[name as keyof typeof publicNetworks]
+  let value: unknown
+  try {
+    value = JSON.parse(await readFile(name, 'utf8'))
+  } catch (cause) {
+    const names = Object.keys(publicNetworks).join(', ')
+    throw new AssentError(
+      'FILE_UNREADABLE',
+      `${name} is none of ${names}, and no file with a network.`,
+      { cause },
+    )
+  }
+  return parseNetwork(value)
 }
 
 /** One file after the other, a piece at a time. */
@@ -143,6 +186,7 @@ function print(output: Output, report: LogReport, { heads, sources }: Compared):
   output.line(
     `given       ${proven} re-judged, ${executed} on an app’s own word, ${unproven} unproven`,
   )
+  output.line(`signed      ${signaturesIn(report)}`)
   output.line(`denied      ${denialsProven} re-judged, ${denialsUnproven} without proof`)
   output.line(`blocks      ${report.oldestBlockSeconds} seconds old at most`)
   output.line(`heads       ${heads} seen by others`)
@@ -151,6 +195,12 @@ function print(output: Output, report: LogReport, { heads, sources }: Compared):
   for (const what of report.unchecked) output.line(`NOT CHECKED     ${what}`)
   for (const what of report.unprovable) output.line(`NOT IN A LOG    ${what}`)
   output.line(verdictOf(report))
+}
+
+/** What is known of the validators' signatures. */
+function signaturesIn({ signed, signedUnchecked, proven, executed }: LogReport): string {
+  const without = proven + executed - signed - signedUnchecked
+  return `${signed} at blocks with checked signatures of validators, ${signedUnchecked} not checked, ${without} on the word of RPC endpoints`
 }
 
 function verdictOf({ holds, unchecked }: LogReport): string {

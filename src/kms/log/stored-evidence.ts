@@ -29,10 +29,13 @@ export interface StoredEvidence {
   readonly block: NamedNode
   /** Proven values with the trie nodes that prove them. */
   readonly paths: readonly TriePath[]
+  /** Light-client messages that prove the block; decisions at one block share them. Empty without a light client. */
+  readonly signatures: TriePath
   /** Identifies these nodes in all processes of the node. */
   readonly part: string
 }
 
+const noSignatures: TriePath = []
 const process = randomBytes(9).toString('base64')
 const stored = new WeakMap<ChainEvidence, StoredEvidence>()
 let parts = 0
@@ -41,9 +44,10 @@ let parts = 0
 export function storedEvidence(evidence: ChainEvidence): StoredEvidence {
   const known = stored.get(evidence)
   if (known !== undefined) return known
-  const { blockHash, header, paths } = evidence
+  const { blockHash, header, paths, signatures = noSignatures } = evidence
   const block = [blockHash, header] as const
-  const converted = { ...recordOf(evidence), block, paths, part: `${process}:${++parts}` }
+  const part = `${process}:${++parts}`
+  const converted = { ...recordOf(evidence), block, paths, signatures, part }
   stored.set(evidence, converted)
   return converted
 }
@@ -54,10 +58,12 @@ const records = new WeakMap<Agreement, EvidenceRecord & { readonly blockHash: st
 
 /** All apps at one block have the same record, except foreign apps. */
 function recordOf(evidence: ChainEvidence): EvidenceRecord {
-  const { chainId, kmsContract, blockHash, agreement, executedBy } = evidence
+  const { chainId, kmsContract, blockHash, agreement, executedBy, signatures } = evidence
   const known = records.get(agreement)
   if (known?.blockHash === blockHash && executedBy === undefined) return known
-  const facts = { version: 2, chainId, kmsContract, blockHash, agreement }
+  const signed = signatures && { signatures: signatures.map(([name]) => name) }
+  const version = signed ? 3 : 2
+  const facts = { version, chainId, kmsContract, blockHash, agreement, ...signed }
   const json = canonicalJson(executedBy === undefined ? facts : { ...facts, executedBy })
   const record = { digest: keccak256(to0x(utf8ToBytes(json))), json, blockHash }
   if (executedBy === undefined) records.set(agreement, record)
@@ -102,7 +108,7 @@ export class EvidenceIndex {
   }
 
   /** The nodes that are in neither index. */
-  missing({ block, paths, part }: StoredEvidence, other: EvidenceIndex): MissingNodes {
+  missing({ block, paths, signatures, part }: StoredEvidence, other: EvidenceIndex): MissingNodes {
     const found = new Map<string, string>()
     if (this.#parts.has(part) || other.#parts.has(part)) return { ids: [], nodes: [] }
     const look = (path: TriePath) => {
@@ -113,13 +119,14 @@ export class EvidenceIndex {
       }
     }
     look([block])
-    for (const path of paths) if (!this.#paths.has(path) && !other.#paths.has(path)) look(path)
+    for (const path of [signatures, ...paths])
+      if (!this.#paths.has(path) && !other.#paths.has(path)) look(path)
     return { ids: [...found.keys()], nodes: [...found.values()] }
   }
 
   /** Remembers that all nodes of this evidence are in the file. */
-  addEvidence({ part, paths }: Pick<StoredEvidence, 'part' | 'paths'>): void {
-    for (const path of paths) this.#paths.add(path)
+  addEvidence({ part, paths, signatures }: StoredEvidence): void {
+    for (const path of [signatures, ...paths]) this.#paths.add(path)
     this.#parts.add(part)
     if (this.#parts.size > partsKept) this.#parts.delete(this.#parts.values().next().value ?? '')
   }

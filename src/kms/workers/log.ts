@@ -5,8 +5,9 @@
  * that would be refused.
  */
 import { join } from 'node:path'
-
+import type { TriePath } from '../../chain/evidence.ts'
 import { AssentError } from '../../errors/index.ts'
+import type { Hex } from '../../lib/bytes.ts'
 import type { Entry } from '../log/entry.ts'
 import { systemDisk } from '../log/file-system.ts'
 import type { LogStatus, NodeLog } from '../log/node-log.ts'
@@ -27,11 +28,15 @@ interface Append {
   readonly entry: Entry
   /** Id of the evidence. */
   readonly part: string | undefined
-  /** The evidence, if the writer asked for it: most of the time it has it already. */
+  /** Name of the last light-client message in it; undefined: it has none. */
+  readonly signed: Hex | undefined
+  /** The evidence without its messages, if the writer asked for it: most of the time it has it already. */
   readonly evidence?: StoredEvidence
+  /** The messages, which are large and which all decisions at one block share, if the writer asked for them. */
+  readonly signatures?: TriePath
 }
 
-type Appended = 'written' | 'evidence-wanted'
+type Appended = 'written' | { readonly wanted: readonly ('evidence' | 'signatures')[] }
 
 /** How often the writer sends its status. */
 export const statusEveryMs = 1_000
@@ -39,6 +44,8 @@ export const statusEveryMs = 1_000
 const statusMaxAgeMs = 10_000
 /** Evidence of this many blocks and apps is kept by the writer. */
 const evidenceKept = 256
+/** Light-client messages of this many blocks are kept by the writer: workers can be at different blocks. */
+const signaturesKept = 16
 
 /** The writer's side: handlers for the channel. */
 export function serveLog(
@@ -51,14 +58,30 @@ export function serveLog(
     if (known.size > evidenceKept) known.delete(known.keys().next().value ?? '')
     return evidence
   }
-  const append = async ({ entry, part, evidence: sent }: Append): Promise<Appended> => {
+  const signaturesByName = new Map<Hex, TriePath>()
+  const rememberSignatures = (name: Hex, signatures: TriePath) => {
+    signaturesByName.set(name, signatures)
+    const [oldest] = signaturesByName.keys()
+    if (oldest !== undefined && signaturesByName.size > signaturesKept) {
+      signaturesByName.delete(oldest)
+    }
+  }
+  const append = async (asked: Append): Promise<Appended> => {
+    const { entry, part, signed } = asked
     if (part === undefined) {
       await log.append(entry)
       return 'written'
     }
-    const evidence = sent ?? known.get(part)
-    if (evidence === undefined) return 'evidence-wanted'
-    await log.append(entry, remember(evidence))
+    if (signed !== undefined && asked.signatures) rememberSignatures(signed, asked.signatures)
+    const evidence = known.get(part) ?? asked.evidence
+    if (evidence === undefined) {
+      const hasSignatures = signed === undefined || signaturesByName.has(signed)
+      return { wanted: hasSignatures ? ['evidence'] : ['evidence', 'signatures'] }
+    }
+    const signatures = signed === undefined ? [] : signaturesByName.get(signed)
+    // an entry never refers to messages that the log does not have
+    if (signatures === undefined) return { wanted: ['evidence', 'signatures'] }
+    await log.append(entry, remember({ ...evidence, signatures }))
     return 'written'
   }
   return {
@@ -115,9 +138,18 @@ export function remoteLog(
       )
     },
     append: async (entry, evidence) => {
-      const part = evidence?.part
-      const appended = await channel.ask<Appended>('append', { entry, part })
-      if (appended === 'evidence-wanted') await channel.ask('append', { entry, part, evidence })
+      const question = { entry, part: evidence?.part, signed: evidence?.signatures.at(-1)?.[0] }
+      const appended = await channel.ask<Appended>('append', question)
+      if (appended === 'written' || evidence === undefined) return
+      const { signatures } = evidence
+      const again = await channel.ask<Appended>('append', {
+        ...question,
+        evidence: { ...evidence, signatures: [] },
+        ...(appended.wanted.includes('signatures') ? { signatures } : {}),
+      })
+      if (again === 'written') return
+      // other workers displaced the messages meanwhile
+      await channel.ask('append', { ...question, evidence, signatures })
     },
     answer: (nonce) => channel.ask<string>('answer', nonce),
     digests: async (from) => new Uint8Array(await channel.ask<Uint8Array>('digests', from)),

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 
 import { afterEach, describe, expect, test } from 'vitest'
 
+import { messagesOf } from '../../../src/chain/consensus/finality-proof.ts'
 import { createLightClient, type LightClient } from '../../../src/chain/consensus/light-client.ts'
 import { openStoreFolder } from '../../../src/chain/consensus/store-folder.ts'
 import { AssentError, isAssentError } from '../../../src/errors/index.ts'
@@ -291,7 +292,10 @@ test('an outage of all beacon APIs is an outage error and changes nothing', asyn
 })
 
 describe('the light-client store on disk', () => {
-  const filesOf = (folder: string) => readdirSync(folder).map((name) => join(folder, name))
+  const namesIn = (folder: string, start = 'store-') =>
+    readdirSync(folder).filter((name) => name.startsWith(start))
+  const filesOf = (folder: string, start?: string) =>
+    namesIn(folder, start).map((name) => join(folder, name))
 
   async function written(): Promise<Setting> {
     const setting = follow([await serve({ chain, head: 100 })], 101)
@@ -300,13 +304,53 @@ describe('the light-client store on disk', () => {
     return setting
   }
 
-  test('is one file and survives a restart', async () => {
+  test('is one record and survives a restart', async () => {
     const { folder } = await written()
     expect(filesOf(folder)).toHaveLength(1)
     const restarted = follow([await serve({ chain, head: 150 })], 151, folder)
     const { store } = await restarted.client.advance()
     expect(store.finalized.slot).toBe(128)
-    expect(readdirSync(folder)).toEqual([expect.stringMatching(/^store-00000000000000000128-/)])
+    expect(namesIn(folder)).toEqual([expect.stringMatching(/^store-00000000000000000128-/)])
+  })
+
+  test('keeps the messages that prove the header, also after a restart', async () => {
+    const { folder, client } = await written()
+    const { store } = await client.advance()
+    expect(namesIn(folder, 'committee-')).toHaveLength(2)
+    const options = { folder, network: smallNetwork, key: sealKey }
+    expect((await openStoreFolder(options).read()).proof).toEqual(store.proof)
+    expect(messagesOf(store.proof)).toHaveLength(3)
+  })
+
+  test('goes on without messages that were lost or changed', async () => {
+    const { folder } = await written()
+    const options = { folder, network: smallNetwork, key: sealKey }
+    const { proof } = await openStoreFolder(options).read()
+    const [bootstrap, update] = proof.committees.map(([name]) =>
+      join(folder, `committee-${name.slice(2)}.bin`),
+    ) as [string, string]
+    writeFileSync(bootstrap, 'something else')
+    const cut = await openStoreFolder(options).read()
+    expect(cut.proof).toEqual({ ...proof, committees: proof.committees.slice(1) })
+    rmSync(update)
+    expect((await openStoreFolder(options).read()).proof.committees).toEqual([])
+    const restarted = follow([await serve({ chain, head: 150 })], 151, folder)
+    await restarted.client.advance()
+    const { store } = await restarted.client.advance()
+    expect(store.finalized.slot).toBe(128)
+    expect(store.proof.committees).toHaveLength(1)
+  })
+
+  test('deletes messages that no store uses any more', async () => {
+    const { folder } = await written()
+    for (let index = 0; index < 80; index++) {
+      const name = index.toString(16).padStart(64, '0')
+      writeFileSync(join(folder, `committee-${name}.bin`), 'left over')
+    }
+    await follow([await serve({ chain, head: 150 })], 151, folder).client.advance()
+    const options = { folder, network: smallNetwork, key: sealKey }
+    const { proof } = await openStoreFolder(options).read()
+    expect(namesIn(folder, 'committee-')).toHaveLength(proof.committees.length)
   })
 
   test('never goes back to an older state in a running process', async () => {
@@ -331,7 +375,7 @@ describe('the light-client store on disk', () => {
     const newer = follow([await serve({ chain, head: 150 })], 151, folder)
     await newer.client.advance()
     await openStoreFolder(options).write(old)
-    expect(readdirSync(folder)).toEqual([expect.stringMatching(/^store-00000000000000000128-/)])
+    expect(namesIn(folder)).toEqual([expect.stringMatching(/^store-00000000000000000128-/)])
   })
 
   test.each<[string, (record: Record<string, unknown>) => void]>([
@@ -343,7 +387,7 @@ describe('the light-client store on disk', () => {
     ['a committee', (record) => Object.assign(record, { current: record.next })],
     ['a count', (record) => Object.assign(record, { currentMaxSigners: 1 })],
     ['the seal', (record) => Object.assign(record, { seal: '00'.repeat(32) })],
-    ['the version', (record) => Object.assign(record, { version: 2 })],
+    ['the version', (record) => Object.assign(record, { version: 1 })],
     ['a further member', (record) => Object.assign(record, { comment: 'hello' })],
   ])('is refused after a change of %s', async (_, change) => {
     const { folder } = await written()

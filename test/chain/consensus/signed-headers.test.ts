@@ -1,15 +1,24 @@
 /** The whole path of a decision: beacon APIs, RPC endpoints, proofs. No set of endpoints can invent a block. */
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { z } from 'zod'
 import { approvalSlot } from '../../../src/chain/approval.ts'
+import type { BootDecision } from '../../../src/chain/boot.ts'
 import { bootChainShape, initCheckpoint, openChain } from '../../../src/chain/boot-config.ts'
 import type { Network } from '../../../src/chain/consensus/network.ts'
+import type { ChainEvidence } from '../../../src/chain/evidence.ts'
 import { isAssentError } from '../../../src/errors/index.ts'
-import { fromHex, to0x } from '../../../src/lib/bytes.ts'
+import { type Entry, loggedBlock, loggedBoot } from '../../../src/kms/log/entry.ts'
+import { deriveLogKey } from '../../../src/kms/log/key.ts'
+import { storedEvidence } from '../../../src/kms/log/stored-evidence.ts'
+import type { ReleaseLog } from '../../../src/kms/log/writer.ts'
+import { fromHex, to0x, toHex } from '../../../src/lib/bytes.ts'
+import { type LogFile, type LogReport, verifyLog } from '../../../src/log-verify/verify.ts'
+import type { BootInfo } from '../../../src/quote/measurements/measure.ts'
+import { begin, newLocation, rootKey } from '../../kms/log/log-fixture.ts'
 import {
   approval,
   buildChain,
@@ -132,6 +141,8 @@ async function setUp(setting: Setting) {
   return {
     folder,
     apis,
+    trustedBlockRoot: consensus.trustedBlockRoot,
+    now: () => now,
     begin: () => initCheckpoint(config, options),
     open: () => openChain(config, options),
     show: (others: readonly SyntheticChain[]) => {
@@ -172,7 +183,8 @@ describe('a node with a light client', () => {
       expect(decision.block.number).toBe(BigInt(block))
       expect(decision.block.hash).toBe(execution.blocks[block]?.json.hash)
     }
-    expect(readdirSync(join(node.folder, 'light-client'))).toEqual([
+    const names = readdirSync(join(node.folder, 'light-client'))
+    expect(names.filter((name) => name.startsWith('store-'))).toEqual([
       expect.stringMatching(/^store-0+128-/),
     ])
   })
@@ -345,6 +357,105 @@ describe('settings of the light client', () => {
   test('refuse foreign apps where no RPC quorum confirms their answers', async () => {
     const view = { quorum: 'light-client', foreignApps: 'insecure-execute' }
     await expect(setUp({ rpcs: [execution], view })).rejects.toThrow('needs an RPC quorum')
+  })
+})
+
+describe('the release log of a node with a light client', () => {
+  /** Decides at three final blocks, of which the last two are in the period after the first. */
+  async function written() {
+    const node = await setUp({ rpcs: [execution, execution] })
+    await node.begin()
+    const location = await newLocation({ clock: () => node.now(), segmentBytes: 20_000 })
+    const log = await begin(location)
+    for (const head of [90, 150, 190]) {
+      node.goTo(head)
+      const view = node.open()
+      for (const app of [0, 1]) {
+        const boot = { ...bootOf(execution, app), teeVariant: 'dstack-tdx' } as BootInfo
+        const [own, decided] = await Promise.all([
+          view.authorize('isKmsAllowed', boot),
+          view.authorize('isAppAllowed', boot),
+        ])
+        await append(log, { kind: 'self' }, own, boot)
+        const release = { kind: 'release', method: 'GetAppKey', epochs: decided.epochs ?? null }
+        await append(log, release, decided, boot)
+      }
+    }
+    await log.close()
+    const names = readdirSync(location.folder).filter((name) => name.endsWith('.log'))
+    const files = names.map((name) => ({
+      name,
+      content: readFileSync(join(location.folder, name)),
+    }))
+    return { files, trusted: node.trustedBlockRoot }
+  }
+
+  function append(log: ReleaseLog, entry: object, decision: BootDecision, boot: BootInfo) {
+    const stored = storedEvidence(decision.evidence as ChainEvidence)
+    const common = { quote: '00', boot: loggedBoot(boot), block: loggedBlock(decision.block) }
+    return log.append({ ...entry, ...common, proof: stored.digest } as Entry, stored)
+  }
+
+  const { rootKey: key } = deriveLogKey(rootKey, 'kms-1').identity
+  const verify = (files: readonly LogFile[], roots?: readonly string[]) =>
+    verifyLog(files, {
+      rootKey: toHex(key),
+      chainId: 31_337,
+      kmsContract: execution.kmsAuth,
+      pins: execution.pinned,
+      ...(roots ? { finality: { network, trustedBlockRoots: roots } } : {}),
+    })
+
+  const aboutSignatures = ({ unchecked, unprovable }: LogReport) =>
+    [...unchecked, ...unprovable].filter((what) => /signatures|agreed/.test(what))
+
+  test('proves offline that the validators finalized each block', async () => {
+    const { files, trusted } = await written()
+    expect(files.length).toBeGreaterThan(1)
+    const report = verify(files, [trusted])
+    expect(report).toMatchObject({ problems: [], signed: 12, signedUnchecked: 0 })
+    expect(aboutSignatures(report)).toEqual([])
+  })
+
+  test('says what was not checked without a trusted block root, or without a network', async () => {
+    const { files, trusted } = await written()
+    const claimed = verify(files, [])
+    expect(claimed).toMatchObject({ problems: [], signed: 12 })
+    expect(aboutSignatures(claimed)).toEqual([expect.stringContaining(trusted)])
+    const unknown = verify(files)
+    expect(unknown).toMatchObject({ problems: [], signed: 0, signedUnchecked: 12 })
+    expect(aboutSignatures(unknown)).toEqual([
+      expect.stringContaining('agreed on a block'),
+      expect.stringContaining('signatures for 12 key releases'),
+    ])
+  })
+
+  test('is refused under another trusted block root', async () => {
+    const { files } = await written()
+    const report = verify(files, [`0x${'12'.repeat(32)}`])
+    expect(report.problems.map(({ code }) => code)).toContain('SIGNATURES')
+    expect(report.problems[0]?.what).toContain('which is not trusted')
+    expect(report.signed).toBe(0)
+  })
+
+  test('is read without signatures, which are missed only under a trusted block root', async () => {
+    const node = await setUp({ rpcs: [execution, execution], hasLightClient: false })
+    await node.begin()
+    const location = await newLocation({ clock: () => node.now() })
+    const log = await begin(location)
+    const boot = { ...bootOf(execution, 0), teeVariant: 'dstack-tdx' } as BootInfo
+    const own = await node.open().authorize('isKmsAllowed', boot)
+    await append(log, { kind: 'self' }, own, boot)
+    await log.close()
+    const content = readFileSync(join(location.folder, '00000000.log'))
+    const files = [{ name: '00000000.log', content }]
+    const report = verify(files, [])
+    expect(report).toMatchObject({ problems: [], signed: 0, proven: 1 })
+    expect(aboutSignatures(report)).toEqual([
+      expect.stringContaining('agreed on a block'),
+      expect.stringContaining('the blocks of 1 releases: they have no signatures'),
+    ])
+    expect(verify(files, [node.trustedBlockRoot]).problems).toMatchObject([{ code: 'SIGNATURES' }])
   })
 })
 

@@ -40,7 +40,7 @@ export function denial(index: number): Entry {
 /** A header and paths of one node each, as evidence has them. */
 export function named([header, ...nodes]: readonly [Hex, ...Hex[]]) {
   const nameOf = (node: Hex) => [keccak256(node), node] as const
-  return { block: nameOf(header), paths: nodes.map((node) => [nameOf(node)]) }
+  return { block: nameOf(header), paths: nodes.map((node) => [nameOf(node)]), signatures: [] }
 }
 
 export type Operation = 'write' | 'sync' | 'truncate' | 'create' | 'replace'
