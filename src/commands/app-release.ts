@@ -1,6 +1,6 @@
 /** Commands of the group `app` for the way from a Docker Compose file to a release that boots. */
 import { defineCommand } from './command.ts'
-import { appOption, governorOption } from './options.ts'
+import { appOption, governorOption, pccsOptions } from './options.ts'
 
 const manifest = { description: 'the manifest: app-compose.json' }
 
@@ -57,18 +57,26 @@ export const hash = defineCommand({
   load: () => import('./app/hash.ts'),
 })
 
+const diffSide = 'manifest, chain, chain:RELEASE, file with a quote, or host:port'
+
 export const diff = defineCommand({
   path: ['app', 'diff'],
   summary: 'Show what changes between two manifests: services, images, environment, flags',
-  help: `One of the files can be the answer of the guest agent to GetQuote. Then its compose hash is compared, after the event log was replayed against the quote; the signature of the quote is not verified.
-Exit code: 0 they mean the same, 1 they differ.`,
-  examples: ['app diff old.json app-compose.json', 'app diff quote.json app-compose.json'],
-  arguments: {
-    before: { description: 'a manifest, or an answer of GetQuote' },
-    after: { description: 'a manifest, or an answer of GetQuote' },
+  help: `Each side is a file, a release on-chain or a running CVM: chain is the newest release of the app that can boot, chain:3 or chain:HASH another one, as published with its approval. Of a quote (any form that quote show reads) or of a server (host:port), the compose hash is compared, after the event log was replayed; the signature of the quote is not verified. With --published the manifest that the chain has for this hash is compared.
+Exit code: 0 they mean the same, 1 they differ, 2 wrong input, 3 an outage.`,
+  examples: [
+    'app diff old.json app-compose.json',
+    'app diff chain app-compose.json --app shop',
+    'app diff app.example.com:443 chain --app shop --published',
+    'app diff quote.json app-compose.json',
+  ],
+  arguments: { before: { description: diffSide }, after: { description: diffSide } },
+  options: {
+    ...appOption,
+    published: { description: 'compare the published manifest of a quote, not only its hash' },
   },
-  needs: 'nothing',
-  reads: 'both files',
+  needs: 'on-demand',
+  reads: 'both sides',
   load: () => import('./app/diff.ts'),
 })
 
@@ -196,6 +204,48 @@ export const hostWhy = defineCommand({
   load: () => import('./host/why.ts'),
 })
 
-export const releaseCommands = [init, lint, hash, diff, changes, pinKms, sealEnv, why]
+export const verify = defineCommand({
+  path: ['app', 'verify'],
+  summary: 'Verify the chain of trust of a running app, from its certificate or quote to the votes',
+  help: `A server or domain is asked for its certificate in a TLS handshake; a file is read like quote verify reads it; an app id or
+name asks the chain only. The answer has one line for each step, with ✓, ✗ or ? (not checked) and how it is known: proof
+(verified here), state or event (as one endpoint shows it), claim. Steps: the server, the certificate, the quote, the boot log, app
+and release, base image, host, every condition of the KMS, the published manifest, the key provider and its root key on-chain, and
+for each approval the transaction, the proposal and its votes.
+A quote of simulated hardware needs its --root.
+Exit codes: 0 every step holds, 1 a step does not hold, 2 wrong input, 3 not every step was checked, or an outage.`,
+  examples: [
+    'app verify app.example.com --pccs https://pccs.example',
+    'app verify quote.json --collateral bundle.json --report-data 64-bytes-in-hex',
+    'app verify shop',
+  ],
+  arguments: {
+    subject: {
+      description: 'domain, host:port, file with a quote, - for standard input, or app id or name',
+    },
+  },
+  options: {
+    collateral: { value: 'FILE', description: 'collateral bundle of the quote' },
+    ...pccsOptions,
+    compose: { value: 'FILE', description: 'app-compose.json that it must have measured' },
+    image: {
+      value: 'FOLDER',
+      description: 'base image that it must have booted: sha256sum.txt and measurement.tdx.cbor',
+    },
+    reportData: {
+      value: 'HEX',
+      description: 'report data that you asked for, 64 bytes: shows that the quote is new',
+    },
+    at: { value: 'TIME', description: 'time to verify the quote for (default: of the chain)' },
+    root: {
+      value: 'FILE',
+      description: 'root to trust: certificate or public key in DER (default: Intel’s)',
+    },
+  },
+  reads: 'the server or the file, the PCCS, the registries, and the events of the approvals',
+  load: () => import('./app/verify.ts'),
+})
+
+export const releaseCommands = [verify, init, lint, hash, diff, changes, pinKms, sealEnv, why]
 export const kmsReleaseCommands = [kmsWhy]
 export const hostReleaseCommands = [hostWhy]

@@ -228,6 +228,14 @@ describe.skipIf(absent)('an app owner', () => {
     expect((await json('app', 'changes', manifestFile())).value.result).toBe('same-bytes')
     const between = await json('app', 'diff', manifestFile(), file('next.json'))
     expect(between.value.changes).toEqual(value.changes)
+    for (const side of ['chain', 'chain:1', `chain:${(await readHash()).slice(0, 12)}`]) {
+      expect((await json('app', 'diff', side, file('next.json'))).value).toEqual(between.value)
+    }
+    expect((await json('app', 'diff', manifestFile(), 'chain')).exitCode).toBe(0)
+    expect(await failure('app', 'diff', 'chain:7', manifestFile())).toEqual([
+      'MANIFEST_UNPUBLISHED',
+      1,
+    ])
   })
 
   test('sees the end of a superseded release in advance', async () => {

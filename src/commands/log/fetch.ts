@@ -1,3 +1,7 @@
+/**
+ * `assent log fetch`: copies the release log of a node and checks that the copy continues it. Reads the node and the root
+ * key on-chain; writes a folder. Exit code 1 if the node shows less or other bytes than before.
+ */
 import { randomBytes } from 'node:crypto'
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'

@@ -1,3 +1,4 @@
+/** `assent log list`: lists the entries of a release log, from files or from a node. Verifies and sends nothing. */
 import { z } from 'zod'
 import { listSegments, readSegmentFile, readSegments, splitLines } from '../../audit/log-lines.ts'
 import { openLogServer } from '../../audit/log-server.ts'
