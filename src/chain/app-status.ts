@@ -16,7 +16,7 @@ import { type Approval, type State, stateAt } from './approval.ts'
 import { toChainError } from './call.ts'
 import { historyOf } from './history.ts'
 import { appSlots, readAppRules } from './proven/slots.ts'
-import { type Listed, listApprovals } from './registry.ts'
+import { type Listed, listApprovals, readApproval } from './registry.ts'
 import { readStateOf } from './state-reader.ts'
 import { describeApproval } from './why/describe-approval.ts'
 import { supersessionOf } from './why/describe-conditions.ts'
@@ -115,6 +115,27 @@ export async function readAppStatus(
     }),
   ].sort((a, b) => a.at - b.at)
   return { app, ...state, releases, devices, announcements, upcoming }
+}
+
+/**
+ * When a decision of the owner ends a release, although its approval goes on.
+ *
+ * @returns undefined: it is not superseded; `from` undefined: it is superseded already
+ * @throws CHAIN_UNREACHABLE
+ */
+export async function readSupersession(
+  client: PublicClient,
+  app: Address,
+  release: Hex,
+  now: number,
+): Promise<ReturnType<typeof supersessionOf>> {
+  const blockNumber = await client.getBlockNumber({ cacheTime: 0 }).catch((cause: unknown) => {
+    throw toChainError(cause, 'read the newest block')
+  })
+  const slots = [appSlots.rules, appSlots.ends]
+  const [rules = 0n, ends = 0n] = await readStateOf(client, blockNumber).words(app, slots)
+  const approval = await readApproval(client, app, 'release', release)
+  return supersessionOf(approval, readAppRules(rules, ends), now)
 }
 
 function statusOf(

@@ -3,11 +3,14 @@ import {
   type Account,
   type Address,
   type Chain,
+  decodeFunctionData,
   encodeAbiParameters,
   encodeFunctionData,
   hashTypedData,
   keccak256,
   type PublicClient,
+  parseEventLogs,
+  TransactionNotFoundError,
   type Transport,
   toBytes,
   type WalletClient,
@@ -16,6 +19,7 @@ import {
 import { concatBytes, fromHex, type Hex, to0x } from '../lib/bytes.ts'
 import { hostsAbi } from './abi.ts'
 import { type Call, callOf, toChainError } from './call.ts'
+import { type HistoryOptions, historyOf } from './history.ts'
 import { isSignedBy } from './signature.ts'
 
 /**
@@ -285,6 +289,10 @@ export interface Host {
   readonly provenAtBlock: number
   /** keccak-256 of the advisory ids; the event `HostProven` contains the ids. */
   readonly advisories: Hex
+  /** 16 bytes: a platform with several packages; else zero. */
+  readonly platformInstanceId: Hex
+  /** First 16 bytes of the keccak-256 of the registered quote. */
+  readonly quoteDigest: Hex
 }
 
 /**
@@ -336,4 +344,95 @@ export async function readAdmission(
   } catch (cause) {
     throw toChainError(cause, `read the admission of host ${deviceId}`)
   }
+}
+
+/** The quote in the calldata of a registration; null for another call. */
+export function quoteOfRegistration(input: Hex): Hex | null {
+  try {
+    const { functionName, args } = decodeFunctionData({ abi: hostsAbi, data: input })
+    if (functionName === 'register') return args[0]
+    return functionName === 'registerFor' ? args[1] : null
+  } catch {
+    return null
+  }
+}
+
+/** A proof in the events of the registry. */
+export interface ProvenEvent {
+  readonly deviceId: Hex
+  readonly operator: Address
+  readonly transactionHash: Hex
+}
+
+/**
+ * The last proof of each device, from events, in the order of the first ones.
+ *
+ * @param fromBlock a block before the first proof
+ * @throws CHAIN_UNREACHABLE
+ */
+export async function listProvenHosts(
+  client: PublicClient,
+  registry: Address,
+  fromBlock: bigint,
+  onProgress?: HistoryOptions['onProgress'],
+): Promise<readonly ProvenEvent[]> {
+  const options = { abi: hostsAbi, events: ['HostProven'], onProgress }
+  const logs = parseEventLogs({
+    abi: hostsAbi,
+    eventName: 'HostProven',
+    logs: await historyOf(client, registry, fromBlock, options),
+  })
+  const last = new Map<Hex, ProvenEvent>()
+  for (const { args, transactionHash } of logs) {
+    last.set(args.deviceId, {
+      deviceId: args.deviceId,
+      operator: args.operator,
+      transactionHash,
+    })
+  }
+  return [...last.values()]
+}
+
+/**
+ * The quote of the last proof of a device, from the calldata of its transaction.
+ *
+ * @param quoteDigest of the stored proof: the first 16 bytes of the keccak-256 of the quote
+ * @returns null if the registry was called by another contract, or the endpoint does not have the transaction
+ * @throws CHAIN_UNREACHABLE
+ */
+export async function findProofQuote(
+  client: PublicClient,
+  registry: Address,
+  { deviceId, quoteDigest }: { readonly deviceId: Hex; readonly quoteDigest: Hex },
+  fromBlock: bigint,
+  onProgress?: HistoryOptions['onProgress'],
+): Promise<Uint8Array | null> {
+  const logs = await historyOf(client, registry, fromBlock, {
+    abi: hostsAbi,
+    events: ['HostProven'],
+    args: { deviceId },
+    onProgress,
+  })
+  const hash = logs.at(-1)?.transactionHash
+  if (hash === undefined || hash === null) return null
+  const { to, input } = await client.getTransaction({ hash }).catch((cause: unknown) => {
+    if (cause instanceof TransactionNotFoundError) return { to: null, input: '0x' as const }
+    throw toChainError(cause, 'read the transaction of a host proof')
+  })
+  const quote = to?.toLowerCase() === registry.toLowerCase() ? quoteOfRegistration(input) : null
+  // an endpoint cannot show the quote of another proof
+  if (quote === null || keccak256(quote).slice(0, 34) !== quoteDigest) return null
+  return fromHex(quote, 'quote')
+}
+
+/** The present device id of a host: another one after a continuation. @throws CHAIN_UNREACHABLE */
+export async function readCurrentId(
+  client: PublicClient,
+  registry: Address,
+  deviceId: Hex,
+): Promise<Hex> {
+  const call = { address: registry, abi: hostsAbi, functionName: 'currentIdOf' } as const
+  return client.readContract({ ...call, args: [deviceId] }).catch((cause: unknown) => {
+    throw toChainError(cause, `read the present id of host ${deviceId}`)
+  })
 }

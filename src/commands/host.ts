@@ -1,10 +1,131 @@
 /** The group `host`: operators of hosts, and the rules of the host registry. */
-import { defineCommand } from './command.ts'
+import { defineCommand, type OptionsOf } from './command.ts'
 import { outOption, ownerOptions, ownerSends, pageOptions } from './options.ts'
 
 const device = { description: 'the host: device id, its first digits, or a name of the profile' }
 const deviceId = { description: 'device id' }
 const amount = { description: 'amount in smallest token units' }
+
+const socketOption = {
+  socket: {
+    value: 'PATH',
+    description: 'socket of the guest agent (default: where dstack has it in a CVM)',
+  },
+} as const
+
+const hostPccsOptions = {
+  pccs: { value: 'URL', description: 'PCCS with Intel’s early set (default: of the profile)' },
+  pccsCa: { value: 'FILE', description: 'certificates (PEM) to trust for the PCCS' },
+} as const
+
+/** Values of the options for a PCCS. */
+export type HostPccsArguments = OptionsOf<typeof hostPccsOptions>
+
+const proofOptions = {
+  via: {
+    value: 'METHOD',
+    description: 'account: the operator sends and pays; relayer: it signs a permit',
+    choices: ['account', 'relayer'],
+    default: 'account',
+  },
+  relayerUrl: { value: 'URL', description: 'the relayer (default: of the profile)' },
+  tokenFile: {
+    value: 'FILE',
+    description: 'token at the relayer (default: the variable ASSENT_OPERATOR_TOKEN)',
+  },
+  purpose: {
+    value: 'PURPOSE',
+    description: 'kms-node: the relayer requires that the DAO approved host and KMS',
+    choices: ['host', 'kms-node'],
+    default: 'host',
+  },
+  permitFor: {
+    value: 'DURATION',
+    description: 'how long the permit is valid, for example 1h',
+    default: '1h',
+  },
+} as const
+
+/** Values of the options of a new proof. */
+export type ProofArguments = OptionsOf<typeof proofOptions>
+
+export const list = defineCommand({
+  path: ['host', 'list'],
+  summary: 'List hosts: approval, end of the proof, TCB, and whether they are admitted',
+  help: `After the approved hosts come those that are proven and not approved. They are only in events, whose search takes
+long on a public chain; --quick leaves them out.`,
+  examples: ['host list', 'host list --quick --limit 20 --json'],
+  options: { ...pageOptions, quick: { description: 'do not search for unapproved hosts' } },
+  reads: 'the host registry, and its events',
+  load: () => import('./host/list.ts'),
+})
+
+export const quote = defineCommand({
+  path: ['host', 'quote'],
+  summary: 'Get a quote of this host for the registry, and show what the DAO would see',
+  help: `The quote is for an operator and the newest block, and the registry accepts it for a limited number of blocks. The
+file has everything that host register needs. With a quote as argument, only that quote is assessed.
+Exit code 1: the registry would refuse the quote today.`,
+  examples: [
+    'host quote --socket /var/run/dstack.sock --out host-quote.json',
+    'host quote host-quote.json --pccs https://api.trustedservices.intel.com',
+  ],
+  arguments: {
+    quote: { description: 'a quote in any form, in place of the agent', isOptional: true },
+  },
+  options: {
+    ...socketOption,
+    operator: { value: 'ADDRESS', description: 'operator (default: the account that signs)' },
+    out: { value: 'FILE', description: 'file for the quote', default: 'host-quote.json' },
+    ...hostPccsOptions,
+  },
+  reads: 'the guest agent, the newest block, the quote verifier and the rules, and the PCCS',
+  sends: 'nothing; --from only names the operator',
+  load: () => import('./host/quote.ts'),
+})
+
+export const renew = defineCommand({
+  path: ['host', 'renew'],
+  summary: 'Prove a registered host again, from the account or through a relayer',
+  help: `With --via relayer the operator signs a permit and needs no ether. Only the operator of the host can renew it while
+its proof is valid.`,
+  examples: [
+    'host renew 5f1c07 --socket /var/run/dstack.sock',
+    'host renew 5f1c07 --quote host-quote.json --via relayer --token-file token',
+  ],
+  arguments: { device },
+  options: {
+    ...socketOption,
+    quote: { value: 'FILE', description: 'file of host quote, in place of the agent' },
+    ...proofOptions,
+  },
+  reads: 'the guest agent or the file, the newest block, and the host registry',
+  sends: 'register to the host registry, or a permit (EIP-712) and the quote to the relayer',
+  load: () => import('./host/renew.ts'),
+})
+
+export const doctor = defineCommand({
+  path: ['host', 'doctor'],
+  summary: 'Check what keeps a host admitted, and what ends soon; exit code 1 if a check fails',
+  help: `It verifies the quote of the present proof again: under the collateral of today, and under Intel’s early set, which
+becomes the standard about a year after a TCB recovery. Warnings are about the next weeks (--within).`,
+  examples: ['host doctor 5f1c07', 'host doctor 5f1c07 --pccs http://127.0.0.1:8081 --within 30d'],
+  arguments: { device },
+  options: {
+    within: {
+      value: 'DURATION',
+      description: 'what ends within this time is a warning',
+      default: '14d',
+    },
+    quote: {
+      value: 'FILE',
+      description: 'the quote of the proof (default: from its transaction)',
+    },
+    ...hostPccsOptions,
+  },
+  reads: 'the host registry, its verifier and bonds, the transaction of the proof, and the PCCS',
+  load: () => import('./host/doctor.ts'),
+})
 
 export const uploadCollateral = defineCommand({
   path: ['host', 'upload-collateral'],
@@ -28,33 +149,37 @@ export const reportData = defineCommand({
 export const register = defineCommand({
   path: ['host', 'register'],
   summary: 'Register a host with its quote; the account that signs becomes its operator',
-  examples: ['host register quote.bin --block 21000000'],
-  arguments: { quote: { description: 'file with the raw quote' } },
+  help: `The file of host quote names block and operator. For a quote that was made otherwise, pass the block that host
+report-data printed.`,
+  examples: [
+    'host register host-quote.json',
+    'host register host-quote.json --via relayer --token-file token',
+    'host register quote.bin --block 21000000',
+  ],
+  arguments: { quote: { description: 'file of host quote, or a quote in another form' } },
   options: {
-    block: {
-      value: 'N',
-      description: 'block number that host report-data printed',
-      isRequired: true,
-    },
+    block: { value: 'N', description: 'block that the quote names (default: of the file)' },
     operator: { value: 'ADDRESS', description: 'operator, if another account sends' },
     permit: {
       value: 'HEX',
       description: 'permit: the operator’s signature; needs --operator and --deadline',
     },
-    deadline: { value: 'TIME', description: 'time until which the permit is valid' },
+    deadline: { value: 'TIME', description: 'time until which that permit is valid' },
+    ...proofOptions,
   },
   reads: 'the quote',
-  sends: 'register or registerFor to the host registry, which verifies the quote',
+  sends:
+    'register or registerFor to the host registry, which verifies the quote; or to the relayer',
   load: () => import('./host/register.ts'),
 })
 
 export const status = defineCommand({
   path: ['host', 'status'],
-  summary: 'Show hosts, or one host: approval, proof, bond and admission',
-  examples: ['host status', 'host status 5f1c07'],
+  summary: 'Show one host: approval, proof, bond and admission. Without a host: as host list',
+  examples: ['host status 5f1c07', 'host status'],
   arguments: { device: { ...device, isOptional: true } },
-  options: pageOptions,
-  reads: 'the host registry, and the bonds',
+  options: { ...pageOptions, quick: { description: 'do not search for unapproved hosts' } },
+  reads: 'the host registry and its events, and the bonds',
   load: () => import('./host/status.ts'),
 })
 
@@ -258,8 +383,12 @@ export const setContinuityDelay = defineCommand({
 })
 
 export const hostCommands = [
-  reportData,
+  list,
+  quote,
   register,
+  renew,
+  doctor,
+  reportData,
   status,
   endProof,
   uploadCollateral,

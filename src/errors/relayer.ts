@@ -16,6 +16,18 @@ export const relayerErrors = {
     why: 'The quote failed verification, so the relayer spends no gas on it. The facts contain the reasons.',
     fix: 'Look up the code of each reason. Usually the platform needs an update, or the quote must be new.',
   },
+  RELAYER_REFUSED: {
+    why: 'A relayer answered a command of `assent` with an error. The message has its code.',
+    fix: 'Look up that code on this page.',
+  },
+  RELAYER_UNREACHABLE: {
+    why: 'The relayer of a command does not answer, or says that it cannot answer now. Nothing is said about the quote.',
+    fix: 'Check the URL and the network, and try again. The same quote again is the same submission.',
+  },
+  RELAYER_ANSWER_INVALID: {
+    why: 'The answer of a relayer does not have the expected form: it is another service, or another version.',
+    fix: 'Check the URL of the relayer, and the versions of both.',
+  },
   RELAYER_QUOTE_UNKNOWN: {
     why: 'The relayer accepted no quote with this id.',
     fix: 'Use the id that `POST /v1/quotes` returned.',

@@ -40,7 +40,7 @@ export interface PccsOptions {
   readonly simulator: Simulator
   readonly clock: Clock
   /** Intel's own service has the list of evaluation numbers and no root list; a caching one the reverse. */
-  readonly kind?: 'pcs' | 'pccs'
+  readonly kind?: 'pcs' | 'pccs' | 'complete'
   /** An authority of its own, for `another-authority`. */
   readonly impostor?: Simulator
   /** Seconds between two issues of the same document; Intel signs anew every day. */

@@ -167,8 +167,8 @@ function describeTcb(subject: string, tcbStatus: string | undefined): Finding {
   if (tcbStatus === undefined) return missing('the TCB status')
   const found = `${subject} needs the TCB status UpToDate; the quote has ${tcbStatus}.`
   if (tcbStatus === 'UpToDate') return { found, fix: null }
-  const command = 'assent host register <quote> --block <number>'
-  const note = 'Update firmware and microcode of the host first.'
+  const command = 'assent host quote'
+  const note = 'Update firmware and microcode of the host first; the command shows the new status.'
   return { found, fix: { by: 'host operator', command, note } }
 }
 

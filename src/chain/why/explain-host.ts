@@ -59,11 +59,10 @@ const describe: Readonly<Record<HostCondition, (facts: KnownHost, at: number) =>
 }
 
 const fixes: Readonly<Record<HostCondition, (deviceId: Hex) => Fix>> = {
-  'proof-valid': () => prove,
-  'proof-recent': () => prove,
-  'status-admitted': () => ({
-    by: 'host operator',
-    command: 'assent host register <quote> --block <number>',
+  'proof-valid': prove,
+  'proof-recent': prove,
+  'status-admitted': (deviceId) => ({
+    ...prove(deviceId),
     note: 'Update the platform first, or let the DAO admit the TCB status for longer.',
   }),
   approved: (deviceId) => ({
@@ -71,7 +70,7 @@ const fixes: Readonly<Record<HostCondition, (deviceId: Hex) => Fix>> = {
     command: `assent dao approve host ${deviceId}`,
     note: null,
   }),
-  'proven-under-approval': () => prove,
+  'proven-under-approval': prove,
   bonded: (deviceId) => ({
     by: 'host operator',
     command: `assent host bond ${deviceId} <amount>`,
@@ -79,8 +78,10 @@ const fixes: Readonly<Record<HostCondition, (deviceId: Hex) => Fix>> = {
   }),
 }
 
-const prove: Fix = {
-  by: 'host operator',
-  command: 'assent host register <quote> --block <number>',
-  note: null,
+function prove(deviceId: Hex): Fix {
+  return {
+    by: 'host operator',
+    command: `assent host renew ${deviceId}`,
+    note: 'A host that was never proven: assent host quote, then assent host register.',
+  }
 }

@@ -38,7 +38,7 @@ const listSchema = z.strictObject({
   approvals: z.array(approvalSchema({ id: bytes32 })),
 })
 
-const oneSchema = approvalSchema({
+export const oneSchema = approvalSchema({
   kind,
   id: bytes32,
   registry: address,

@@ -1,3 +1,7 @@
+/**
+ * `assent image approve`: approves a base image with its name and measurement sets, and closes it, in one proposal.
+ * Reads the hash or the folder of the image, a quote for the registers, and the evidence.
+ */
 import { hash } from 'node:crypto'
 import { join } from 'node:path'
 

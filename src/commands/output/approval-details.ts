@@ -4,11 +4,12 @@ import { type Address, zeroAddress } from 'viem'
 import { z } from 'zod'
 import { hostsAbi } from '../../chain/abi.ts'
 import { readEpochs } from '../../chain/app.ts'
+import { readSupersession } from '../../chain/app-status.ts'
 import { type Bond, readBond, readBondTerms } from '../../chain/bonds.ts'
 import { toChainError } from '../../chain/call.ts'
 import { onChainStatuses } from '../../chain/governance/call-descriptions/kms.ts'
 import { formatDeadline } from '../../chain/governance/format-time.ts'
-import { readAdmission, readHost } from '../../chain/hosts.ts'
+import { readAdmission, readCurrentId, readHost } from '../../chain/hosts.ts'
 import { readProof } from '../../chain/root-keys.ts'
 import type { Hex } from '../../lib/bytes.ts'
 import type { ListedKind } from '../input/names.ts'
@@ -21,6 +22,10 @@ export const detailFields = {
     .strictObject({ write: z.int(), read: z.int() })
     .optional()
     .describe('of a release: key epochs; 0: none'),
+  supersededFrom: unixTime
+    .nullable()
+    .optional()
+    .describe('of a release that a later decision ends; null: it ended before; absent: none does'),
   proof: z
     .union([
       z.strictObject({
@@ -50,6 +55,9 @@ export const detailFields = {
     .describe('of a host or of root keys'),
   isAdmitted: z.boolean().optional().describe('of a host'),
   validUntil: unixTime.optional().describe('of a host; 0: not admitted, or no end'),
+  currentId: bytes32
+    .optional()
+    .describe('of a host: its present device id, after a continuation another one'),
   bond: z
     .strictObject({ bonded: decimal, unbonding: decimal, unbondsAt: unixTime, minimum: decimal })
     .optional()
@@ -75,13 +83,22 @@ export async function readDetails(
   return { lines: [], json: {} }
 }
 
-async function readReleaseDetails({ publicClient }: Session, app: Address, id: Hex) {
+async function readReleaseDetails(session: Session, app: Address, id: Hex): Promise<Details> {
+  const { publicClient, now } = session
   const { write, read } = await readEpochs(publicClient, app, id)
-  const line =
+  const keys =
     write === 0
       ? 'it cannot boot now and gets no keys'
       : `it writes with the keys of epoch ${write} and reads from epoch ${read}`
-  return { lines: [line], json: { epochs: { write, read } } }
+  const supersession = await readSupersession(publicClient, app, id, now)
+  const json = { epochs: { write, read } }
+  if (supersession === undefined) return { lines: [keys], json }
+  const { from } = supersession
+  const ends =
+    from === undefined
+      ? 'superseded'
+      : `superseded ${from <= now ? 'since' : 'from'} ${formatDeadline(from, now)}`
+  return { lines: [ends, keys], json: { ...json, supersededFrom: from ?? null } }
 }
 
 async function readHostDetails(session: Session, hosts: Address, id: Hex): Promise<Details> {
@@ -89,12 +106,15 @@ async function readHostDetails(session: Session, hosts: Address, id: Hex): Promi
   const host = await readHost(publicClient, hosts, id)
   const { isAdmitted, validUntil } = await readAdmission(publicClient, hosts, id)
   const bond = await readOperatorBond(session, hosts, id, host.operator)
+  const currentId = await readCurrentId(publicClient, hosts, id)
   const proof =
     host.attestedAt === 0
       ? ['no proof']
       : [
           `proven ${formatDeadline(host.attestedAt, now)} by ${host.operator}, TCB ${onChainStatuses[host.status] ?? host.status}`,
-          `the host proof is valid until ${formatDeadline(host.expiresAt, now)}`,
+          host.expiresAt > now
+            ? `the host proof is valid until ${formatDeadline(host.expiresAt, now)}`
+            : `the host proof ended ${formatDeadline(host.expiresAt, now)}`,
         ]
   const admission = isAdmitted
     ? `admitted${validUntil === 0 ? '' : ` until ${formatDeadline(validUntil, now)}`}`
@@ -103,9 +123,16 @@ async function readHostDetails(session: Session, hosts: Address, id: Hex): Promi
     bond === undefined
       ? []
       : [`bond of its operator: ${bond.bonded} of ${bond.minimum} required units`]
+  const continued = currentId === id ? [] : [`the host has another device id now: ${currentId}`]
   return {
-    lines: [...proof, ...bonded, admission],
-    json: { proof: host, isAdmitted, validUntil, ...(bond === undefined ? {} : { bond }) },
+    lines: [...proof, ...bonded, ...continued, admission],
+    json: {
+      proof: host,
+      isAdmitted,
+      validUntil,
+      currentId,
+      ...(bond === undefined ? {} : { bond }),
+    },
   }
 }
 

@@ -1,3 +1,7 @@
+/**
+ * `assent simulate agent`: serves the guest agent of a simulated CVM. Reads the folder of the machine and the manifest;
+ * with `--kms` it first gets the keys of the app from that KMS.
+ */
 import { once } from 'node:events'
 
 import { z } from 'zod'

@@ -1,3 +1,4 @@
+/** `assent simulate pccs`: serves the collateral of a simulated machine over HTTP. Reads the folder of the machine. */
 import { once } from 'node:events'
 
 import { z } from 'zod'

@@ -1,14 +1,10 @@
 /** Follows the events of the host registry in final blocks and stores the state of each host in SQL. */
 import { and, eq, sql } from 'drizzle-orm'
 import type { PgUpdateSetSource } from 'drizzle-orm/pg-core'
-import {
-  decodeFunctionData,
-  type PublicClient,
-  parseEventLogs,
-  TransactionNotFoundError,
-} from 'viem'
+import { type PublicClient, parseEventLogs, TransactionNotFoundError } from 'viem'
 
 import { hostsAbi, quoteVerifierAbi } from '../../chain/abi.ts'
+import { quoteOfRegistration } from '../../chain/hosts.ts'
 import { readAdvisory } from '../../chain/verifier/verdicts.ts'
 import { isAssentError } from '../../errors/index.ts'
 import type { Hex } from '../../lib/bytes.ts'
@@ -260,18 +256,7 @@ async function findQuote({ reader, registry }: WatchOptions, hash: Hex): Promise
       throw error
     }
   })
-  return sent?.to?.toLowerCase() === registry ? quoteOf(sent.input) : null
-}
-
-/** Null for a call without a quote. */
-function quoteOf(input: Hex): Hex | null {
-  try {
-    const { functionName, args } = decodeFunctionData({ abi: hostsAbi, data: input })
-    if (functionName === 'register') return args[0]
-    return functionName === 'registerFor' ? args[1] : null
-  } catch {
-    return null
-  }
+  return sent?.to?.toLowerCase() === registry ? quoteOfRegistration(sent.input) : null
 }
 
 function lower(hex: Hex): Hex {

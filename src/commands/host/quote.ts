@@ -1,0 +1,97 @@
+/**
+ * `assent host quote`: gets a quote of this host for the registry, writes it with block and operator into a file, and
+ * says what the DAO would see. Reads the guest agent, the chain and a PCCS. Exit code 1: the registry would refuse it.
+ */
+import type { Address } from 'viem'
+import { z } from 'zod'
+
+import { stateAt, states } from '../../chain/approval.ts'
+import { readHost } from '../../chain/hosts.ts'
+import { readApproval } from '../../chain/registry.ts'
+import { AssentError } from '../../errors/index.ts'
+import type { ArgumentsOf } from '../command.ts'
+import { type ExitCode, exitCodes } from '../exit-code.ts'
+import type { quote as command } from '../host.ts'
+import { readAddress } from '../input/arguments.ts'
+import { requireDeployed } from '../input/deployed.ts'
+import { describeApproval } from '../output/approval-text.ts'
+import { address, bytes32, decimal, unixTime } from '../output/json.ts'
+import type { Session } from '../session/session.ts'
+import { assess, assessmentSchema, printAssessment } from './assessment.ts'
+import { makeHostQuote } from './make-quote.ts'
+import { deviceOf, readHostQuote, requireRegistry, writeHostQuote } from './quote-file.ts'
+
+export const schema = z.strictObject({
+  deviceId: bytes32.describe('what the quote claims'),
+  file: z.string().nullable().describe('null: the quote was read from a file'),
+  operator: address.nullable().describe('null: the file does not say for whom the quote is'),
+  block: decimal.nullable(),
+  approval: z.enum(states),
+  provenUntil: unixTime.describe('end of the present proof; 0: none'),
+  presentOperator: address.nullable(),
+  ...assessmentSchema.shape,
+})
+
+type QuoteArguments = ArgumentsOf<typeof command>
+
+export async function run(args: QuoteArguments, session: Session) {
+  const { publicClient, output, now } = session
+  const hosts = requireDeployed(session, 'hosts')
+  const { quote, binding, file } = await obtain(args, session, hosts)
+  const deviceId = deviceOf(quote)
+  const approval = await readApproval(publicClient, hosts, 'host', deviceId)
+  const known = await readHost(publicClient, hosts, deviceId)
+  const assessed = await assess(session, args, { hosts, quote })
+
+  output.heading(`Host ${deviceId}`)
+  printAssessment(output, assessed, now)
+  output.line(`  approval  ${describeApproval(approval, now)}`)
+  const owner = known.expiresAt > now ? known.operator : null
+  if (owner !== null) output.line(`  proven by ${owner} now`)
+  if (binding !== undefined && owner !== null && !isSame(owner, binding.operator)) {
+    output.warning(`  The host belongs to ${owner}: the registry refuses ${binding.operator}.`)
+  }
+  if (file !== null) {
+    output.line(`${file}: the quote, for ${binding?.operator} at block ${binding?.block.number}`)
+    output.line(`Next: assent host register ${file}`)
+  }
+  return {
+    deviceId,
+    file,
+    operator: binding?.operator ?? null,
+    block: binding?.block.number ?? null,
+    approval: stateAt(approval, now),
+    provenUntil: known.expiresAt,
+    presentOperator: owner,
+    ...assessed,
+  }
+}
+
+/** Exit code 1 if the registry would refuse the quote today. */
+export function exitCode({ today }: z.infer<typeof schema>): ExitCode {
+  return today.problems.length === 0 ? exitCodes.yes : exitCodes.no
+}
+
+async function obtain(args: QuoteArguments, session: Session, hosts: Address) {
+  if (args.quote !== undefined) {
+    if (args.socket !== undefined || args.operator !== undefined) {
+      throw new AssentError('USAGE_INVALID', '--socket and --operator are for a new quote.', {
+        facts: { quote: args.quote },
+      })
+    }
+    const read = await readHostQuote(args.quote)
+    if (read.binding !== undefined) requireRegistry(read.binding, { ...session, hosts })
+    return { ...read, file: null }
+  }
+  const operator =
+    args.operator === undefined
+      ? (await session.signer()).walletClient.account.address
+      : readAddress(args.operator, '--operator')
+  const made = await makeHostQuote(session, { hosts, operator, socket: args.socket })
+  await writeHostQuote(args.out, made.attestation, made.binding)
+  return { quote: made.attestation.quote, binding: made.binding, file: args.out }
+}
+
+function isSame(a: string, b: string): boolean {
+  return a.toLowerCase() === b.toLowerCase()
+}
