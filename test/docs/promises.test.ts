@@ -1,4 +1,4 @@
-/** Every numbered promise of the contracts has a test in which somebody tries to break it, and the other way round. */
+/** Every numbered security property of the contracts has a test that tries to break it, and each such test names one. */
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
@@ -9,19 +9,19 @@ const attacks = join(root, 'test/contracts/attacks')
 
 /** `- **A1.** Only an active approval allows anything.` */
 async function promised(): Promise<string[]> {
-  const pages = ['contracts.md', 'trust.md', 'verifier.md']
-  const texts = await Promise.all(pages.map((page) => readFile(join(root, 'docs', page), 'utf8')))
-  return texts.flatMap((text) =>
-    [...text.matchAll(/^- \*\*([A-Z]\d+)\.\*\* \S/gm)].map(([, number]) => number as string),
-  )
+  const page = await readFile(join(root, 'docs/contracts.md'), 'utf8')
+  return [...page.matchAll(/^- \*\*([A-Z]\d+)\.\*\* \S/gm)].map(([, number]) => number as string)
 }
 
-/** `function test_A1_OnlyActiveAllows()`, and fuzzed ones. */
+/** `function test_A1_OnlyActiveAllows()` and fuzzed ones in Solidity, `describe('V1: …')` and `test('V1: …')` in TypeScript. */
+const solidityTest = /^ +function test(?:Fuzz)?_([A-Z]\d+)_\w+\(/gm
+const typescriptTest = /^(?:describe|test)\('([A-Z]\d+): /gm
+
 async function attacked(): Promise<string[]> {
-  const files = (await readdir(attacks)).filter((file) => file.endsWith('.t.sol'))
+  const files = (await readdir(attacks)).filter((file) => /\.(t\.sol|test\.ts)$/.test(file))
   const texts = await Promise.all(files.map((file) => readFile(join(attacks, file), 'utf8')))
   return texts.flatMap((text) =>
-    [...text.matchAll(/^ +function test(?:Fuzz)?_([A-Z]\d+)_\w+\(/gm)].map(
+    [...text.matchAll(solidityTest), ...text.matchAll(typescriptTest)].map(
       ([, number]) => number as string,
     ),
   )
