@@ -106,8 +106,8 @@ function prepare(): void {
   ])
   edit('test/chain/parity.test.ts', [
     [
-      "fault of the simulator', { timeout: 120_000 }",
-      `fault of the simulator', { timeout: ${patience} }`,
+      "every fault of the simulator', {\n  timeout: 120_000,",
+      `every fault of the simulator', {\n  timeout: ${patience},`,
     ],
   ])
   edit('src/commands/quote/in-process-chain.ts', [
