@@ -157,10 +157,12 @@ contract GovernanceAttacks is KmsAuthFixture {
             _propose(voter, address(app), 0, another),
             _propose(voter, address(governor), 0, abi.encodeCall(governor.setProposalGuardian, (STRANGER)))
         ];
-        uint256[5] memory disguised = [
+        uint256[6] memory disguised = [
             _propose(voter, address(new Taker(address(timelock))), 1 ether, another),
             _propose(voter, address(new Taker(attacker)), 0, another),
             _propose(voter, attacker, 0, another),
+            // a contract without an owner
+            _propose(voter, address(votes), 0, another),
             _propose(voter, address(app), 1, another),
             _propose(voter, address(governor), 1, abi.encodeCall(governor.setProposalGuardian, (STRANGER)))
         ];

@@ -449,4 +449,29 @@ contract HostAttacks is HostsFixture {
         hosts.endProof(DEVICE, quote);
         assertTrue(!_isAdmitted(DEVICE), "not ended");
     }
+
+    /// @dev The DAO names the verifier that it has: the one before stays the last.
+    function test_H12_NamingTheSameVerifierKeepsTheLastOne() public {
+        _registerAs(DEVICE, 990);
+        bytes memory quote = abi.encode(_report(operator, 990));
+        _judgeAll(Verdict.RecordUnknown);
+        address same = address(hosts.verifier());
+        vm.prank(DAO);
+        hosts.setVerifier(same, NEVER);
+        vm.expectRevert(
+            abi.encodeWithSelector(IHosts.HostProofStillValid.selector, DEVICE, Verdict.Verified, TcbStatus.UpToDate)
+        );
+        hosts.endProof(DEVICE, quote);
+    }
+
+    /// @dev Without an earlier verifier nobody else is asked.
+    function test_H12_UnknownRecordOfTheFirstVerifierEndsNothing() public {
+        _registerAs(DEVICE, 990);
+        bytes memory quote = abi.encode(_report(operator, 990));
+        vm.etch(address(hosts.verifier()), address(new ChangedCollateral(Verdict.RecordUnknown, TcbStatus.None)).code);
+        vm.expectRevert(
+            abi.encodeWithSelector(IHosts.HostProofStillValid.selector, DEVICE, Verdict.RecordUnknown, TcbStatus.None)
+        );
+        hosts.endProof(DEVICE, quote);
+    }
 }
