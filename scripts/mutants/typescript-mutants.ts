@@ -53,14 +53,14 @@ const areas: Readonly<Record<string, Area>> = {
     sources: ['chain'],
     tests: ['test/chain/{,consensus/,proven/,simulate/,why/}*.test.ts'],
     slowTests: [
-      'test/chain/{deploy-crash,parity,verifier,verifier-forms,view-parity}.test.ts',
+      'test/chain/{anvil,deploy-crash,parity,verifier,verifier-forms,view-parity}.test.ts',
       'test/chain/proven/{heap,one-faulty-endpoint}.test.ts',
     ],
   },
   relayer: {
     sources: ['relayer'],
     tests: ['test/relayer/*.test.ts'],
-    slowTests: ['test/relayer/{fleet,incidents,migrations,model-anvil,scale,service,soak}.test.ts'],
+    slowTests: ['test/relayer/{fleet,incidents,migrations,model-anvil,scale,soak}.test.ts'],
   },
   'call-descriptions': {
     sources: ['chain/governance/call-descriptions'],
