@@ -17,6 +17,8 @@ import type { LightClient } from './consensus/light-client.ts'
 import { type Network, networkSchema } from './consensus/network.ts'
 import { publicNetworks } from './consensus/networks.ts'
 import { signedHeaders } from './consensus/signed-headers.ts'
+import { createHeartbeat, type Heartbeat } from './heartbeat/heartbeat.ts'
+import { connectNonceRelayer } from './heartbeat/nonce-relayer.ts'
 import { type ChainCheckpoint, openCheckpoint, volatileCheckpoint } from './proven/checkpoint.ts'
 import { agreedHeaders, type HeaderSource, type QuorumRules } from './proven/header-quorum.ts'
 import { type FetchProof, proveForMany } from './proven/prover.ts'
@@ -39,6 +41,30 @@ const consensusSchema = z.strictObject({
 })
 
 type Consensus = z.output<typeof consensusSchema>
+
+/** Bounds the age of final blocks without the clock. */
+const heartbeatSchema = z.strictObject({
+  /** The `Heartbeat` contract. */
+  contract: addressSchema,
+  /** Relayers that post nonces. They are not trusted; one that posts is enough. */
+  relayers: z
+    .array(
+      z.strictObject({
+        url: urlSchema,
+        /** The relayer's account. */
+        poster: addressSchema,
+        /** File with the token of an operator of the relayer. */
+        tokenFile: z.string().min(1),
+      }),
+    )
+    .min(1)
+    .max(8)
+    .refine((relayers) => urlListSchema.safeParse(relayers.map(({ url }) => url)).success, {
+      message: 'has an address twice',
+    }),
+  /** Highest age in seconds of the newest own nonce in a final block. */
+  maxAgeSeconds: z.int().min(10).max(86_400),
+})
 
 const codeHashesSchema = z.array(bytes32Schema).min(1)
 
@@ -69,6 +95,8 @@ const provenSchema = z
     }),
     /** A block counts only if a sync committee signed that it is final. Without it, the RPC quorum alone decides. */
     consensus: consensusSchema.optional(),
+    /** A final block counts only if it is proven to be young. Without it, the clock decides (`maxBlockAgeSeconds`). */
+    heartbeat: heartbeatSchema.optional(),
     /** Which blocks that are not final can deny what the final block allows. */
     withdrawalCheck: z
       .enum(['deny-when-shown-by-one', 'deny-when-signed', 'insecure-wait-until-final'])
@@ -93,6 +121,11 @@ const provenSchema = z
       message: 'http to another machine needs insecureRemoteHttp',
       path: ['endpoints'],
     },
+  )
+  .refine(
+    ({ heartbeat, insecureRemoteHttp }) =>
+      insecureRemoteHttp || !heartbeat?.relayers.some(({ url }) => isRemoteHttp(url)),
+    { message: 'http to another machine needs insecureRemoteHttp', path: ['heartbeat'] },
   )
   .refine(({ endpoints, quorum }) => requiredOf(quorum) <= endpoints.length, {
     message: 'is larger than the number of endpoints',
@@ -152,7 +185,7 @@ export interface OpenChainOptions {
 
 /**
  * Creates the authorizer for these settings: a chain view with storage proofs, or one trusted endpoint if `chainView`
- * has `insecureSingleEndpoint`. Nothing is requested yet.
+ * has `insecureSingleEndpoint`. Nothing is requested yet, unless there is a heartbeat, which begins now.
  *
  * @throws CONFIG_INVALID if the light client is set for another chain, or with another finality than `finalized`
  */
@@ -161,7 +194,27 @@ export function openChain(config: BootChainConfig, options: OpenChainOptions): B
   if ('insecureSingleEndpoint' in chainView) {
     return trustSingleEndpointOnUse(chainView.insecureSingleEndpoint, config, options.clock)
   }
-  return openProvenView(config, chainView, options)
+  // a node without root keys releases nothing, and its bootstrap would wait for a heartbeat
+  const isLasting = options.checkpointKey !== 'none-yet'
+  const heartbeat = isLasting ? openHeartbeat(config, chainView) : undefined
+  return openProvenView(config, chainView, options, heartbeat)
+}
+
+function openHeartbeat(
+  { rpcTimeoutMs: timeoutMs }: BootChainConfig,
+  { heartbeat }: z.output<typeof provenSchema>,
+): Heartbeat | undefined {
+  if (heartbeat === undefined) return undefined
+  const { contract, relayers, maxAgeSeconds } = heartbeat
+  const names = endpointNames(relayers.map(({ url }) => url))
+  return createHeartbeat({
+    contract,
+    maxAgeSeconds,
+    relayers: relayers.map((relayer, index) =>
+      connectNonceRelayer({ ...relayer, name: names[index] ?? relayer.url, timeoutMs }),
+    ),
+    now: () => performance.now(),
+  })
 }
 
 /**
@@ -203,6 +256,7 @@ function openProvenView(
   config: BootChainConfig,
   view: z.output<typeof provenSchema>,
   { clock, checkpointKey, prove }: OpenChainOptions,
+  heartbeat?: Heartbeat,
 ) {
   const endpoints = connectAll(config, view)
   const { chainId, finality } = config
@@ -218,6 +272,7 @@ function openProvenView(
     required,
     checkpoint: openCheckpointOf(config, view.checkpointFolder, checkpointKey),
     maxBlockAgeSeconds: config.maxBlockAgeSeconds,
+    ...(heartbeat ? { heartbeat } : {}),
     refreshSeconds: view.refreshSeconds,
     withdrawals: view.withdrawalCheck,
     foreignApps: view.foreignApps,

@@ -7,6 +7,7 @@
 import { type Hex, requireLength, to0x } from '../lib/bytes.ts'
 import type { BootInfo } from '../quote/measurements/measure.ts'
 import type { ChainEvidence } from './evidence.ts'
+import type { HeartbeatEvent } from './heartbeat/heartbeat.ts'
 import { zeroAddress } from './proven/slots.ts'
 
 /** Finality: a tag of the chain, or the newest block minus a number of confirmations. */
@@ -98,6 +99,8 @@ export interface BootAuthorizer {
    * @throws CHAIN_*
    */
   newestEpoch?(appId: Uint8Array, beforeRequest?: () => void): Promise<number | undefined>
+  /** Unix seconds: time of the newest final block that this process accepted; undefined before the first one. */
+  newestBlockTime?(): number | undefined
   /** Registers an observer of chain snapshots and endpoint faults. */
   watch?(observe: (event: ChainEvent) => void): void
   /** Error code of the last failed snapshot; undefined if the last one succeeded. */
@@ -114,7 +117,8 @@ export interface EndpointFault {
 
 /**
  * What an observer of a chain view is told: `looked`: a new snapshot was read; `failed`: no snapshot could be read,
- * with the error code; `dissent`: one endpoint served unusable data, and the view continued without it.
+ * with the error code; `dissent`: one endpoint served unusable data, and the view continued without it; `heartbeat`: the
+ * newest nonce that was found in final state; `heartbeat-fault`: one relayer failed.
  */
 export type ChainEvent =
   | {
@@ -124,6 +128,7 @@ export type ChainEvent =
     }
   | { readonly kind: 'failed'; readonly code: string }
   | { readonly kind: 'dissent'; readonly dissent: EndpointFault }
+  | HeartbeatEvent
 
 /**
  * The boot info tuple of dstack's ABI (`AppBootInfo`). A boot without an instance id has the zero address there.

@@ -2,6 +2,7 @@
 import { Counter, Gauge, type Registry } from 'prom-client'
 
 import type { ChainEvent } from './boot.ts'
+import type { HeartbeatStatus } from './heartbeat/heartbeat.ts'
 
 /**
  * Registers the metrics of a chain view: age of its snapshots, failures, and endpoints that disagree.
@@ -44,7 +45,9 @@ export function createChainMetrics(
     labelNames: ['code'],
     registers,
   })
+  const observeHeartbeat = createHeartbeatMetrics(registers, prefix)
   return (event) => {
+    observeHeartbeat(event)
     if (event.kind === 'failed') failures.inc({ code: event.code })
     if (event.kind === 'dissent') dissents.inc({ ...event.dissent })
     if (event.kind !== 'looked') return
@@ -52,5 +55,41 @@ export function createChainMetrics(
     time.set(event.block.timestamp)
     disagreeing.set(event.disagreeing.length)
     for (const dissent of event.disagreeing) dissents.inc({ ...dissent })
+  }
+}
+
+/** Age of the newest nonce that was found in a final block; the gauges are empty without a heartbeat. */
+function createHeartbeatMetrics(registers: Registry[], prefix: string) {
+  let known: HeartbeatStatus | undefined
+  const startedAt = performance.now()
+  new Gauge({
+    aggregator: 'max',
+    name: `${prefix}_chain_heartbeat_age_seconds`,
+    help: 'Seconds since the newest nonce in a final block was made; before the first one, since the start.',
+    registers,
+    collect() {
+      if (known === undefined) this.reset()
+      else this.set((performance.now() - (known.since ?? startedAt)) / 1000)
+    },
+  })
+  new Gauge({
+    aggregator: 'max',
+    name: `${prefix}_chain_heartbeat_max_age_seconds`,
+    help: 'The setting chainView.heartbeat.maxAgeSeconds: with an older nonce no keys are released.',
+    registers,
+    collect() {
+      if (known === undefined) this.reset()
+      else this.set(known.maxAgeSeconds)
+    },
+  })
+  const faults = new Counter({
+    name: `${prefix}_chain_heartbeat_faults_total`,
+    help: 'Failures and invalid answers of the relayers that post nonces, by relayer and error code.',
+    labelNames: ['relayer', 'code'],
+    registers,
+  })
+  return (event: ChainEvent) => {
+    if (event.kind === 'heartbeat') known = event
+    if (event.kind === 'heartbeat-fault') faults.inc({ relayer: event.relayer, code: event.code })
   }
 }

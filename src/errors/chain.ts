@@ -131,6 +131,18 @@ export const chainErrors = {
     why: 'The timestamp of a block is later than the clock of this host.',
     fix: 'Set the clock of this host. If the clock is correct, the endpoints return forged blocks.',
   },
+  CHAIN_CLOCK_AHEAD: {
+    why: 'The clock of this host is later than it can be: the newest final block and the time since the last heartbeat prove it.',
+    fix: 'Set the clock of this host.',
+  },
+  CHAIN_VIEW_AGE_UNKNOWN: {
+    why: 'The node cannot tell how old its view of the chain is: since its start, no final block covered a nonce of its own.',
+    fix: 'Wait: after a start this takes a window of the relayer and the finality of the chain. If it stays, check the relayers in `chainView.heartbeat` and their accounts. Nothing was decided.',
+  },
+  CHAIN_VIEW_TOO_OLD: {
+    why: 'No final block covered a recent nonce of this node, so its view of the chain may be old. The relayers do not post, or the node sees no new blocks.',
+    fix: 'Check that a relayer in `chainView.heartbeat` posts, and that the endpoints serve new final blocks. Nothing was decided.',
+  },
   CHAIN_HEADER_INVALID: {
     why: 'The header of a block does not have the hash of the block, or lacks fields.',
     fix: 'Do not trust this endpoint.',

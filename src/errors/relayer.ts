@@ -32,6 +32,10 @@ export const relayerErrors = {
     why: 'The relayer accepted no quote with this id.',
     fix: 'Use the id that `POST /v1/quotes` returned.',
   },
+  RELAYER_NONCE_UNKNOWN: {
+    why: 'The relayer has no heartbeat with this nonce: it was not handed over, waits for the next post, or is too old.',
+    fix: 'Hand it over with `POST /v1/heartbeat`, and ask again after the next post.',
+  },
   RELAYER_INTENT_UNKNOWN: {
     why: 'The relayer has no intent with this id.',
     fix: 'Use the id from a response or from the log of the relayer.',

@@ -10,7 +10,9 @@ import { createMiddleware } from 'hono/factory'
 import type { Registry } from 'prom-client'
 
 import type { BootAuthorizer } from '../chain/boot.ts'
+import { refuseClockBehind } from '../chain/heartbeat/clock-floor.ts'
 import { toHex } from '../lib/bytes.ts'
+import type { Clock } from '../lib/clock.ts'
 import { clientAddressOf, type ListenOptions, openIngress } from '../lib/ingress/ingress.ts'
 import { type IngressLimits, type IngressSettings, openLimits } from '../lib/ingress/settings.ts'
 import type { Logger } from '../lib/log.ts'
@@ -147,7 +149,8 @@ const verifiedSeconds = 60
  * const answer = await app.request('/prpc/KMS.GetMeta?json')
  */
 export async function createKms(options: KmsOptions): Promise<Kms> {
-  const { keys, rules, chain } = options
+  const { keys, chain } = options
+  const rules = { ...options.rules, clock: refuseClockBehind(options.rules.clock, chain) }
   const credentials =
     options.credentials ?? (await issueCredentials({ ...options, clock: rules.clock }))
   const { rootCertificate, tempCertificate } = credentials
@@ -166,6 +169,7 @@ export async function createKms(options: KmsOptions): Promise<Kms> {
   const rates = createRates(requestsPerMinute, ingressLimits, workers)
   const methods = kmsMethods({
     ...options,
+    rules,
     kmsNames: [options.domain, ...(options.reservedNames ?? [])],
     appKeys,
     rootPem: toPem(rootCertificate),
@@ -185,7 +189,7 @@ export async function createKms(options: KmsOptions): Promise<Kms> {
     check: () => requireReady(options, self, recorder, lastFailure),
   })
   const app = createApp(options, metrics, health)
-  const callers = createCallerVerifier(rules, metrics)
+  const callers = createCallerVerifier(rules, options.rules.clock, metrics)
   app.use('/prpc/*', limitAttestedCallers(callers, rates, metrics))
   mountPrpc(app, {
     prefix: 'KMS',
@@ -405,19 +409,27 @@ interface CallerVerifier {
   isKnown(incoming: IncomingMessage): boolean
 }
 
-/** Verifies the certificate of a connection, and again after a minute: an open connection must not outlive a revocation. */
-function createCallerVerifier(rules: EvidenceRules, metrics: KmsMetrics): CallerVerifier {
+/**
+ * Verifies the certificate of a connection, and again after a minute: an open connection must not outlive a revocation.
+ *
+ * @param clock counts that minute; unlike the clock of the rules it never throws
+ */
+function createCallerVerifier(
+  rules: EvidenceRules,
+  clock: Clock,
+  metrics: KmsMetrics,
+): CallerVerifier {
   const known = new WeakMap<object, KnownVerification>()
   const currentVerification = (socket: object) => {
     const current = known.get(socket)
-    const isRecent = current && rules.clock() - current.verifiedAt <= verifiedSeconds
+    const isRecent = current && clock() - current.verifiedAt <= verifiedSeconds
     return isRecent ? current.verification : undefined
   }
   const verify = (socket: TLSSocket): PendingVerification => {
     const current = currentVerification(socket)
     if (current) return current
     const verification = verifyCaller(socket, rules)
-    known.set(socket, { verification, verifiedAt: rules.clock() })
+    known.set(socket, { verification, verifiedAt: clock() })
     // the next request on this connection tries again after an outage
     verification.catch((error: unknown) => {
       if (isOutage(error)) known.delete(socket)

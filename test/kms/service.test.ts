@@ -564,6 +564,22 @@ describe('KMS service: an outage', () => {
     transport: custom({ request: () => new Promise(() => {}) }, { retryCount: 0 }),
   })
 
+  test('releases nothing while the clock is behind the newest final block', async () => {
+    const chain = trustSingleEndpoint(deployment.chain)
+    let newest: number | undefined
+    const late = await deployment.start({ chain: { ...chain, newestBlockTime: () => newest } })
+    expect(await askForKeys(late, await identityOf(cvm))).toMatchObject({ status: 200 })
+
+    newest = at + 15
+    expect(await askForKeys(late, await identityOf(cvm))).toMatchObject({ status: 200 })
+    newest = at + 16
+    expect(await askForKeys(late, await identityOf(cvm))).toMatchObject({
+      status: 400,
+      code: 'CHAIN_FROM_FUTURE',
+    })
+    expect(await metricsOf(late)).not.toContain('outcome="denied"')
+  })
+
   test('releases nothing and is reported as an outage everywhere', async () => {
     const broken: [string, Partial<BootChain>][] = [
       ['CHAIN_UNREACHABLE', { client: dead }],

@@ -16,7 +16,8 @@ import {
   dropHead,
   headStragglerTimeoutMs,
   ignoreOutage,
-  requireRecent,
+  requireNotFromFuture,
+  requireRecentByClock,
   toDecisionBlock,
   type ViewContext,
 } from './view-context.ts'
@@ -28,7 +29,7 @@ const headToleranceSeconds = 120
  * Requests share a chain snapshot. A new one is started after half of its lifetime, so that requests rarely wait.
  *
  * `current()` returns a snapshot that is at most `refreshSeconds` old, or throws the error of the refresh. `trouble()`
- * returns the error code of the last refresh if it failed.
+ * returns the error code of the last refresh if it failed. `newestBlockTime()` is the time of the newest final block.
  */
 export function createSnapshotRefresher(options: ViewContext) {
   const { now, observe } = options
@@ -45,7 +46,7 @@ export function createSnapshotRefresher(options: ViewContext) {
     // not awaited yet; a rejection must not count as unhandled
     for (const each of asked) each.catch(() => {})
     const agreed = await options.source.newest(known)
-    requireRecent(agreed.header, options)
+    requireUsable(agreed.header, options)
     const [heads, signed] = await Promise.all([
       collectAnswers(
         asked,
@@ -85,6 +86,7 @@ export function createSnapshotRefresher(options: ViewContext) {
   }
   return {
     trouble: () => trouble,
+    newestBlockTime: () => seen?.timestamp,
     current: async (): Promise<ChainSnapshot> => {
       const age = last === undefined ? Number.POSITIVE_INFINITY : now() - last.takenAt
       if (last !== undefined && age <= validMs / 2) return last
@@ -92,6 +94,12 @@ export function createSnapshotRefresher(options: ViewContext) {
       return last !== undefined && age <= validMs ? last : refreshing
     },
   }
+}
+
+/** With a heartbeat a node must follow the chain before it can find its nonce there. Decisions check the age. */
+function requireUsable(header: BlockHeader, options: ViewContext): void {
+  if (options.heartbeat === undefined) requireRecentByClock(header, options)
+  else requireNotFromFuture(header, options)
 }
 
 /** The highest block that this or another process of this node accepted. */
@@ -274,10 +282,16 @@ export async function readShared(snapshot: ChainSnapshot, options: ViewContext):
 
 /**
  * Whether a newest block is at least as new as the final block and not from the future. A recent time is enough,
- * because a forged final block can have any number, but no time after the local clock.
+ * because a forged final block can have any number, but no time after the local clock. With a heartbeat the clock is not
+ * asked: a host that sets it back would hide the newest blocks, which can only deny.
  */
-function isRecentHead(head: BlockHeader, final: BlockHeader, { clock }: ViewContext): boolean {
-  if (head.hash === final.hash || head.timestamp > clock() + clockToleranceSeconds) return false
+function isRecentHead(
+  head: BlockHeader,
+  final: BlockHeader,
+  { clock, heartbeat }: ViewContext,
+): boolean {
+  if (head.hash === final.hash) return false
+  if (heartbeat === undefined && head.timestamp > clock() + clockToleranceSeconds) return false
   const isRecent = head.timestamp >= Math.min(final.timestamp, clock()) - headToleranceSeconds
   return head.number >= final.number || isRecent
 }

@@ -5,6 +5,7 @@ import type { Hex } from '../../lib/bytes.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { ChainEvent, DecisionBlock, KeyEpochs } from '../boot.ts'
 import type { Agreement, ChainEvidence, NamedNode } from '../evidence.ts'
+import type { Heartbeat } from '../heartbeat/heartbeat.ts'
 import type { DenialReason, ForeignApps } from './boot-rules.ts'
 import type { ChainCheckpoint } from './checkpoint.ts'
 import type { EndpointHealth } from './endpoint-health.ts'
@@ -40,8 +41,10 @@ export interface ViewOptions {
   readonly required: number
   /** Trusted checkpoint: the highest block that this node ever accepted. */
   readonly checkpoint: ChainCheckpoint
-  /** Highest block age in seconds; with an older final block there is no decision. */
+  /** Highest block age in seconds by the local clock; with an older final block there is no decision. */
   readonly maxBlockAgeSeconds: number
+  /** Bounds the age of final blocks without the local clock, in place of `maxBlockAgeSeconds`. */
+  readonly heartbeat?: Heartbeat
   /** Seconds for which a chain snapshot is used. */
   readonly refreshSeconds: number
   /** Which blocks that are not final can deny. */
@@ -125,21 +128,50 @@ export const clockToleranceSeconds = 15
 /** Milliseconds for which reading a newest block may delay a decision. */
 export const headStragglerTimeoutMs = 2_000
 
-/** Checked at each decision, because time passes between snapshots. @throws CHAIN_STALE, CHAIN_FROM_FUTURE */
-export function requireRecent(
+/**
+ * Checked at each decision, because time passes between snapshots. With a heartbeat the clock does not decide how old the
+ * block is. The block and the heartbeat decide if the clock is right.
+ *
+ * @throws CHAIN_FROM_FUTURE; CHAIN_STALE without a heartbeat; with one CHAIN_VIEW_*, CHAIN_CLOCK_AHEAD
+ */
+export function requireRecent(header: BlockHeader, context: ViewContext): void {
+  const { heartbeat, clock } = context
+  if (heartbeat === undefined) {
+    requireRecentByClock(header, context)
+    return
+  }
+  // the block is younger than the nonce, so the clock cannot be further ahead of it than the nonce is old
+  const ahead = Math.floor(clock() - header.timestamp - heartbeat.requireYoung(header))
+  if (ahead > clockToleranceSeconds) {
+    const message = `The clock is at least ${ahead} seconds ahead.`
+    const facts = { block: String(header.number), ahead }
+    throw new AssentError('CHAIN_CLOCK_AHEAD', message, { facts })
+  }
+  requireNotFromFuture(header, context)
+}
+
+/** The same by the clock alone, for a node that has no heartbeat or not yet. @throws CHAIN_STALE, CHAIN_FROM_FUTURE */
+export function requireRecentByClock(header: BlockHeader, context: ViewContext): void {
+  const { clock, maxBlockAgeSeconds } = context
+  const age = clock() - header.timestamp
+  if (age > maxBlockAgeSeconds) {
+    const message = `The newest final block is ${age} seconds old.`
+    const facts = { block: String(header.number), age, bound: maxBlockAgeSeconds }
+    throw new AssentError('CHAIN_STALE', message, { facts })
+  }
+  requireNotFromFuture(header, context)
+}
+
+/** A clock behind a final block is wrong. @throws CHAIN_FROM_FUTURE */
+export function requireNotFromFuture(
   header: BlockHeader,
   { clock, maxBlockAgeSeconds }: ViewContext,
 ): void {
   const age = clock() - header.timestamp
+  if (age >= -clockToleranceSeconds) return
+  const message = `The newest final block is ${-age} seconds ahead of the clock.`
   const facts = { block: String(header.number), age, bound: maxBlockAgeSeconds }
-  if (age > maxBlockAgeSeconds) {
-    const message = `The newest final block is ${age} seconds old.`
-    throw new AssentError('CHAIN_STALE', message, { facts })
-  }
-  if (age < -clockToleranceSeconds) {
-    const message = `The newest final block is ${-age} seconds ahead of the clock.`
-    throw new AssentError('CHAIN_FROM_FUTURE', message, { facts })
-  }
+  throw new AssentError('CHAIN_FROM_FUTURE', message, { facts })
 }
 
 /** Removes a newest block that could not be proven. Its endpoints are not asked for newest blocks for a minute. */

@@ -18,6 +18,7 @@ import { createStateCache } from './state.ts'
 import {
   registryOf,
   requireRecent,
+  requireRecentByClock,
   toDecisionBlock,
   type ViewContext,
   type ViewOptions,
@@ -50,9 +51,14 @@ export function openView(viewOptions: ViewOptions): ChainView {
   }
   const options = openContext(viewOptions, observe)
   const snapshots = createSnapshotRefresher(options)
+  options.heartbeat?.start(async () => (await snapshots.current()).final.state, observe)
   return {
-    watch: (each) => void observers.push(each),
+    watch: (each) => {
+      observers.push(each)
+      if (options.heartbeat) each({ kind: 'heartbeat', ...options.heartbeat.status() })
+    },
     trouble: snapshots.trouble,
+    newestBlockTime: snapshots.newestBlockTime,
     chainId: options.chainId,
     kms: options.kms,
     authorize: async (question, boot) => decide(await snapshots.current(), question, boot, options),
@@ -73,7 +79,7 @@ export function openView(viewOptions: ViewOptions): ChainView {
     bootstrap: async () => {
       const agreed = await options.source.newest(undefined)
       const { header } = agreed
-      requireRecent(header, options)
+      requireRecentByClock(header, options)
       // fails here if the endpoints serve no storage proofs, before the node depends on them
       const taken = assemble({ takenAt: 0, agreed, heads: [], last: undefined, options })
       await readShared(taken, options)
