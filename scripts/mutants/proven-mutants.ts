@@ -26,6 +26,8 @@ const grants = 'log-verify/grants.test.ts'
 const lightStore = 'chain/consensus/store.test.ts'
 const lightClient = 'chain/consensus/light-client.test.ts'
 const signedHeaders = 'chain/consensus/signed-headers.test.ts'
+const heartbeat = 'chain/heartbeat/heartbeat.test.ts'
+const heartbeatTree = 'chain/heartbeat/tree.test.ts'
 
 const mutants: readonly Mutant[] = [
   {
@@ -336,6 +338,111 @@ const mutants: readonly Mutant[] = [
     from: 'agreedHeaders({ ...rules, finality })',
     to: "agreedHeaders({ ...rules, finality: finality.hash === '0x' ? finality : 'finalized' })",
     test: signedHeaders,
+  },
+  {
+    name: 'a nonce is confirmed without its proof',
+    file: 'chain/heartbeat/heartbeat.ts',
+    from: 'proof !== undefined && covers(value, asked.nonce, proof)',
+    to: 'proof !== undefined',
+    test: heartbeat,
+  },
+  {
+    name: 'a nonce is young for ever',
+    file: 'chain/heartbeat/heartbeat.ts',
+    from: 'if (age <= maxAgeSeconds) return age',
+    to: 'if (age <= Number.MAX_VALUE) return age',
+    test: heartbeat,
+  },
+  {
+    name: 'a nonce counts for blocks before its own',
+    file: 'chain/heartbeat/heartbeat.ts',
+    from: 'confirmed.find(({ block }) => block <= number)',
+    to: 'confirmed[0]',
+    test: heartbeat,
+  },
+  {
+    name: 'the age counts from the confirmation',
+    file: 'chain/heartbeat/heartbeat.ts',
+    from: 'confirmed = [{ madeAt, block',
+    to: 'confirmed = [{ madeAt: now(), block',
+    test: heartbeat,
+  },
+  {
+    name: 'a failed search is not repeated',
+    file: 'chain/heartbeat/heartbeat.ts',
+    from: '      const newest = await findNewest(waiting, relayer, value)\n      searched.set(relayer, value)',
+    to: '      searched.set(relayer, value)\n      const newest = await findNewest(waiting, relayer, value)',
+    test: heartbeat,
+  },
+  {
+    name: 'a decision needs no heartbeat',
+    file: 'chain/proven/view-context.ts',
+    from: 'header.timestamp - heartbeat.requireYoung(header)',
+    to: 'header.timestamp - 1e6',
+    test: heartbeat,
+  },
+  {
+    name: 'a clock ahead of a heartbeat is used',
+    file: 'chain/proven/view-context.ts',
+    from: 'if (ahead > clockToleranceSeconds) {',
+    to: 'if (ahead > 1e12) {',
+    test: heartbeat,
+  },
+  {
+    name: 'a clock behind the final block is used',
+    file: 'chain/proven/view-context.ts',
+    from: 'if (age >= -clockToleranceSeconds) return',
+    to: 'if (age >= -1e12) return',
+    test: heartbeat,
+  },
+  {
+    name: 'a clock that is set back hides newest blocks',
+    file: 'chain/proven/snapshot.ts',
+    from: 'if (heartbeat === undefined && head.timestamp >',
+    to: 'if (head.timestamp >',
+    test: heartbeat,
+  },
+  {
+    name: 'leaves, nodes and values share a domain',
+    file: 'chain/heartbeat/tree.ts',
+    from: '[0, 1, 2] as const',
+    to: '[0, 0, 0] as const',
+    test: heartbeatTree,
+  },
+  {
+    name: 'a value does not cover the one before',
+    file: 'chain/heartbeat/tree.ts',
+    from: 'reached = heartbeatValue(reached, next)',
+    to: 'reached = heartbeatValue(noValue, next)',
+    test: heartbeatTree,
+  },
+  {
+    name: 'a proof of a nonce has any length',
+    file: 'chain/heartbeat/tree.ts',
+    from: 'if (path.length > maxDepth || later.length > maxLater) return false',
+    to: '',
+    test: heartbeatTree,
+  },
+  {
+    name: 'certificates are checked with a clock behind the chain',
+    file: 'chain/heartbeat/clock-floor.ts',
+    from: 'if (behind <= clockToleranceSeconds) return now',
+    to: 'if (behind <= 1e12) return now',
+    test: 'kms/service.test.ts',
+  },
+  {
+    name: 'a client hands over any number of nonces',
+    file: 'relayer/heartbeat/nonces.ts',
+    from: '>= noncesPerClient',
+    to: '>= 1e9',
+    test: 'relayer/heartbeat.test.ts',
+  },
+  {
+    name: 'a heartbeat that was replaced is posted again',
+    file: 'relayer/heartbeat/post.ts',
+    from: 'return posted === value || (await isLater(db, key, posted, number))',
+    to: 'return posted === value',
+    test: 'relayer/heartbeat.test.ts',
   },
 ]
 

@@ -76,6 +76,12 @@ export const relayerConfigSchema = z.object({
   /** Address of the quote verifier with the collateral store. */
   verifier: addressSchema.optional(),
   governor: addressSchema.optional(),
+  /** Address of `Heartbeat`; with it, nonces of KMS nodes are accepted and posted. */
+  heartbeat: addressSchema.optional(),
+  /** The window: seconds between two posts. */
+  heartbeatEvery: seconds(12, 86_400, 600),
+  /** Nonces of one operator in one window. */
+  heartbeatNonces: z.int().min(1).max(2_048).default(256),
   /** Block of the deployment; events are read from there on. */
   fromBlock: z.int().min(0).default(0),
   /** Blocks of events in one request; RPC services limit the range. */

@@ -15,9 +15,10 @@ import {
 } from '../quote/collateral/collateral-source.ts'
 import { parsePolicy } from '../quote/policy.ts'
 import { type RelayerConfig, readRelayerConfig } from './config.ts'
-import { openDatabase } from './database/database.ts'
+import { type Database, openDatabase } from './database/database.ts'
 import { type DoctorFinding, examine } from './doctor/doctor.ts'
 import { connectRpc } from './endpoints/rpc.ts'
+import { createHeartbeatTarget, heartbeatKind } from './heartbeat/post.ts'
 import { createSubmissionVerifier, type SubmissionVerifierOptions } from './intake/verify-quote.ts'
 import {
   createHostTarget,
@@ -50,7 +51,10 @@ export async function runRelayer(env: Environment, file?: string): Promise<void>
     const relayer = await startRelayer({
       chainId: config.chainId,
       clients: config.rpcUrls.map((url) => connectRpc(url)),
-      targets: createTargets(config),
+      targets: {
+        ...createTargets(config),
+        ...createHeartbeatTargets(config, signer.address, database.db),
+      },
       jobs,
       signer,
       db: database.db,
@@ -133,6 +137,15 @@ function createTargets({
   }
 }
 
+function createHeartbeatTargets(
+  { chainId, heartbeat }: RelayerConfig,
+  account: Hex,
+  db: Database,
+): Targets {
+  if (heartbeat === undefined) return {}
+  return { [heartbeatKind]: createHeartbeatTarget(heartbeat, { chainId, account }, db) }
+}
+
 /* BACKGROUND JOBS */
 
 async function readJobOptions(
@@ -149,6 +162,15 @@ async function readJobOptions(
     span: eventSpan,
     ...(verifier === undefined ? {} : { verifier }),
     ...(hosts === undefined ? {} : { registry: hosts }),
+    ...(config.heartbeat === undefined
+      ? {}
+      : {
+          heartbeat: {
+            contract: config.heartbeat,
+            everySeconds: config.heartbeatEvery,
+            noncesPerClient: config.heartbeatNonces,
+          },
+        }),
     ...(config.keepCollateral && pccsUrls !== undefined
       ? {
           collateral: {

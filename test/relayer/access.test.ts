@@ -52,6 +52,7 @@ function createApp(burst = 1_000) {
       addRoutes(api, {
         db,
         chainId: 1,
+        account: governor,
         reader,
         clock,
         jobs: { fromBlock: 0, span: 1, upkeep: upkeeping },
@@ -86,6 +87,7 @@ function ask(
 test('the relayer has exactly these authenticated routes', () => {
   expect(routes.map(({ method, path }) => `${method} ${path}`).sort()).toEqual([
     'GET /v1/collateral',
+    'GET /v1/heartbeat/:nonce',
     'GET /v1/hosts',
     'GET /v1/intents/some-id',
     'GET /v1/intents/some-id/events',
@@ -93,6 +95,7 @@ test('the relayer has exactly these authenticated routes', () => {
     'GET /v1/quotes/some-id/events',
     'GET /v1/recovery',
     'GET /v1/upkeep',
+    'POST /v1/heartbeat',
     'POST /v1/quotes',
     'POST /v1/upkeep',
   ])

@@ -35,6 +35,6 @@ export const databases: readonly DatabaseKind[] = hasServer ? [embedded, server]
 
 export async function truncate({ db }: OpenDatabase): Promise<void> {
   await db.execute(
-    sql`truncate accounts, intents, slots, attempts, quotes, events, cursors, collateral, hosts, proposals cascade`,
+    sql`truncate accounts, intents, slots, attempts, quotes, events, cursors, collateral, hosts, proposals, heartbeats, heartbeat_nonces cascade`,
   )
 }

@@ -272,3 +272,48 @@ export const proposals = pgTable(
   },
   (table) => [primaryKey({ columns: [table.chainId, table.governor, table.proposalId] })],
 )
+
+/* HEARTBEATS */
+
+/** Nonces of KMS nodes. */
+export const heartbeatNonces = pgTable(
+  'heartbeat_nonces',
+  {
+    chainId: bigint('chain_id', { mode: 'number' }).notNull(),
+    account: text().$type<Hex>().notNull(),
+    nonce: text().$type<Hex>().notNull(),
+    /** Name of the client that handed it over. */
+    operator: text().notNull(),
+    receivedAt: seconds('received_at').notNull(),
+    /** Number of the heartbeat that covers it; null: it waits for the next one. */
+    heartbeat: integer(),
+    /** Order of arrival, which is the order below the Merkle root. */
+    position: bigserial({ mode: 'number' }).notNull(),
+  },
+  (table) => [
+    primaryKey({ columns: [table.chainId, table.account, table.nonce] }),
+    index('heartbeat_nonces_of').on(table.chainId, table.account, table.heartbeat, table.position),
+  ],
+)
+
+/** Posted heartbeats of one account. Each value covers the one before. */
+export const heartbeats = pgTable(
+  'heartbeats',
+  {
+    chainId: bigint('chain_id', { mode: 'number' }).notNull(),
+    account: text().$type<Hex>().notNull(),
+    /** Counted from 1. */
+    number: integer().notNull(),
+    previous: text().$type<Hex>().notNull(),
+    root: text().$type<Hex>().notNull(),
+    /** What is posted. */
+    value: text().$type<Hex>().notNull(),
+    /** The intent that posts it. Its row may be deleted earlier. */
+    intentId: text('intent_id').notNull(),
+    madeAt: seconds('made_at').notNull(),
+  },
+  (table) => [
+    primaryKey({ columns: [table.chainId, table.account, table.number] }),
+    uniqueIndex('heartbeats_value').on(table.chainId, table.account, table.value),
+  ],
+)

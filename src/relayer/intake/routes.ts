@@ -1,9 +1,16 @@
-/** Routes for operators except quotes: collateral, hosts, the next TCB recovery, upkeep. */
+/** Routes for operators except quotes: collateral, hosts, the next TCB recovery, upkeep, heartbeats. */
 
 import { AssentError } from '../../errors/index.ts'
+import type { Hex } from '../../lib/bytes.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { Database } from '../database/database.ts'
 import type { QuorumReader } from '../endpoints/quorum.ts'
+import {
+  acceptNonce,
+  type HeartbeatSettings,
+  parseNonceRequest,
+  proveNonce,
+} from '../heartbeat/nonces.ts'
 import { requireIntent } from '../outbox/intents.ts'
 import { listCollateral } from '../upkeep/collateral.ts'
 import {
@@ -22,6 +29,8 @@ import type { Api } from './intake.ts'
 export interface RouteOptions {
   readonly db: Database
   readonly chainId: number
+  /** The relayer's account, which posts heartbeats. */
+  readonly account: Hex
   readonly reader: QuorumReader
   readonly clock: Clock
   /** Undefined: only submitted quotes are served. */
@@ -55,6 +64,33 @@ export function addRoutes(app: Api, options: RouteOptions): void {
     const { id, isNew } = await requestUpkeep({ db, chainId, clock, governor }, task)
     options.onAccepted()
     return c.json(await requireIntent(db, id), isNew ? 202 : 200)
+  })
+
+  addHeartbeatRoutes(app, options)
+}
+
+/** Nonces of KMS nodes, and what leads from them to the posted values. */
+function addHeartbeatRoutes(app: Api, { db, chainId, account, clock, jobs }: RouteOptions): void {
+  const key = { chainId, account }
+  app.post('/v1/heartbeat', async (c) => {
+    const settings = requireHeartbeat(jobs?.heartbeat)
+    const nonce = parseNonceRequest(readJson(await c.req.text()))
+    const offered = { nonce, operator: c.get('operator').name, at: clock() }
+    const isNew = await acceptNonce(db, key, offered, settings)
+    return c.json({ nonce, everySeconds: settings.everySeconds }, isNew ? 202 : 200)
+  })
+
+  app.get('/v1/heartbeat/:nonce', async (c) => {
+    requireHeartbeat(jobs?.heartbeat)
+    return c.json(await proveNonce(db, key, c.req.param('nonce')))
+  })
+}
+
+/** @throws RELAYER_PURPOSE_UNSERVED */
+function requireHeartbeat(settings: HeartbeatSettings | undefined): HeartbeatSettings {
+  if (settings !== undefined) return settings
+  throw new AssentError('RELAYER_PURPOSE_UNSERVED', 'This relayer posts no heartbeats.', {
+    facts: { purpose: 'heartbeat' },
   })
 }
 

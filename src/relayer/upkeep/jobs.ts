@@ -10,6 +10,8 @@ import type { PlatformFamily } from '../../quote/collateral/pccs.ts'
 import type { Database } from '../database/database.ts'
 import { hosts } from '../database/schema.ts'
 import type { QuorumReader } from '../endpoints/quorum.ts'
+import type { HeartbeatSettings } from '../heartbeat/nonces.ts'
+import { postHeartbeat } from '../heartbeat/post.ts'
 import type { VerifySubmission } from '../intake/intake.ts'
 import type { Metrics } from '../metrics.ts'
 import { type CollateralRunResult, createCollateralUpdater } from './collateral.ts'
@@ -59,6 +61,8 @@ export interface JobOptions {
     readonly isAutomatic: boolean
     readonly everySeconds: number
   }
+  /** Nonces of KMS nodes are accepted and posted. */
+  readonly heartbeat?: HeartbeatSettings
 }
 
 /** What all background jobs share. */
@@ -87,7 +91,7 @@ export interface BackgroundJob {
   run(): Promise<boolean>
 }
 
-/** The jobs for these options: host events, TCB recovery, collateral, renewal, upkeep. */
+/** The jobs for these options: host events, TCB recovery, collateral, renewal, upkeep, heartbeats. */
 export function createBackgroundJobs(
   options: JobOptions,
   dependencies: JobDependencies,
@@ -97,6 +101,7 @@ export function createBackgroundJobs(
     ...createCollateral(options, dependencies),
     ...createRenewal(options, dependencies),
     ...createUpkeep(options, dependencies),
+    ...createHeartbeats(options, dependencies),
   ]
 }
 
@@ -229,6 +234,27 @@ function createUpkeep(options: JobOptions, dependencies: JobDependencies): Backg
           dependencies.metrics.upkeepDue.set({ task }, count)
         }
         return false
+      },
+    },
+  ]
+}
+
+/* HEARTBEATS */
+
+/** The job that ends each window with a post. */
+function createHeartbeats(
+  { heartbeat }: JobOptions,
+  dependencies: JobDependencies,
+): BackgroundJob[] {
+  if (heartbeat === undefined) return []
+  return [
+    {
+      name: 'heartbeat',
+      everySeconds: heartbeat.everySeconds,
+      async run() {
+        const outcome = await postHeartbeat(dependencies)
+        if (outcome === 'posted') dependencies.onAccepted()
+        return outcome === 'waiting'
       },
     },
   ]
