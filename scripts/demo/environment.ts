@@ -69,7 +69,7 @@ export async function startDemoEnvironment(
   // `assent simulate boot` boots the same machine
   const machineFolder = path.join(recordFolder, 'machine')
   const settings = { at: clock(), name: 'demo-host', image: 'assent-sim-app-1.0.1' }
-  const machine = await writeMachine(machineFolder, settings, 'w')
+  const machine = await writeMachine(machineFolder, settings, { isNew: false })
   const { simulator } = machine
   const dao = await createDemoDao(chain, simulator.rootCertificate, recordFolder)
   const bootChain = await proveChain(chain, dao)

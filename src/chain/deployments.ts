@@ -1,5 +1,4 @@
 /** Where the contracts of one chain are, and how they came there: deployments/<chainId>.json. */
-import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import type { Address, PublicClient } from 'viem'
@@ -7,6 +6,7 @@ import { z } from 'zod'
 
 import { AssentError } from '../errors/index.ts'
 import { describeIssues } from '../lib/config.ts'
+import { readBytes } from '../lib/files.ts'
 import { addressSchema, bytes32Schema } from '../lib/schema.ts'
 import { toChainError } from './call.ts'
 
@@ -166,13 +166,12 @@ export async function findDeployment(
   chainId: number,
 ): Promise<Deployment | undefined> {
   const file = deploymentFile(folder, chainId)
-  let text: string
-  try {
-    text = await readFile(file, 'utf8')
-  } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return undefined
-    throw new AssentError('FILE_UNREADABLE', `Cannot read ${file}.`, { cause, facts: { file } })
-  }
+  const bytes = await readBytes(file).catch((error: AssentError) => {
+    if ((error.cause as NodeJS.ErrnoException | undefined)?.code === 'ENOENT') return undefined
+    throw error
+  })
+  if (bytes === undefined) return undefined
+  const text = bytes.toString('utf8')
   const deployment = parseDeployment(parseJson(text, file))
   if (deployment.chainId === chainId) return deployment
   throw new AssentError('DEPLOYMENT_INVALID', `${file} is the record of another chain.`, {

@@ -1,10 +1,11 @@
 /** Builds the command line from the tables of commands. Only the group that the arguments name is loaded. */
-import { Command as Node, Option } from 'commander'
+import { type CommanderError, Command as Node, Option } from 'commander'
 
 import { type Command, hasValue, kebabCase, type OptionTable } from '../commands/command.ts'
 import { folderSummaries } from '../commands/folder-summaries.ts'
 import { frontDoorOptions } from '../commands/front-door-options.ts'
 import { wrapText } from '../commands/output/wrap-text.ts'
+import { AssentError } from '../errors/index.ts'
 import { type CommandLineDoor, runFromCommandLine } from './run-from-command-line.ts'
 
 /** A group, of which only name and summary are loaded at the start. */
@@ -64,13 +65,39 @@ export async function buildProgram(options: BuildOptions): Promise<Node> {
 
 /** Wrong usage ends with exit code 2, a suggestion and a hint, on every level. */
 function createNode(name: string): Node {
-  return new Node(name)
-    .exitOverride()
-    .showHelpAfterError('(add --help for the options)')
+  const node = new Node(name)
+  return node
+    .exitOverride((error) => {
+      throw isHelp(error) ? error : toUsageError(error, node)
+    })
     .showSuggestionAfterError()
     .helpCommand(false)
     .configureHelp({ helpWidth: columns, minWidthToWrap: 20, subcommandTerm: termOf })
-    .configureOutput({ getOutHelpWidth: () => columns, getErrHelpWidth: () => columns })
+    .configureOutput({
+      getOutHelpWidth: () => columns,
+      getErrHelpWidth: () => columns,
+      // it is reported like every error
+      outputError: () => undefined,
+    })
+}
+
+function isHelp({ code }: CommanderError): boolean {
+  return /^commander\.(?:help|helpDisplayed|version)$/.test(code)
+}
+
+/** `error: unknown option '--quik'\n(Did you mean --quick?)` */
+function toUsageError({ message, code }: CommanderError, node: Node): AssentError {
+  const [first = '', ...rest] = message.replace(/^error: /, '').split('\n')
+  const sentence = `${first.charAt(0).toUpperCase()}${first.slice(1).replace(/\.$/, '')}.`
+  return new AssentError('USAGE_INVALID', [sentence, ...rest].join(' '), {
+    facts: { reason: code.replace(/^commander\./, '') },
+    hint: `Run ${pathOf(node)} --help.`,
+  })
+}
+
+/** `assent dao vote` */
+function pathOf(node: Node): string {
+  return node.parent === null ? node.name() : `${pathOf(node.parent)} ${node.name()}`
 }
 
 function addCommands(

@@ -35,6 +35,7 @@ export async function runProgram(
     await program.parseAsync(args, { from: 'user' })
     return Number(process.exitCode ?? exitCodes.yes)
   } catch (error) {
+    // the help was printed: because it was asked for, or because a group does nothing by itself
     if (error instanceof CommanderError)
       return error.exitCode === 0 ? exitCodes.yes : exitCodes.usage
     reportError(error, args.includes('--json'))

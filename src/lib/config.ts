@@ -1,10 +1,9 @@
 /** Configuration of the services: a JSON file, overridden by environment variables, checked as a whole. */
-import { readFile } from 'node:fs/promises'
-
 import { z } from 'zod'
 
 import { boundedText } from '../errors/bounded.ts'
 import { AssentError } from '../errors/index.ts'
+import { readBytes } from './files.ts'
 
 /** Environment variables, as in `process.env`. */
 export type Environment = Readonly<Record<string, string | undefined>>
@@ -94,15 +93,7 @@ function parseVariable(value: string): unknown {
 
 /** Reads a JSON object. @throws FILE_UNREADABLE, CONFIG_INVALID */
 async function readJsonFile(file: string): Promise<Record<string, unknown>> {
-  let text: string
-  try {
-    text = await readFile(file, 'utf8')
-  } catch (cause) {
-    throw new AssentError('FILE_UNREADABLE', `Cannot read the configuration ${file}.`, {
-      cause,
-      facts: { file },
-    })
-  }
+  const text = (await readBytes(file)).toString('utf8')
   try {
     return z.record(z.string(), z.unknown()).parse(JSON.parse(text))
   } catch (cause) {

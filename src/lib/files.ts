@@ -1,16 +1,33 @@
 /** Reading and writing files that the user named. An error always contains the path. */
 import { randomBytes, X509Certificate } from 'node:crypto'
-import { readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { createReadStream } from 'node:fs'
+import { link, rename, rm, writeFile } from 'node:fs/promises'
 
 import { AssentError, type ErrorCode } from '../errors/index.ts'
 
-/** Reads a whole file. @throws FILE_UNREADABLE */
+/** Longest file that is read as a whole, bytes. Longer files are streamed. */
+export const maxFileBytes = 64 * 1024 * 1024
+
+/**
+ * Reads a whole file, also a pipe such as `/dev/stdin`.
+ *
+ * @throws FILE_UNREADABLE, INPUT_TOO_LARGE
+ */
 export async function readBytes(file: string): Promise<Buffer> {
+  const pieces: Buffer[] = []
+  let length = 0
   try {
-    return await readFile(file)
+    for await (const piece of createReadStream(file, { end: maxFileBytes })) {
+      pieces.push(piece)
+      length += piece.length
+    }
   } catch (cause) {
     throw new AssentError('FILE_UNREADABLE', `Cannot read ${file}.`, { cause, facts: { file } })
   }
+  if (length <= maxFileBytes) return Buffer.concat(pieces, length)
+  throw new AssentError('INPUT_TOO_LARGE', `${file} has more than ${maxFileBytes} bytes.`, {
+    facts: { file, expected: `at most ${maxFileBytes} bytes` },
+  })
 }
 
 /**
@@ -39,13 +56,42 @@ export async function replaceFile(
   content: string | Uint8Array,
   { mode }: { readonly mode?: number } = {},
 ): Promise<void> {
+  await writeAside(file, content, mode, rename)
+}
+
+/**
+ * Writes a file that must not exist, as a whole.
+ *
+ * @param mode default: as the process creates files
+ * @throws FILE_EXISTS, FILE_UNWRITABLE
+ */
+export async function writeNewFile(
+  file: string,
+  content: string | Uint8Array,
+  { mode }: { readonly mode?: number } = {},
+): Promise<void> {
+  await writeAside(file, content, mode, async (aside) => {
+    await link(aside, file)
+    await rm(aside)
+  })
+}
+
+async function writeAside(
+  file: string,
+  content: string | Uint8Array,
+  mode: number | undefined,
+  place: (aside: string, file: string) => Promise<void>,
+): Promise<void> {
   const aside = `${file}.new-${process.pid}-${randomBytes(4).toString('hex')}`
   try {
     await writeFile(aside, content, { flag: 'wx', ...(mode === undefined ? {} : { mode }) })
-    await rename(aside, file)
+    await place(aside, file)
   } catch (cause) {
     await rm(aside, { force: true }).catch(() => undefined)
-    throw new AssentError('FILE_UNWRITABLE', `Cannot write ${file}.`, { cause, facts: { file } })
+    const exists = (cause as NodeJS.ErrnoException).code === 'EEXIST'
+    throw exists
+      ? new AssentError('FILE_EXISTS', `${file} exists already.`, { cause, facts: { file } })
+      : new AssentError('FILE_UNWRITABLE', `Cannot write ${file}.`, { cause, facts: { file } })
   }
 }
 

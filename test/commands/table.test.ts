@@ -77,7 +77,7 @@ describe.each(named)('assent %s', (path, command) => {
   test('refuses an unknown option', async () => {
     const { error } = await parse([...command.path, '--no-such-option'])
 
-    expect(error).toContain('unknown option')
+    expect(error).toContain('Unknown option')
   })
 
   test('has options that do not collide with those of the front door', () => {
@@ -107,7 +107,7 @@ describe.each(named)('assent %s', (path, command) => {
     }
     const needed = Object.values(command.arguments).filter(({ isOptional }) => !isOptional)
     if (needed.length > 0) {
-      expect((await parse([...command.path])).error).toContain('missing required argument')
+      expect((await parse([...command.path])).error).toContain('Missing required argument')
     }
   })
 })

@@ -19,7 +19,7 @@ const root = resolve(import.meta.dirname, '../..')
 const folder = mkdtempSync(join(tmpdir(), 'assent-package-'))
 const consumer = join(folder, 'consumer')
 const at = Date.parse('2026-08-20T12:00:00Z') / 1000
-afterAll(() => rmSync(folder, { recursive: true, force: true }))
+afterAll(() => rmSync(folder, { recursive: true, force: true }), 300_000)
 
 const manifest = JSON.parse(await readFile(join(root, 'package.json'), 'utf8'))
 let packed: Packed

@@ -1,11 +1,10 @@
 /** Drafts: files that collect calls for one proposal. */
-import { readFile, rename, writeFile } from 'node:fs/promises'
-
 import { z } from 'zod'
 
 import { AssentError } from '../../errors/index.ts'
 import type { Hex } from '../../lib/bytes.ts'
 import { describeIssues } from '../../lib/config.ts'
+import { readBytes, replaceFile } from '../../lib/files.ts'
 import { addressSchema } from '../../lib/schema.ts'
 import type { Call } from '../call.ts'
 
@@ -21,17 +20,9 @@ const callSchema = z.strictObject({
 
 const draftSchema = z.strictObject({ chainId: z.int().positive(), calls: z.array(callSchema) })
 
-/** Reads the calls of a draft. @throws FILE_UNREADABLE, DRAFT_INVALID also if the draft is for another chain */
+/** Reads the calls of a draft. @throws FILE_UNREADABLE, INPUT_TOO_LARGE, DRAFT_INVALID also if the draft is for another chain */
 export async function readDraft(file: string, chainId: number): Promise<Call[]> {
-  let text: string
-  try {
-    text = await readFile(file, 'utf8')
-  } catch (cause) {
-    throw new AssentError('FILE_UNREADABLE', `The draft ${file} cannot be read.`, {
-      cause,
-      facts: { file },
-    })
-  }
+  const text = (await readBytes(file)).toString('utf8')
   const draft = parseDraft(text, file)
   if (draft.chainId !== chainId) {
     throw new AssentError('DRAFT_INVALID', `${file} is a draft for another chain.`, {
@@ -61,8 +52,7 @@ export async function addToDraft(
     data: data.toLowerCase(),
     value: value.toString(),
   }))
-  await writeFile(`${file}.new`, `${JSON.stringify({ chainId, calls: all }, null, 2)}\n`)
-  await rename(`${file}.new`, file)
+  await replaceFile(file, `${JSON.stringify({ chainId, calls: all }, null, 2)}\n`)
   return all.length
 }
 

@@ -4,8 +4,6 @@
  * epoch; the root key must have signed it. Unless `--no-pin` is given, the manifest gets the digest of the sealed
  * file and so becomes another release.
  */
-import { writeFile } from 'node:fs/promises'
-
 import { toBytes } from 'viem'
 import { z } from 'zod'
 
@@ -13,6 +11,7 @@ import { gatherRules } from '../../chain/proven/read-boot-facts.ts'
 import { AssentError } from '../../errors/index.ts'
 import { fetchEnvPublicKey } from '../../kms/env-public-key.ts'
 import { fromHex, type Hex, to0x } from '../../lib/bytes.ts'
+import { replaceFile } from '../../lib/files.ts'
 import { parseEnvironment, requireDeclared } from '../../manifest/environment.ts'
 import { pinEnvironment } from '../../manifest/environment-pin.ts'
 import { type Manifest, readManifest } from '../../manifest/manifest.ts'
@@ -55,11 +54,11 @@ export async function run(args: ArgumentsOf<typeof sealEnv>, session: Session) {
 
   const sealed = sealEnvironment(publicKey, environment)
   const digest = sealedDigest(sealed)
-  await write(args.out, sealed)
+  await replaceFile(args.out, sealed)
   output.line(`${args.out}: sealed for epoch ${epoch} of ${app}, SHA-256 ${digest}`)
   const next = args.noPin ? manifest : pinned(manifest, digest, caPubkey)
   if (!args.noPin) {
-    await write(args.manifest, next.raw)
+    await replaceFile(args.manifest, next.raw)
     output.line(`${args.manifest}: pins it now, so it is another release: ${next.composeHash}`)
   } else output.warning('The environment is not pinned: the host can replace it by another one.')
   return {
@@ -101,10 +100,4 @@ async function readVariables(file: string): Promise<string> {
     }
   }
   return text
-}
-
-async function write(file: string, content: Uint8Array): Promise<void> {
-  await writeFile(file, content).catch((cause: unknown) => {
-    throw new AssentError('FILE_UNWRITABLE', `Cannot write ${file}.`, { cause, facts: { file } })
-  })
 }

@@ -4,12 +4,11 @@
  *
  * @throws FILE_EXISTS unless `--overwrite` is given, COMPOSE_INVALID for a Compose file that cannot be read
  */
-import { writeFile } from 'node:fs/promises'
-
 import { toBytes } from 'viem'
 import { z } from 'zod'
 
 import { AssentError } from '../../errors/index.ts'
+import { replaceFile, writeNewFile } from '../../lib/files.ts'
 import { parseComposeFile } from '../../manifest/compose-file.ts'
 import { createManifest, pinImages } from '../../manifest/create-manifest.ts'
 import { describeManifest } from '../../manifest/describe-manifest.ts'
@@ -50,7 +49,7 @@ export async function run(args: ArgumentsOf<typeof init>, { output }: Context) {
     ...(args.osVersion === undefined ? {} : { osVersion: args.osVersion }),
   })
   const manifest = readManifest(toBytes(content))
-  await writeNew(args.out, content, args.overwrite)
+  await (args.overwrite ? replaceFile : writeNewFile)(args.out, content)
   for (const { service, to } of resolved) output.line(`${service}: ${to}`)
   output.line(`Written to ${args.out}: ${manifest.composeHash}`)
   const findings = lintManifest(manifest)
@@ -66,16 +65,4 @@ function nameIn(compose: string): string {
     facts: { option: '--name' },
     hint: 'Pass --name, or write `name:` into the Compose file.',
   })
-}
-
-/** @throws FILE_EXISTS */
-async function writeNew(file: string, content: string, overwrite: boolean): Promise<void> {
-  try {
-    await writeFile(file, content, { flag: overwrite ? 'w' : 'wx' })
-  } catch (cause) {
-    const exists = (cause as NodeJS.ErrnoException).code === 'EEXIST'
-    throw exists
-      ? new AssentError('FILE_EXISTS', `${file} exists already.`, { cause, facts: { file } })
-      : new AssentError('FILE_UNWRITABLE', `Cannot write ${file}.`, { cause, facts: { file } })
-  }
 }

@@ -2,11 +2,9 @@
  * `assent app pin-kms`: writes the public key of the KMS root CA into a manifest, so that its guests accept keys of
  * this KMS only. Reads the key from `KmsAuth.kmsInfo` and rewrites the file; the compose hash changes.
  */
-import { writeFile } from 'node:fs/promises'
-
 import { z } from 'zod'
 
-import { AssentError } from '../../errors/index.ts'
+import { replaceFile } from '../../lib/files.ts'
 import { readManifest } from '../../manifest/manifest.ts'
 import type { pinKms } from '../app-release.ts'
 import type { ArgumentsOf } from '../command.ts'
@@ -26,9 +24,7 @@ export async function run(args: ArgumentsOf<typeof pinKms>, session: Session) {
   const manifest = readManifest(await readBytes(file))
   const { caPubkey } = await readKmsInfo(session)
   const pinned = pinKmsKey(manifest, caPubkey)
-  await writeFile(file, pinned.raw).catch((cause: unknown) => {
-    throw new AssentError('FILE_UNWRITABLE', `Cannot write ${file}.`, { cause, facts: { file } })
-  })
+  await replaceFile(file, pinned.raw)
   session.output.line(`${file}: accepts keys of this KMS only: ${pinned.composeHash}`)
   return { file, composeHash: pinned.composeHash, caPublicKey: caPubkey }
 }

@@ -1,5 +1,4 @@
 /** Makes calls: prints what they do and who can make them, asks for confirmation, then sends, proposes or exports them. */
-import { writeFile } from 'node:fs/promises'
 
 import type { Address, StateOverride } from 'viem'
 import { type Call, type Clients, sendCall, toChainError } from '../../chain/call.ts'
@@ -36,6 +35,7 @@ import {
 import { requireNotAfter } from '../../chain/governance/settings.ts'
 import { AssentError } from '../../errors/index.ts'
 import type { Hex } from '../../lib/bytes.ts'
+import { replaceFile } from '../../lib/files.ts'
 import { readAddress } from '../input/arguments.ts'
 import { requireGovernor } from '../input/contracts.ts'
 import { readNotAfter } from '../input/not-after.ts'
@@ -464,6 +464,6 @@ async function print(
     output.verbatim(json)
     return
   }
-  await writeFile(out, `${json}\n`)
+  await replaceFile(out, `${json}\n`)
   output.line(`${what}: ${out}`)
 }

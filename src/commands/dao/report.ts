@@ -2,13 +2,12 @@
  * `assent dao report`: reviews a proposal, a draft or an exported file at one block and writes the review as JSON and
  * Markdown. Two people get the same bytes for the same block, so they can compare the SHA-256.
  */
-import { writeFile } from 'node:fs/promises'
-
 import { z } from 'zod'
 
 import type { Call } from '../../chain/call.ts'
 import { readExportedCalls } from '../../chain/governance/read-exports.ts'
 import { isAssentError } from '../../errors/index.ts'
+import { replaceFile } from '../../lib/files.ts'
 import { reviewToMarkdown } from '../../review/describe-review.ts'
 import { encodeReview, reviewDigest, reviewProposal } from '../../review/review-proposal.ts'
 import { openProposal } from '../calls/on-proposal.ts'
@@ -46,8 +45,8 @@ export async function run(args: ArgumentsOf<typeof report>, session: Session) {
   const digest = reviewDigest(review)
   if (args.out === undefined) printReview(output, review)
   else {
-    await writeFile(`${args.out}.json`, encodeReview(review))
-    await writeFile(`${args.out}.md`, reviewToMarkdown(review))
+    await replaceFile(`${args.out}.json`, encodeReview(review))
+    await replaceFile(`${args.out}.md`, reviewToMarkdown(review))
     output.line(`Written to ${args.out}.json and ${args.out}.md. SHA-256 of the JSON: ${digest}`)
     output.line(`Everyone gets the same bytes with: --block ${review.block.number}`)
   }

@@ -3,7 +3,7 @@
  * writes the requests to Sourcify and Etherscan. With `--compile` it compiles them and compares the code. Sends
  * nothing itself.
  */
-import { mkdir, writeFile } from 'node:fs/promises'
+import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import { z } from 'zod'
@@ -16,6 +16,7 @@ import {
   type Verification,
 } from '../../deploy/verification.ts'
 import { AssentError } from '../../errors/index.ts'
+import { replaceFile } from '../../lib/files.ts'
 import type { ArgumentsOf } from '../command.ts'
 import type { verifySources } from '../deployment.ts'
 import { address, bytes32 } from '../output/json.ts'
@@ -104,7 +105,7 @@ async function write(
   await mkdir(folder, { recursive: true })
   for (const each of verifications) {
     const place = (form: string) => join(folder, `${each.name}.${form}.json`)
-    await writeFile(place('sourcify'), JSON.stringify(toSourcify(each), null, 2))
-    await writeFile(place('etherscan'), JSON.stringify(toEtherscan(each, chainId), null, 2))
+    await replaceFile(place('sourcify'), JSON.stringify(toSourcify(each), null, 2))
+    await replaceFile(place('etherscan'), JSON.stringify(toEtherscan(each, chainId), null, 2))
   }
 }

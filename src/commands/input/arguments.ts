@@ -1,11 +1,11 @@
 /** Reads command-line arguments strictly: a wrong value is refused and never repaired. */
 
-import { readFile } from 'node:fs/promises'
 import { type Address, isAddress, zeroAddress } from 'viem'
 import { supports, type VoteChoice } from '../../chain/governance/governance.ts'
 import { type Kind, kindList, kindName, kindsByName } from '../../chain/kinds.ts'
 import { AssentError } from '../../errors/index.ts'
 import type { Hex } from '../../lib/bytes.ts'
+import { readBytes as readFile } from '../../lib/files.ts'
 import { urlSchema } from '../../lib/schema.ts'
 
 function refuse(what: string, text: string, wanted: string): never {
@@ -124,16 +124,12 @@ export function readBoolean(text: string, what: string): boolean {
   return refuse(what, text, 'yes or no')
 }
 
-/** @throws FILE_UNREADABLE */
+/** @throws FILE_UNREADABLE, INPUT_TOO_LARGE */
 export async function readBytes(file: string): Promise<Uint8Array> {
-  try {
-    return new Uint8Array(await readFile(file))
-  } catch (cause) {
-    throw new AssentError('FILE_UNREADABLE', `Cannot read ${file}.`, { cause, facts: { file } })
-  }
+  return new Uint8Array(await readFile(file))
 }
 
-/** @throws FILE_UNREADABLE, INPUT_INVALID */
+/** @throws FILE_UNREADABLE, INPUT_TOO_LARGE, INPUT_INVALID */
 export async function readJson(file: string): Promise<unknown> {
   const text = await readText(file)
   try {
@@ -143,7 +139,7 @@ export async function readJson(file: string): Promise<unknown> {
   }
 }
 
-/** The exact text of a file, for hashing. @throws FILE_UNREADABLE, INPUT_INVALID if it is not UTF-8 */
+/** The exact text of a file, for hashing. @throws FILE_UNREADABLE, INPUT_TOO_LARGE, INPUT_INVALID if it is not UTF-8 */
 export async function readText(file: string): Promise<string> {
   const bytes = await readBytes(file)
   try {

@@ -1,9 +1,9 @@
-import { readFile } from 'node:fs/promises'
 import { z } from 'zod'
 import { listSegments, readSegmentFile, splitLines } from '../../audit/log-lines.ts'
 import { type Network, parseNetwork } from '../../chain/consensus/network.ts'
 import { publicNetworks } from '../../chain/consensus/networks.ts'
 import { AssentError } from '../../errors/index.ts'
+import { readBytes } from '../../lib/files.ts'
 import {
   type LogExpectations,
   type LogReport,
@@ -118,7 +118,7 @@ async function readNetwork(name: string): Promise<Network> {
     return publicNetworks[name as keyof typeof publicNetworks]
   let value: unknown
   try {
-    value = JSON.parse(await readFile(name, 'utf8'))
+    value = JSON.parse((await readBytes(name)).toString('utf8'))
   } catch (cause) {
     const names = Object.keys(publicNetworks).join(', ')
     throw new AssentError(
@@ -160,7 +160,7 @@ async function readPublicKey(folder: string): Promise<string> {
 /** An answer of `/log/head`, or the head alone. */
 async function readHead(file: string): Promise<ObservedHead> {
   try {
-    const json = JSON.parse(await readFile(file, 'utf8'))
+    const json = JSON.parse((await readBytes(file)).toString('utf8'))
     const { head } = typeof json.body === 'string' ? JSON.parse(json.body) : { head: json }
     if (!Number.isSafeInteger(head?.entries)) throw new TypeError('not a head')
     return head

@@ -1,4 +1,4 @@
-import { writeFile } from 'node:fs/promises'
+import { replaceFile } from '../../lib/files.ts'
 import type { Output } from './output.ts'
 /** JSON for another program: written to a file, or printed. */
 /** @param file undefined: print it */
@@ -12,6 +12,6 @@ export async function printOrWrite(
     output.verbatim(json)
     return
   }
-  await writeFile(file, `${json}\n`)
+  await replaceFile(file, `${json}\n`)
   output.line(`Written to ${file}`)
 }

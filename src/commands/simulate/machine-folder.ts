@@ -1,6 +1,6 @@
 /** The folder of a simulated machine. Its secret is in the folder: anyone who can read it can act as this machine. */
 import { randomBytes } from 'node:crypto'
-import { mkdir, writeFile } from 'node:fs/promises'
+import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import { z } from 'zod'
@@ -9,7 +9,7 @@ import { AssentError } from '../../errors/index.ts'
 import { fromHex, toHex } from '../../lib/bytes.ts'
 import { systemClock } from '../../lib/clock.ts'
 import { describeIssues } from '../../lib/config.ts'
-import { readJson } from '../../lib/files.ts'
+import { readJson, replaceFile, writeNewFile } from '../../lib/files.ts'
 import { createImage, type OsImage } from '../../tee/simulator/image.ts'
 import type { Platform } from '../../tee/simulator/platform.ts'
 import { createSimulator, type Simulator } from '../../tee/simulator/simulator.ts'
@@ -50,7 +50,7 @@ export async function readMachine(folder: string): Promise<SimulatedMachine> {
 export async function writeMachine(
   folder: string,
   given: Partial<MachineSettings> = {},
-  flag: 'w' | 'wx' = 'wx',
+  { isNew = true }: { readonly isNew?: boolean } = {},
 ): Promise<SimulatedMachine> {
   const file = join(folder, fileName)
   const settings = machineSchema.parse({
@@ -58,15 +58,11 @@ export async function writeMachine(
     at: systemClock(),
     ...given,
   })
-  try {
-    await mkdir(folder, { recursive: true })
-    await writeFile(file, `${JSON.stringify(settings)}\n`, { mode: 0o600, flag })
-  } catch (cause) {
-    const exists = (cause as NodeJS.ErrnoException).code === 'EEXIST'
-    throw exists
-      ? new AssentError('FILE_EXISTS', `${file} exists already.`, { cause, facts: { file } })
-      : new AssentError('FILE_UNWRITABLE', `Cannot write ${file}.`, { cause, facts: { file } })
-  }
+  await mkdir(folder, { recursive: true }).catch((cause: unknown) => {
+    throw new AssentError('FILE_UNWRITABLE', `Cannot make ${folder}.`, { cause, facts: { folder } })
+  })
+  const write = isNew ? writeNewFile : replaceFile
+  await write(file, `${JSON.stringify(settings)}\n`, { mode: 0o600 })
   return start(settings)
 }
 
