@@ -98,6 +98,17 @@ that does not pin them denies every boot once the DAO sets them.`,
   load: () => import('./kms/pinned-code.ts'),
 })
 
+export const status = defineCommand({
+  path: ['kms', 'status'],
+  summary: 'Show a running KMS node: health, chain view, root keys, release log, peers',
+  help: `Everything that the node says is a claim, except the head of its log, which is signed for this question. The root
+keys are compared with the chain. Exit code 1: it cannot release keys, or is not what the chain records.`,
+  examples: ['kms status', 'kms status --kms-url https://kms-1.example.org:8000 --json'],
+  options: { kmsUrl: { value: 'URL', description: 'a KMS node (default: of the profile)' } },
+  reads: 'GetMeta, /health, /metrics and /log/head of the node, and the root keys on-chain',
+  load: () => import('./kms/status.ts'),
+})
+
 /* ON THE CHAIN */
 
 export const registerRoot = defineCommand({
@@ -134,6 +145,7 @@ export const setGateway = defineCommand({
 
 export const kmsCommands = [
   ...kmsNodeCommands,
+  status,
   predict,
   compose,
   pinnedCode,

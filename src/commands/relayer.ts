@@ -29,4 +29,18 @@ export const doctor = defineCommand({
   load: () => import('./relayer/doctor.ts'),
 })
 
-export const relayerCommands = [run, doctor]
+export const status = defineCommand({
+  path: ['relayer', 'status'],
+  summary: 'Show a running relayer: health, backlog, balance, and the proofs of its hosts',
+  help: `It reads /health and /metrics, which need no token. A relayer should not publish them: run the command beside it.
+Exit code 1: it is degraded, or something needs attention.`,
+  examples: ['relayer status', 'relayer status --relayer-url http://127.0.0.1:8480 --json'],
+  options: {
+    relayerUrl: { value: 'URL', description: 'the relayer (default: of the profile)' },
+  },
+  needs: 'nothing',
+  reads: 'the relayer',
+  load: () => import('./relayer/status.ts'),
+})
+
+export const relayerCommands = [run, status, doctor]

@@ -536,3 +536,61 @@ function unreachable(method: string, cause: unknown): AssentError {
       })
     : new AssentError('KMS_UNREACHABLE', `The KMS did not answer ${method}.`, { cause })
 }
+
+/** What anyone can read from a running node. */
+export interface NodePage {
+  readonly status: number
+  readonly text: string
+}
+
+/**
+ * Reads a public page (`/health`, `/metrics`, `/log/head`) without checking the server: its content is a claim.
+ *
+ * @throws KMS_UNREACHABLE
+ */
+export async function readPublicPage(options: KmsClientOptions, path: string): Promise<NodePage> {
+  const { status, body } = await exchange(options, { path, name: path }, undefined)
+  return { status, text: Buffer.from(body).toString('utf8') }
+}
+
+const nodeMetaAnswer = z.object({
+  ca_cert: z.string(),
+  k256_pubkey: hexOf(33),
+  gateway_app_id: z.string().nullish(),
+  kms_contract_address: z.string().nullish(),
+  chain_id: z.union([z.int(), z.string().regex(/^\d{1,20}$/)]).nullish(),
+})
+
+/** `GetMeta` of a node. */
+export interface NodeMeta {
+  /** SubjectPublicKeyInfo of the root CA, DER. */
+  readonly caPublicKey: Uint8Array
+  /** Compressed secp256k1 root key, 33 bytes. */
+  readonly k256PublicKey: Uint8Array
+  readonly gatewayAppId: string | null
+  readonly kmsContract: string | null
+  readonly chainId: number | null
+  /** Whether the root CA of the answer certified the server that answered, so that it has the root keys or got its
+   * certificate from a node that has them. */
+  readonly isServerOfRoot: boolean
+}
+
+/**
+ * Asks a node for its root keys, chain and gateway. Compare the root keys with the chain: only then `isServerOfRoot` says
+ * that the server is a node of this KMS.
+ *
+ * @throws KMS_UNREACHABLE, KMS_REFUSED, KMS_ANSWER_INVALID
+ */
+export async function readNodeMeta(options: KmsClientOptions): Promise<NodeMeta> {
+  const response = await send(options, 'GetMeta', {}, undefined)
+  const answer = readAnswer('GetMeta', response, nodeMetaAnswer)
+  const root = fromPem(answer.ca_cert)
+  return {
+    caPublicKey: readCertificate(root).spki,
+    k256PublicKey: answer.k256_pubkey,
+    gatewayAppId: answer.gateway_app_id ?? null,
+    kmsContract: answer.kms_contract_address ?? null,
+    chainId: answer.chain_id == null ? null : Number(answer.chain_id),
+    isServerOfRoot: isIssuedBy(certificateOf(response), root),
+  }
+}
