@@ -1,0 +1,93 @@
+/** How the settings of a KMS become the rules by which it verifies quotes and images. */
+import { mkdtemp, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+import { beforeAll, describe, expect, test } from 'vitest'
+
+import { verifyAttestation } from '../../src/kms/authorization/verify-attestation.ts'
+import { attest } from '../../src/kms/certificates/ratls.ts'
+import { kmsConfigSchema } from '../../src/kms/config.ts'
+import { readRules } from '../../src/kms/dependencies.ts'
+import { fromHex, toHex } from '../../src/lib/bytes.ts'
+import { createImage } from '../../src/tee/simulator/image.ts'
+import { createSimulator } from '../../src/tee/simulator/simulator.ts'
+import { kmsCompose } from './fixture.ts'
+
+const simulator = createSimulator({ at: Math.floor(Date.now() / 1000) })
+const cvm = simulator.createPlatform().createCvm({ image: createImage(), compose: kmsCompose })
+const osImageHash = 'ab'.repeat(32)
+const register = 'cd'.repeat(48)
+const set = { mrtd: register, rtmr0: register, rtmr1: register, rtmr2: register }
+
+let folder: string
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'kms-rules-'))
+  await writeFile(join(folder, 'root.der'), simulator.rootCertificate)
+  await writeFile(join(folder, 'collateral.json'), JSON.stringify(simulator.collateral()))
+})
+
+function rulesOf(changed: Record<string, unknown> = {}) {
+  const config = kmsConfigSchema.parse({
+    chainId: 31337,
+    kmsContract: `0x${'11'.repeat(20)}`,
+    finality: 'finalized',
+    maxBlockAgeSeconds: 300,
+    chainView: { insecureSingleEndpoint: 'http://127.0.0.1:1' },
+    domain: 'localhost',
+    keysFolder: join(folder, 'keys'),
+    keyProtection: 'sealed',
+    trustedRoot: { insecureRootFile: join(folder, 'root.der') },
+    collateral: { file: join(folder, 'collateral.json') },
+    imageVerification: 'required',
+    selfAuthorization: 'required',
+    releaseLog: 'insecure-off',
+    ...changed,
+  })
+  return readRules(config)
+}
+
+async function verify(changed: Record<string, unknown> = {}) {
+  const attestation = await attest(cvm.source, new Uint8Array(64))
+  return verifyAttestation(attestation, await rulesOf(changed))
+}
+
+describe('the rules of a KMS', () => {
+  test('accept a quote under the root and with the collateral of the settings', async () => {
+    expect((await verify()).verdict.status).toBe('UpToDate')
+  })
+
+  test('refuse a quote under another root', async () => {
+    await expect(verify({ trustedRoot: 'intel' })).rejects.toMatchObject({
+      code: 'KMS_QUOTE_REJECTED',
+    })
+  })
+
+  test('refuse a quote that the policy of the settings refuses', async () => {
+    const quotePolicy = { statuses: ['SWHardeningNeeded'] }
+
+    await expect(verify({ quotePolicy })).rejects.toMatchObject({ code: 'POLICY_STATUS_REFUSED' })
+  })
+
+  test('have the measurement sets of the settings for an image, and none for another', async () => {
+    const { images } = await rulesOf({ images: { [osImageHash]: [set] } })
+    if (typeof images !== 'function') throw new Error('the rules have no sets')
+
+    expect(images(fromHex(osImageHash, 'image', 32))).toHaveLength(1)
+    expect(toHex(images(fromHex(osImageHash, 'image', 32))[0]?.mrTd ?? new Uint8Array())).toBe(
+      register,
+    )
+    expect(images(new Uint8Array(32))).toEqual([])
+  })
+
+  test('leave the measurement sets to the chain if the settings say so', async () => {
+    expect(await rulesOf({ images: 'on-chain' })).toMatchObject({ images: 'on-chain' })
+  })
+
+  test('do not verify images only if the settings turn it off', async () => {
+    const rules = await rulesOf({ imageVerification: 'insecure-off', images: 'on-chain' })
+
+    expect(rules.images).toBe('insecure-unchecked')
+  })
+})
