@@ -11,7 +11,6 @@ import * as proposal from '../../src/commands/dao/proposal.ts'
 import * as report from '../../src/commands/dao/report.ts'
 import * as verifySources from '../../src/commands/deployment/verify-sources.ts'
 import { findAnvil } from '../anvil.ts'
-import { daoTimes } from '../chain/dao.ts'
 import { createTaskFixture, type TaskFixture } from '../tasks/fixture.ts'
 import { assent } from './run-command.ts'
 
@@ -100,21 +99,6 @@ describe.skipIf(absent)('a voter', () => {
     expect(drill.schema.parse(JSON.parse(JSON.stringify(value))).rehearsals).toEqual([])
     const { text } = await assent('dao', 'drill')
     expect(text).toContain('There is no active approval to rehearse with.')
-  })
-
-  test('can run every command of the guide', async () => {
-    const guide = await readFile(new URL('../../docs/guides/voter.md', import.meta.url), 'utf8')
-    const block = /## Vote\n[^#]*?```sh\n([^`]*)```/.exec(guide)?.[1] ?? ''
-    const commands = block.trim().split('\n')
-    const sends = /dao (delegate|vote)/
-    expect(commands).toHaveLength(5)
-    for (const command of commands) {
-      expect(command).not.toMatch(/0x[0-9a-f]{64}/)
-      const [, ...args] = command.replace('582113', id.slice(0, 8)).split(' ')
-      const signer = sends.test(command) ? ['--from', fixture.account('voter'), '--yes'] : []
-      await fixture.advanceTime(daoTimes.votingDelay + 1)
-      expect([command, (await assent(...args, ...signer)).exitCode]).toEqual([command, 0])
-    }
   })
 
   test('gets the files for Sourcify and Etherscan', async () => {
