@@ -561,12 +561,18 @@ export async function listApprovals(
   options: { pageSize?: number; blockNumber?: bigint } = {},
 ): Promise<Listed[]> {
   const limit = options.pageSize ?? largestPage
-  const blockNumber = options.blockNumber ?? (await client.getBlockNumber({ cacheTime: 0 }))
+  const blockNumber = options.blockNumber ?? (await readNewestBlock(client))
   const total = await countApprovals(client, registry, kind, blockNumber)
   const pages = await mapWithConcurrency(steps(0, total, limit), (offset) =>
     pageOfApprovals(client, registry, kind, { offset, limit, blockNumber }),
   )
   return pages.flat()
+}
+
+function readNewestBlock(client: PublicClient): Promise<bigint> {
+  return client.getBlockNumber({ cacheTime: 0 }).catch((cause: unknown) => {
+    throw toChainError(cause, 'read the number of the newest block')
+  })
 }
 
 /**
