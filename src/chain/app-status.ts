@@ -45,7 +45,7 @@ export interface ReleaseStatus extends ListedStatus {
 export interface Announcement {
   /** keccak256 of the calldata. */
   readonly callDigest: Hex
-  /** What the call does; null if it is none of the calls that can be recognised. */
+  /** What the call does; null for a call that is not recognised. */
   readonly call: string | null
   /** First second in which it can be executed, and the first in which it cannot any more. Unix seconds. */
   readonly from: number

@@ -209,7 +209,7 @@ export function implementationName({ contracts }: Deployment, proxy: string): st
 
 /**
  * Name of the proxy to which a recorded implementation belongs, whether the proxy uses it now or not; `app` for
- * implementations of apps; undefined for a contract that is no implementation.
+ * implementations of apps; undefined for a contract that is not an implementation.
  */
 export function proxyOf({ contracts }: Deployment, name: string): string | undefined {
   const proxy = /^(\w+)Implementation\d*$/.exec(name)?.[1]

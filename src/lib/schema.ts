@@ -86,8 +86,8 @@ export function distinctUrls(identityOf: (url: string) => string) {
 export const urlListSchema = distinctUrls(addressOf)
 
 /**
- * JSON-RPC endpoints that count toward a quorum. Two URLs with the same host and port are one endpoint, whatever their
- * paths are: one provider answers for all of its API keys. Two host names of one provider cannot be detected; the
+ * JSON-RPC endpoints that count toward a quorum. Two URLs with the same host and port are one endpoint, also with
+ * different paths: one provider answers for all of its API keys. Two host names of one provider cannot be detected; the
  * operator has to choose different providers.
  */
 export const endpointListSchema = z

@@ -156,7 +156,7 @@ export interface LogReport {
   readonly problems: readonly LogProblem[]
   /** What was not compared, because the expectation is missing. */
   readonly unchecked: readonly string[]
-  /** What this log cannot show, whatever it is compared with. */
+  /** Limits of the method: what no comparison of this log can show. */
   readonly unprovable: readonly string[]
   /** Heads of other nodes in this log, by their public key. Use them as `heads` when you verify those logs. */
   readonly peers: Readonly<Record<string, readonly ObservedHead[]>>
@@ -175,7 +175,7 @@ const setBackSeconds = 300
 /**
  * Verifies a log whose files are in memory. Files with other names are ignored.
  *
- * It never throws for a wrong log, whatever is in it: problems are in the report.
+ * It never throws for a wrong log: all problems are in the report.
  *
  * @example
  * const report = verifyLog(files, { rootKey, chainId: 1, kmsContract, pins, heads: peerReport.peers[publicKey] ?? [] })

@@ -208,7 +208,7 @@ function manifestIn(evidence: Hex, id: Hex): Uint8Array | undefined {
   return sha256(bytes) === id ? bytes : undefined
 }
 
-/** A hash can stand for bytes that are no manifest. They are shown as unknown. */
+/** A hash can stand for bytes that are not a manifest. They are shown as unknown. */
 function parse(bytes: Uint8Array): Manifest | undefined {
   if (bytes.length > maxPublishedBytes) return undefined
   try {

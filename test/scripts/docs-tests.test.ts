@@ -1,9 +1,12 @@
-/** Every test that a page names, and every file that a page links to, exists. */
+/** Every test that a page names, and every file that a page links to, exists; every RPC method is documented. */
 import { existsSync } from 'node:fs'
 import { readdir, readFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 
 import { expect, test } from 'vitest'
+
+import type { KmsContext } from '../../src/kms/rpc/context.ts'
+import { kmsMethods } from '../../src/kms/rpc/routes.ts'
 
 const root = join(import.meta.dirname, '../..')
 
@@ -48,4 +51,16 @@ test('every link leads to an existing file', async () => {
   }
 
   expect(broken).toEqual([])
+})
+
+test('docs/protocol.md has a rule for each RPC method, and docs/kms.md a row in its table', async () => {
+  const methods = Object.keys(kmsMethods({} as KmsContext))
+  const [protocol, kms] = await Promise.all(
+    ['docs/protocol.md', 'docs/kms.md'].map((page) => readFile(join(root, page), 'utf8')),
+  )
+  const rules = protocol?.split('\n').filter((line) => line.startsWith('|')) ?? []
+
+  expect(methods.length).toBeGreaterThan(5)
+  expect(methods.filter((name) => !rules.some((rule) => rule.includes(`\`${name}\``)))).toEqual([])
+  expect(methods.filter((name) => !kms?.includes(`\n| \`${name}\` |`))).toEqual([])
 })

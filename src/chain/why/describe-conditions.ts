@@ -181,7 +181,7 @@ function describeHost(host: HostFacts, { deviceId }: KnownBoot): Finding {
   }
 }
 
-/** The supersession that ends or ended a release; undefined if there is none. @param at unix seconds */
+/** The supersession that ends or ended a release; undefined without a supersession. @param at unix seconds */
 export function supersessionOf(
   release: Approval,
   rules: Pick<AppRules, 'oldest' | 'nextOldest' | 'endFrom'>,

@@ -9,7 +9,7 @@ function nextFunction(words: Words): string {
   return ['_assent_next() {', '  case "$1" in', ...cases, '  esac', '}'].join('\n')
 }
 
-/** Words that are no command, such as values of arguments, end the known beginning. */
+/** Words that are not commands, such as values of arguments, end the known beginning. */
 export function bashScript(words: Words): string {
   return `${nextFunction(words)}
 _assent() {

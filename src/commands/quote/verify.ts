@@ -141,7 +141,7 @@ function printResult(output: Output, comparison: Comparison) {
   return result
 }
 
-/** Whatever is wrong with one quote, the others are answered. */
+/** A problem of one quote does not stop the answers for the others. */
 async function answerOneOfMany(
   output: Output,
   { name }: QuoteCase,

@@ -35,7 +35,7 @@ export interface Finished {
 /**
  * Runs a command and prints its JSON value if `--json` is given.
  *
- * @throws AssentError of the command; USAGE_INVALID for a missing option or a value that is no choice
+ * @throws AssentError of the command; USAGE_INVALID for a missing option or a value outside the choices
  */
 export async function runCommand(
   command: Command,

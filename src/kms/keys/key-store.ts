@@ -82,7 +82,7 @@ export function openKeyStore(folder: string, protection: Protection): KeyStore {
 }
 
 /**
- * Loads the keys, or creates them if there are none. It can be killed at any point and run again.
+ * Loads the keys, or creates them at the first start. It can be killed at any point and run again.
  *
  * @param generate source of new keys: random ones for a bootstrap, those of the other node for an onboarding
  */

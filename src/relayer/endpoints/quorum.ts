@@ -102,7 +102,7 @@ export function createReader(
   }
 }
 
-/** A text that is equal for equal answers, whatever the order of their members. */
+/** A text that is equal for equal answers: members are sorted. */
 function stableText(value: unknown): string {
   return (
     JSON.stringify(value, (_, each) => (typeof each === 'bigint' ? `${each}n` : each)) ?? 'nothing'

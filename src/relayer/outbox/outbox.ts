@@ -383,7 +383,7 @@ function gaps(
   return missing
 }
 
-/** Nonces that a row holds, whatever its state. */
+/** Nonces of all rows, in every state. */
 function heldNonces({ slots, awaitingFinality }: AccountOutbox): ReadonlySet<number> {
   return new Set([...slots, ...awaitingFinality].map(({ nonce }) => nonce))
 }

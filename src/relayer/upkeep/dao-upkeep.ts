@@ -114,7 +114,7 @@ export async function requestUpkeep(
   })
 }
 
-/** The key of a task's intent: the same task is done once, whoever asked for it. */
+/** The key of a task's intent: the same task is done once, also if several clients ask for it. */
 function identityOf(task: UpkeepTask): string {
   switch (task.task) {
     case 'queue':

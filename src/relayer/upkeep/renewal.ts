@@ -127,7 +127,7 @@ export type RenewalDecision =
 /**
  * Decides if a host is renewed now. A host without a valid host proof is registered immediately. Pure.
  *
- * @param proof the host proof at the newest block; undefined if there was none. `expiresAt` in unix seconds; `counts`:
+ * @param proof the host proof at the newest block; undefined without a host proof. `expiresAt` in unix seconds; `counts`:
  *   it was given under the present approval and rules
  * @param input time (unix seconds) and base fee (wei per gas)
  */

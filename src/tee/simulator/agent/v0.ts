@@ -46,7 +46,7 @@ export function workerMethodsV0(guest: Guest): Record<string, AgentMethod> {
   }
 }
 
-/** The certificate in `Info`: issued once and kept; empty while there is none, as in the real agent. */
+/** The certificate in `Info`: issued once and kept; empty before that, as in the real agent. */
 function demoCertificate({ cvm, issuer }: Guest): () => Promise<string> {
   let kept = ''
   return async () => {
