@@ -2,18 +2,24 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 
 import { sendCall } from '../../src/chain/call.ts'
 import { addressBook } from '../../src/chain/governance/describe-call.ts'
-import { executeCall, propose, queueCall } from '../../src/chain/governance/governance.ts'
+import { propose } from '../../src/chain/governance/governance.ts'
 import { approve, readState, revoke, setGuardian, suspend } from '../../src/chain/registry.ts'
 import type { Hex } from '../../src/lib/bytes.ts'
 import { rehearseEmergency } from '../../src/review/rehearse-emergency.ts'
 import type { ReviewContracts } from '../../src/review/review-proposal.ts'
 import { findAnvil } from '../anvil.ts'
 import { daoTimes } from '../chain/dao.ts'
-import { carry, createLocalDao, type LocalDao, sendAt } from '../chain/simulate/local-dao.ts'
+import {
+  createLocalDao,
+  executeQueued,
+  idOf,
+  type LocalDao,
+  never,
+  voteAndQueue,
+} from '../chain/simulate/local-dao.ts'
 
 const absent = findAnvil() === undefined
-const never = 2 ** 40 - 1
-const image: Hex = `0x${'a1'.repeat(32)}`
+const image = idOf('a1')
 
 describe.skipIf(absent)('the rehearsal of an emergency', () => {
   let dao: LocalDao
@@ -48,11 +54,10 @@ describe.skipIf(absent)('the rehearsal of an emergency', () => {
     expect(await readState(publicClient, addresses.kmsAuth, 'osImage', image)).toBe('suspended')
     await anvil.client.setNextBlockTimestamp({ timestamp: BigInt(start + found.suspension.at + 1) })
     const calls = [revoke(addresses.kmsAuth, 'osImage', [image])]
-    const { id, voteStart } = await propose(clients.voter, addresses.governor, calls, 'Emergency')
-    await carry(dao, id, voteStart)
+    const proposal = await propose(clients.voter, addresses.governor, calls, 'Emergency')
     const executedAt = start + found.revocation.at
-    await sendAt(dao, queueCall(addresses.governor, id), executedAt - daoTimes.timelockDelay)
-    const executed = await sendAt(dao, executeCall(addresses.governor, id), executedAt)
+    await voteAndQueue(dao, proposal, { queuedAt: executedAt - daoTimes.timelockDelay })
+    const executed = await executeQueued(dao, proposal, { executedAt })
 
     expect(executed.succeeded).toBe(true)
     expect(await readState(publicClient, addresses.kmsAuth, 'osImage', image)).toBe('revoked')

@@ -5,7 +5,6 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { hostsAbi, kmsAuthAbi } from '../../../src/chain/abi.ts'
 import { appKey } from '../../../src/chain/approval.ts'
 import { type Call, callOf, sendCall } from '../../../src/chain/call.ts'
-import { executeCall, queueCall } from '../../../src/chain/governance/governance.ts'
 import * as settings from '../../../src/chain/governance/settings.ts'
 import { hostReportData } from '../../../src/chain/hosts.ts'
 import * as registry from '../../../src/chain/registry.ts'
@@ -26,18 +25,17 @@ import { chainTime } from '../dao.ts'
 import { encodeReport } from '../registries.ts'
 import {
   appData,
-  carry,
   createLocalDao,
+  executeQueued,
+  idOf as id,
   type LocalDao,
-  proposeCalls,
-  sendAt,
-  simulate,
+  never,
+  proposeAndSimulate,
+  voteAndQueue,
 } from './local-dao.ts'
 
 const absent = findAnvil() === undefined
-const never = 2 ** 40 - 1
 const day = 86_400
-const id = (byte: string): Hex => `0x${byte.repeat(32)}`
 const images = [id('a1'), id('a2'), id('a3')] as const
 const hosts = [id('d1'), id('d2')] as const
 const releases = [id('c1'), id('c2'), id('c3')] as const
@@ -341,10 +339,9 @@ describe.skipIf(absent)('the blast radius of a proposal', () => {
 
   test.each(cases)('is what KmsAuth answers: $name', async ({ name, calls, losses, gains }) => {
     const { addresses, publicClient, anvil } = dao
-    const proposal = await proposeCalls(dao, await calls(), name)
-    const { chain, before, facts, simulation } = await simulate(dao, proposal)
+    const { chain, before, facts, simulation } = await proposeAndSimulate(dao, await calls(), name)
     expect(simulation.failure).toBeUndefined()
-    const { executedAt, queuedAt = 0 } = simulation
+    const { executedAt } = simulation
 
     const states = { before, after: chain, at: executedAt }
     const logs = simulation.events
@@ -364,12 +361,11 @@ describe.skipIf(absent)('the blast radius of a proposal', () => {
       .filter((time) => time >= executedAt)
       .sort((a, b) => a - b)
     const boots = everyBoot()
-    await carry(dao, proposal, facts.voteStart)
-    await sendAt(dao, queueCall(addresses.governor, proposal), queuedAt)
+    await voteAndQueue(dao, facts, simulation)
     const snapshot = await anvil.client.snapshot()
     const without = await answersAt(boots, times)
     await anvil.client.revert({ id: snapshot })
-    await sendAt(dao, executeCall(addresses.governor, proposal), executedAt)
+    await executeQueued(dao, facts, simulation)
     const with_ = await answersAt(boots, times)
 
     for (const [index, time] of times.entries()) {

@@ -1,21 +1,36 @@
-/** A DAO with all registries on anvil, for simulations and what really happens afterwards. */
+/** A DAO with all registries on anvil, for simulations and for the real execution afterwards. */
 import hre from 'hardhat'
 import { type Abi, type EIP1193Provider, encodeFunctionData, http, parseEther } from 'viem'
 
 import { appAbi, erc1967ProxyAbi } from '../../../src/chain/abi.ts'
 import { type Call, sendCall, waitForReceipt } from '../../../src/chain/call.ts'
 import { addressBook } from '../../../src/chain/governance/describe-call.ts'
-import { propose, timelockDelay, vote } from '../../../src/chain/governance/governance.ts'
-import { readProposal } from '../../../src/chain/governance/proposals.ts'
+import {
+  executeCall,
+  propose,
+  queueCall,
+  timelockDelay,
+  vote,
+} from '../../../src/chain/governance/governance.ts'
+import { type ProposalFacts, readProposal } from '../../../src/chain/governance/proposals.ts'
 import { deployAndRegisterApp, deployedApp } from '../../../src/chain/registry.ts'
 import { openBlockState } from '../../../src/chain/simulate/block-state.ts'
 import { LocalChain } from '../../../src/chain/simulate/local-chain.ts'
-import { simulateProposal } from '../../../src/chain/simulate/simulate-proposal.ts'
+import {
+  type ProposalSimulation,
+  simulateProposal,
+} from '../../../src/chain/simulate/simulate-proposal.ts'
 import { standardHostRules } from '../../../src/deploy/deploy.ts'
 import type { Hex } from '../../../src/lib/bytes.ts'
 import { type Anvil, startAnvil } from '../../anvil.ts'
 import { syntheticRoot } from '../../synthetic.ts'
 import { createDao, type Dao, hardhatArtifacts } from '../dao.ts'
+
+/** No execution deadline. */
+export const never = 2 ** 40 - 1
+
+/** A 32-byte id of one repeated byte. */
+export const idOf = (byte: string): Hex => `0x${byte.repeat(32)}`
 
 export interface LocalDao extends Dao {
   readonly anvil: Anvil
@@ -83,7 +98,7 @@ export interface RealExecution {
 }
 
 /** Sends a call in a block with this time, also if it reverts. */
-export async function sendAt(
+async function sendAt(
   { anvil, clients }: LocalDao,
   { to, data }: Pick<Call, 'to' | 'data'>,
   timestamp: number,
@@ -119,15 +134,10 @@ export async function sendAt(
   }
 }
 
-/** Proposes calls as the voter and returns the proposal's id. */
-export async function proposeCalls(dao: LocalDao, calls: readonly Call[], text: string) {
-  const { id } = await propose(dao.clients.voter, dao.addresses.governor, calls, text)
-  return id
-}
-
-/** A local copy of the newest block, and the proposal simulated on it. */
-export async function simulate(dao: LocalDao, id: bigint) {
-  const { addresses, publicClient, app } = dao
+/** Proposes calls as the voter, and simulates the proposal on a local copy of the newest block. */
+export async function proposeAndSimulate(dao: LocalDao, calls: readonly Call[], text: string) {
+  const { addresses, publicClient, app, clients } = dao
+  const { id } = await propose(clients.voter, addresses.governor, calls, text)
   const chain = await LocalChain.open(await openBlockState(publicClient))
   const before = await chain.fork()
   const facts = await readProposal(publicClient, addresses.governor, id)
@@ -139,11 +149,26 @@ export async function simulate(dao: LocalDao, id: bigint) {
   return { chain, before, facts, simulation }
 }
 
-/** Votes for a proposal in the first second of the vote. */
-export async function carry(dao: LocalDao, id: bigint, voteStart: number): Promise<void> {
+/** Votes for a proposal in the first second of the vote, and queues it at the time of its simulation. */
+export async function voteAndQueue(
+  dao: LocalDao,
+  { id, voteStart }: Pick<ProposalFacts, 'id' | 'voteStart'>,
+  { queuedAt = 0 }: Pick<ProposalSimulation, 'queuedAt'>,
+): Promise<RealExecution> {
+  const { governor } = dao.addresses
   await dao.anvil.client.setNextBlockTimestamp({ timestamp: BigInt(voteStart + 1) })
   await dao.anvil.client.mine({ blocks: 1 })
-  await vote(dao.clients.voter, dao.addresses.governor, id, 'for')
+  await vote(dao.clients.voter, governor, id, 'for')
+  return sendAt(dao, queueCall(governor, id), queuedAt)
+}
+
+/** Executes a queued proposal at the time of its simulation. */
+export async function executeQueued(
+  dao: LocalDao,
+  { id }: Pick<ProposalFacts, 'id'>,
+  { executedAt }: Pick<ProposalSimulation, 'executedAt'>,
+): Promise<RealExecution> {
+  return sendAt(dao, executeCall(dao.addresses.governor, id), executedAt)
 }
 
 /** Calldata of any function of an app. */

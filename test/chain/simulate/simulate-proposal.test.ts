@@ -4,7 +4,6 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 
 import { assentGovernorAbi, timelockControllerAbi } from '../../../src/chain/abi.ts'
 import type { Call } from '../../../src/chain/call.ts'
-import { queueCall } from '../../../src/chain/governance/governance.ts'
 import * as settings from '../../../src/chain/governance/settings.ts'
 import * as registry from '../../../src/chain/registry.ts'
 import { openBlockState } from '../../../src/chain/simulate/block-state.ts'
@@ -16,17 +15,16 @@ import { findAnvil } from '../../anvil.ts'
 import { chainTime } from '../dao.ts'
 import {
   appData,
-  carry,
   createLocalDao,
+  executeQueued,
+  idOf as id,
   type LocalDao,
-  proposeCalls,
-  sendAt,
-  simulate,
+  never,
+  proposeAndSimulate,
+  voteAndQueue,
 } from './local-dao.ts'
 
 const absent = findAnvil() === undefined
-const never = 2 ** 40 - 1
-const id = (byte: string): Hex => `0x${byte.repeat(32)}`
 
 /** One kind of proposal and the error with which it fails. */
 interface Case {
@@ -243,25 +241,14 @@ describe.skipIf(absent)('a simulated proposal', () => {
   afterAll(() => dao?.anvil.stop())
 
   test.each(cases)('equals the real execution: $name', async ({ name, calls, fails }) => {
-    const { addresses, publicClient } = dao
-    const proposal = await proposeCalls(dao, await calls(dao), name)
-
-    const { chain, before, facts, simulation } = await simulate(dao, proposal)
-    const { queuedAt = 0, executedAt } = simulation
-    await carry(dao, proposal, facts.voteStart)
-    const queued = await sendAt(dao, queueCall(addresses.governor, proposal), queuedAt)
-    const executed = await sendAt(
+    const { publicClient } = dao
+    const { chain, before, facts, simulation } = await proposeAndSimulate(
       dao,
-      {
-        to: addresses.governor,
-        data: encodeFunctionData({
-          abi: assentGovernorAbi,
-          functionName: 'execute',
-          args: [proposal],
-        }),
-      },
-      executedAt,
+      await calls(dao),
+      name,
     )
+    const queued = await voteAndQueue(dao, facts, simulation)
+    const executed = await executeQueued(dao, facts, simulation)
 
     expect(queued.succeeded).toBe(true)
     expect(simulation.succeeded).toBe(executed.succeeded)
@@ -288,17 +275,9 @@ describe.skipIf(absent)('a simulated proposal', () => {
   })
 
   test('that cannot be queued any more fails in the queue step, as on the chain', async () => {
-    const { addresses } = dao
-    const calls = [registry.addOsImageHash(addresses.kmsAuth, id('a5'))]
-    const proposal = await proposeCalls(dao, calls, 'After the last decision')
-
-    const { facts, simulation } = await simulate(dao, proposal)
-    await carry(dao, proposal, facts.voteStart)
-    const queued = await sendAt(
-      dao,
-      queueCall(addresses.governor, proposal),
-      simulation.queuedAt as number,
-    )
+    const calls = [registry.addOsImageHash(dao.addresses.kmsAuth, id('a5'))]
+    const { facts, simulation } = await proposeAndSimulate(dao, calls, 'After the last decision')
+    const queued = await voteAndQueue(dao, facts, simulation)
 
     expect(queued.succeeded).toBe(false)
     expect(simulation.failure).toMatchObject({
@@ -311,12 +290,8 @@ describe.skipIf(absent)('a simulated proposal', () => {
   test('names each changed word', async () => {
     const fresh = await createLocalDao()
     try {
-      const proposal = await proposeCalls(
-        fresh,
-        [registry.addOsImageHash(fresh.addresses.kmsAuth, id('a1'))],
-        'Names',
-      )
-      const { simulation } = await simulate(fresh, proposal)
+      const calls = [registry.addOsImageHash(fresh.addresses.kmsAuth, id('a1'))]
+      const { simulation } = await proposeAndSimulate(fresh, calls, 'Names')
 
       const inKmsAuth = simulation.changes.filter(({ contract }) => contract === 'kmsAuth')
       expect(inKmsAuth.map(({ name, before, after }) => [name, before, after])).toEqual(
