@@ -20,12 +20,15 @@ library AppProxy {
     error AppNotCreated();
 
     /// @notice The address of this contract's proxy with `salt`, whether it exists or not.
+    /// @param salt number of the app in the list of its factory.
     function addressOf(uint256 salt) internal view returns (address) {
         bytes32 digest = keccak256(abi.encodePacked(bytes1(0xff), address(this), salt, CREATION_HASH));
         return address(uint160(uint256(digest)));
     }
 
     /// @notice Creates the proxy at `addressOf(salt)`. Reverts with `AppNotCreated`.
+    /// @param salt number of the app in the list of its factory.
+    /// @return proxy address of the new proxy.
     function create(uint256 salt) internal returns (address proxy) {
         bytes memory creation = CREATION;
         assembly ("memory-safe") {

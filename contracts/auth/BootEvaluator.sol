@@ -61,6 +61,9 @@ contract BootEvaluator {
     }
 
     /// @notice `isKmsAllowed` of `kmsAuth`, explained. Release and epochs are 0.
+    /// @param kmsAuth the contract that decides.
+    /// @param bootInfo facts of the boot; nothing here proves them.
+    /// @return decision the decision with its reason, state and end.
     function evaluateKms(
         IKmsAuth kmsAuth,
         AppBootInfo calldata bootInfo

@@ -49,6 +49,8 @@ library BoundedAppCall {
     }
 
     /// @notice Whether the app accepts boots of this TEE variant: TDX always, another only if the app says so.
+    /// @param app the app contract; it is not trusted.
+    /// @return isAccepted false too if the call fails or the answer is malformed.
     function accepts(address app, TeeVariant variant) internal view returns (bool isAccepted) {
         if (variant == TeeVariant.Tdx) return true;
         bytes memory question = abi.encodeCall(IAppDetails.acceptsVariant, (variant));
@@ -59,6 +61,10 @@ library BoundedAppCall {
     }
 
     /// @notice The app's `releaseDetails`. All zero if the app does not have the function or gives impossible values.
+    /// @return release number of the release.
+    /// @return writeEpoch key epoch for new data.
+    /// @return readEpoch oldest key epoch that the release may read.
+    /// @return validUntil first second in which the answer ends by itself; 0 = no end is known.
     function details(
         address app,
         bytes32 composeHash,
@@ -74,6 +80,8 @@ library BoundedAppCall {
     }
 
     /// @dev Copies at most one byte more than the longest valid answer.
+    /// @param gasLimit gas that the app gets.
+    /// @param longest bytes of the longest valid answer.
     function _call(
         address app,
         bytes memory question,

@@ -44,6 +44,7 @@ library DenialReasons {
     string internal constant IMAGE_NOT_ALLOWED = "OS image is not allowed";
     string internal constant MEASUREMENT_NOT_ALLOWED = "Aggregated MR not allowed";
     string internal constant KMS_DEVICE_NOT_ALLOWED = "KMS is not allowed to boot on this device";
+    /// @dev About an app.
     string internal constant APP_NOT_REGISTERED = "App not registered";
     string internal constant APP_HAS_NO_CODE = "App not deployed or invalid address";
     string internal constant RELEASE_NOT_ALLOWED = "Compose hash not allowed";
@@ -53,11 +54,13 @@ library DenialReasons {
     string internal constant APP_ID_MISMATCH = "App id is not this contract";
     string internal constant APP_FAILED = "App contract failed";
     string internal constant APP_ANSWER_INVALID = "App contract gave no valid answer";
+    /// @dev About host, image and TEE variant.
     string internal constant HOST_NOT_REGISTERED = "Host is not registered";
     string internal constant MEASUREMENTS_NOT_ALLOWED = "Measurements are not allowed for this OS image";
     string internal constant VARIANT_NOT_ACCEPTED = "TEE variant is not accepted";
 
     /// @notice The reason string of `denial`. Empty for `None`, and for `AppRefused`, whose reason comes from the app.
+    /// @param denial the first rule that denies the boot.
     function textOf(DenialCode denial) internal pure returns (string memory) {
         if (denial == DenialCode.TcbNotUpToDate) return TCB_NOT_UP_TO_DATE;
         if (denial == DenialCode.ImageNotAllowed) return IMAGE_NOT_ALLOWED;

@@ -15,14 +15,18 @@ interface IAppAuthBasicManagement {
 
     /// @notice Approves a release, without end and without evidence. Emits the event again if it is approved already.
     /// @dev Reverts with `ApprovalStateInvalid` if it is revoked, and with `IdInvalid` for zero.
+    /// @param composeHash SHA-256 of the app-compose file.
     function addComposeHash(bytes32 composeHash) external;
 
     /// @notice Withdraws a release. Emits the event even if nothing was approved, as dstack does.
+    /// @param composeHash SHA-256 of the app-compose file.
     function removeComposeHash(bytes32 composeHash) external;
 
     /// @notice Approves a host by its device id, without end. Reverts as `addComposeHash`.
+    /// @param deviceId device id of the host.
     function addDevice(bytes32 deviceId) external;
 
     /// @notice Withdraws a host. Emits the event even if nothing was approved, as dstack does.
+    /// @param deviceId device id of the host.
     function removeDevice(bytes32 deviceId) external;
 }

@@ -8,6 +8,8 @@ import {TeeVariant} from "../types/TeeVariant.sol";
 /// The app can answer falsely about itself, but about no other app.
 interface IAppDetails {
     /// @notice Whether the app accepts boots of this TEE variant. Not asked for `Tdx`.
+    /// @param variant TEE variant of the boot.
+    /// @return true if the app may boot on it.
     function acceptsVariant(TeeVariant variant) external view returns (bool);
 
     /// @notice What a boot with this release on this host gets. All zero if the release may not boot.

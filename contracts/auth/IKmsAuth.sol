@@ -11,6 +11,12 @@ import {DenialCode} from "./DenialReasons.sol";
 /// @notice The initializer that the factory calls on a new app (dstack).
 interface IAppInitialization {
     /// @notice Sets owner and rules, and approves a first host and release unless they are zero. Once only.
+    /// @param initialOwner owner of the app.
+    /// @param disableUpgrades true: the code can never be replaced.
+    /// @param requireTcbUpToDate true: boots need the TCB status `UpToDate`.
+    /// @param allowAnyDevice true: the app may run on any host.
+    /// @param initialDeviceId a first host; zero = none.
+    /// @param initialComposeHash a first release; zero = none.
     function initialize(
         address initialOwner,
         bool disableUpgrades,
@@ -86,6 +92,7 @@ interface IKmsAuth is IAppAuth {
     /// @dev Warning: the contract at `appId` alone decides which releases and hosts it accepts.
     /// Registering an approved app again only emits `AppRegistered`, so an earlier registration by someone else cannot make
     /// a batch fail. Reverts with "Invalid app ID" for zero, and with `AppRegistrationDenied`.
+    /// @param appId address of the app contract.
     function registerApp(address appId) external;
 
     /// @notice Creates an app with the current implementation and registers it. Anyone may call.
@@ -109,6 +116,12 @@ interface IKmsAuth is IAppAuth {
     ) external returns (address appId);
 
     /// @notice The same for older callers of dstack: does not require the TCB status `UpToDate`.
+    /// @param initialOwner owner of the app.
+    /// @param disableUpgrades whether the app's code can never be replaced.
+    /// @param allowAnyDevice whether the app may run on any host.
+    /// @param initialDeviceId a first host; zero = none.
+    /// @param initialComposeHash a first release; zero = none.
+    /// @return appId address of the app.
     function deployAndRegisterApp(
         address initialOwner,
         bool disableUpgrades,
@@ -138,15 +151,20 @@ interface IKmsAuth is IAppAuth {
     ) external view returns (DenialCode denial, string memory reason);
 
     /// @notice `isKmsAllowed` as a code; `None` if the node may get the root keys.
+    /// @param bootInfo facts of the boot; nothing here proves them.
+    /// @return the first rule that denies; `None` if the node is allowed.
     function kmsDenial(AppBootInfo calldata bootInfo) external view returns (DenialCode);
 
     /// @notice Sets all of `kmsInfo`. Owner. Emits `KmsInfoSet` and `KmsInfoRecorded`.
+    /// @param info public keys, quote and event log of the bootstrap; not checked.
     function setKmsInfo(KmsInfo memory info) external;
 
     /// @notice Sets the quote in `kmsInfo`. Owner. Emits `KmsQuoteSet`.
+    /// @param quote TDX quote of the bootstrap; not checked.
     function setKmsQuote(bytes memory quote) external;
 
     /// @notice Sets the event log in `kmsInfo`. Owner. Emits `KmsEventlogSet`.
+    /// @param eventlog event log of the bootstrap; not checked.
     function setKmsEventlog(bytes memory eventlog) external;
 
     /// @notice Sets the id of the gateway app. Owner. Emits `GatewayAppIdSet`.
@@ -160,21 +178,27 @@ interface IKmsAuth is IAppAuth {
 
     /// @notice Approves the aggregated measurement of a KMS node, without end and evidence. Owner.
     /// @dev Reverts with `ApprovalStateInvalid` if it is revoked. Emits `ApprovalGiven`, `KmsAggregatedMrAdded`.
+    /// @param mrAggregated dstack's mr_aggregated of the node.
     function addKmsAggregatedMr(bytes32 mrAggregated) external;
 
     /// @notice Withdraws the aggregated measurement of a KMS node, approved or not. Owner. Emits `KmsAggregatedMrRemoved`.
+    /// @param mrAggregated dstack's mr_aggregated of the node.
     function removeKmsAggregatedMr(bytes32 mrAggregated) external;
 
     /// @notice Approves a host for KMS nodes, by its device id. Owner. Reverts and emits as `addKmsAggregatedMr`.
+    /// @param deviceId device id of the host.
     function addKmsDevice(bytes32 deviceId) external;
 
     /// @notice Withdraws a host for KMS nodes, approved or not. Owner. Emits `KmsDeviceRemoved`.
+    /// @param deviceId device id of the host.
     function removeKmsDevice(bytes32 deviceId) external;
 
     /// @notice Approves a base image. Owner. Reverts and emits as `addKmsAggregatedMr`.
+    /// @param osImageHash SHA-256 of the base image.
     function addOsImageHash(bytes32 osImageHash) external;
 
     /// @notice Withdraws a base image, approved or not. Owner. Emits `OsImageHashRemoved`.
+    /// @param osImageHash SHA-256 of the base image.
     function removeOsImageHash(bytes32 osImageHash) external;
 
     /// @notice Sets the activation delay of a kind; counts for approvals that are given later. Owner.

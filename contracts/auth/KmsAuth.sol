@@ -365,21 +365,25 @@ contract KmsAuth is IKmsAuth, ApprovalRegistry, RenounceableUpgrades, ERC165Upgr
     /* VIEWS OF DSTACK */
 
     /// @notice Whether the app is approved now.
+    /// @param appId address of the app contract.
     function registeredApps(address appId) external view returns (bool) {
         return _isActive(Kind.App, _appKey(appId));
     }
 
     /// @notice Whether the measurement of a KMS node is approved now.
+    /// @param mrAggregated dstack's mr_aggregated of the node.
     function kmsAllowedAggregatedMrs(bytes32 mrAggregated) external view returns (bool) {
         return _isActive(Kind.KmsMeasurement, mrAggregated);
     }
 
     /// @notice Whether the host is approved for KMS nodes now.
+    /// @param deviceId device id of the host.
     function kmsAllowedDeviceIds(bytes32 deviceId) external view returns (bool) {
         return _isActive(Kind.KmsDevice, deviceId);
     }
 
     /// @notice Whether the base image is approved now.
+    /// @param osImageHash SHA-256 of the base image.
     function allowedOsImages(bytes32 osImageHash) external view returns (bool) {
         return _isActive(Kind.OsImage, osImageHash);
     }

@@ -14,11 +14,18 @@ library Attestation {
     /// @notice What `quote` proves. Reverts with `QuoteRejected`, and with `PolicyBreached` unless it passes
     /// `PolicyLib.standard`.
     /// @dev Check `report.reportData()` against your own nonce or key: a quote can be replayed.
+    /// @param verifier a quote verifier that the caller trusts.
+    /// @param quote raw or compact quote.
+    /// @return the verified facts.
     function attest(IQuoteVerifier verifier, bytes memory quote) internal view returns (Report memory) {
         return attestUnder(verifier, quote, PolicyLib.standard());
     }
 
     /// @notice What `quote` proves. Reverts with `QuoteRejected`, and with `PolicyBreached` unless it passes `policy`.
+    /// @param verifier a quote verifier that the caller trusts.
+    /// @param quote raw or compact quote.
+    /// @param policy rules beyond Intel's.
+    /// @return report the verified facts.
     function attestUnder(
         IQuoteVerifier verifier,
         bytes memory quote,

@@ -179,6 +179,8 @@ contract QuoteVerifier is CollateralStore, IQuoteVerifier {
 
     /// @dev The cap of a call. While no list of evaluation numbers is in force, every number counts: old collateral is
     /// better than none, because its own dates are checked too.
+    /// @param fresh the slot with the standard number and its end.
+    /// @param cap the highest evaluation number that the caller accepts; 0 = the standard one.
     function _cap(FreshnessSlot fresh, uint256 cap) private view returns (uint256) {
         if (cap != STANDARD) return cap;
         uint256 until = fresh.standardUntil();
@@ -279,6 +281,7 @@ contract QuoteVerifier is CollateralStore, IQuoteVerifier {
 
     /// @dev End of the CRL of a CA. For the first Platform CA and the first Processor CA it is in the slot that every
     /// call reads anyway.
+    /// @param ca number of the issuer.
     function _crlUntil(FreshnessSlot fresh, uint256 ca) private view returns (uint256) {
         return ca < 3 ? fresh.crlUntil(ca) : CrlLib.load(_collateral.crls[ca]).until();
     }
@@ -576,6 +579,8 @@ contract QuoteVerifier is CollateralStore, IQuoteVerifier {
 
     /// @dev TEE_TCB_SVN (at launch) and TEE_TCB_SVN2 (now), 16 bytes each as a number. A TD report 1.0 has only the
     /// first; then both are equal.
+    /// @return svn TEE_TCB_SVN, with which the TD was launched.
+    /// @return svn2 TEE_TCB_SVN2, of the TDX module that runs now.
     function _svns(Parts memory parts) private pure returns (uint256 svn, uint256 svn2) {
         unchecked {
             svn = TcbBlob.word(parts.data, parts.bodyAt) >> 128;
@@ -766,6 +771,7 @@ contract QuoteVerifier is CollateralStore, IQuoteVerifier {
     }
 
     /// @dev Copies `length` bytes into a new byte array.
+    /// @param pos offset of the first byte; the caller has checked the bounds.
     function _slice(bytes memory data, uint256 pos, uint256 length) private pure returns (bytes memory slice) {
         assembly ("memory-safe") {
             slice := mload(0x40)

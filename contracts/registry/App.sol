@@ -423,6 +423,7 @@ contract App is IApp, ApprovalRegistry, UUPSUpgradeable, ERC165Upgradeable {
         emit PolicyChanged(msg.sender, PolicyNames.DEVICE, id, enabled);
     }
 
+    /// @dev UUPS hook: only the owner; with a notice period only after an announcement of this upgrade.
     function _authorizeUpgrade(address newImplementation) internal override onlyOwner {
         require(!_upgradesDisabled, "Upgrades are permanently disabled");
         _requireAnnounced();

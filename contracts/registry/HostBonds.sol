@@ -11,9 +11,11 @@ import {RenounceableUpgrades} from "./RenounceableUpgrades.sol";
 contract HostBonds is IHostBonds, RenounceableUpgrades {
     using SafeERC20 for IERC20;
 
+    /// @dev Bounds of the unbonding time, seconds.
     uint32 private constant MIN_UNBONDING = 1 hours;
     uint32 private constant MAX_UNBONDING = 365 days;
 
+    /// @dev A bond belongs to one host and one holder: nobody can withdraw what another account deposited.
     mapping(bytes32 deviceId => mapping(address holder => Bond)) private _bonds;
     /// @inheritdoc IHostBonds
     uint96 public minimum;

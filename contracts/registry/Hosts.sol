@@ -377,6 +377,7 @@ contract Hosts is IHosts, ApprovalRegistry, EIP712Upgradeable, RenounceableUpgra
         if (current != deviceId) _setOperator(current, operator);
     }
 
+    /// @dev Names the operator of a device id.
     function _setOperator(bytes32 deviceId, address operator) private {
         _hosts[deviceId].operator = operator;
         _named[deviceId] = operator;

@@ -18,6 +18,7 @@ library KmsMeasurement {
         return sha256(_isZero(configuration) ? registers : bytes.concat(registers, configuration));
     }
 
+    /// @dev Copies `source[from:to]`. Fails (`Panic(0x01)`) beyond the end.
     function _slice(bytes memory source, uint256 from, uint256 to) private pure returns (bytes memory part) {
         assert(to <= source.length);
         part = new bytes(to - from);
@@ -26,6 +27,7 @@ library KmsMeasurement {
         }
     }
 
+    /// @dev Whether all bytes are zero.
     function _isZero(bytes memory part) private pure returns (bool) {
         return keccak256(part) == keccak256(new bytes(part.length));
     }

@@ -5,6 +5,7 @@ pragma solidity ^0.8.28;
 library RecentBlockHash {
     /// @notice Number of block hashes that EIP-2935's contract keeps.
     uint256 internal constant HISTORY = 8191;
+    /// @dev Keeps the hashes of the last 8,191 blocks (EIP-2935).
     address private constant HISTORY_CONTRACT = 0x0000F90827F1C53a10cb7A02335B175320002935;
 
     /// @notice The hash of block `number`; zero if the block is in the future, or too old for this chain.

@@ -36,6 +36,7 @@ abstract contract RenounceableUpgrades is Ownable2StepUpgradeable, UUPSUpgradeab
         }
     }
 
+    /// @dev UUPS hook: only the owner, and only until upgrades are renounced.
     function _authorizeUpgrade(address newImplementation) internal override onlyOwner {
         require(!upgradesRenounced(), "Upgrades are permanently disabled");
         bytes32 implementation = bytes32(uint256(uint160(newImplementation)));

@@ -61,13 +61,17 @@ error ApprovalNeverActive(uint256 from, uint256 until);
 /// @param known the present end, unix seconds; 0 = never.
 error ApprovalEndInvalid(uint256 found, uint256 known);
 
+// 40 bits: unix seconds
 uint256 constant TIME_MASK = type(uint40).max;
+// 32 bits: version and index
 uint256 constant NUMBER_MASK = type(uint32).max;
+// positions of the fields after activeFrom, which is in the lowest bits
 uint256 constant EXPIRES_SHIFT = 40;
 uint256 constant SUSPENDED_SHIFT = 80;
 uint256 constant ENDED_SHIFT = 120;
 uint256 constant VERSION_SHIFT = 160;
 uint256 constant INDEX_SHIFT = 192;
+// flags
 uint256 constant REVOKED_BIT = 1 << 224;
 uint256 constant GUARDIAN_BIT = 1 << 225;
 

@@ -158,11 +158,13 @@ library PolicyLib {
         return hidden || report.bindsServiceTd();
     }
 
+    /// @dev Whether `list` contains `value`.
     function _lists(bytes32[] memory list, bytes32 value) private pure returns (bool) {
         for (uint256 i = 0; i < list.length; ++i) if (list[i] == value) return true;
         return false;
     }
 
+    /// @dev Whether `list` contains `value`.
     function _lists(bytes6[] memory list, bytes6 value) private pure returns (bool) {
         for (uint256 i = 0; i < list.length; ++i) if (list[i] == value) return true;
         return false;

@@ -102,6 +102,7 @@ using ReportLib for Report global;
 /// @notice Reads the fields of the TD report in a `Report`.
 /// @dev The functions that read a field fail (`Panic(0x01)`) if the TD report is too short, as in a report that is not verified.
 library ReportLib {
+    /// @dev Bytes of a TD report of TDX 1.0, 1.5, and 1.5 with the extended body.
     uint256 private constant BODY_1_0 = 584;
     uint256 private constant BODY_1_5 = 648;
     uint256 private constant BODY_1_5_EX = 885;
@@ -230,6 +231,7 @@ library ReportLib {
         return length == BODY_1_0 || length == BODY_1_5 || length == BODY_1_5_EX;
     }
 
+    /// @dev A measurement of 48 bytes.
     function _bytes48(Report memory report, uint256 offset) private pure returns (Bytes48 memory) {
         return Bytes48(_word(report, offset), bytes16(_word(report, offset + 16) << 128));
     }

@@ -39,6 +39,8 @@ library Crl {
 
     /// @notice Parses a CRL: version 2, ecdsa-with-SHA256, no critical extension. Reverts with `DerMalformed` and
     /// `CrlTooLong`.
+    /// @param der the CRL.
+    /// @return list issuer, times, serial numbers in the order of the CRL, and signature.
     function parse(bytes memory der) internal view returns (RevocationList memory list) {
         unchecked {
             uint256 tbs = Der.openLast(der, 0, der.length, Der.SEQUENCE);
@@ -139,6 +141,8 @@ library Crl {
     }
 
     /// @dev Reads one entry of any form.
+    /// @return serial the serial number, up to 20 octets.
+    /// @return next position of the next entry.
     function _entry(bytes memory der, uint256 pos, uint256 end) private pure returns (uint256 serial, uint256 next) {
         unchecked {
             uint256 content;
@@ -169,6 +173,7 @@ library Crl {
     /// @dev Insertion sort with a binary search and one copy for each entry, so that the gas does not depend on the
     /// order of the list. Places after the set are filled with the highest number, so that every search has the same
     /// number of steps. `test/contracts/quote/Crl.t.sol` compares the result with a plain sort.
+    /// @param serials 20 bytes for each serial number.
     function sorted(bytes memory serials) internal pure returns (bytes memory result) {
         assembly ("memory-safe") {
             result := mload(0x40)

@@ -126,6 +126,7 @@ library X509 {
     error CertificateUnsupported(uint256 offset);
 
     /// @notice Parses a certificate. Reverts with `DerMalformed` and `CertificateUnsupported`.
+    /// @param der exactly one certificate.
     function parse(bytes memory der) internal view returns (Certificate memory certificate) {
         (uint256 pos, uint256 end) = _start(der, certificate);
         _rest(der, pos, end, certificate);
@@ -133,6 +134,7 @@ library X509 {
 
     /// @notice Parses a PCK certificate. One in the usual form is compared as a whole, which costs less gas.
     /// @dev `test/contracts/quote/X509.t.sol` checks that both ways give the same fields.
+    /// @param der exactly one certificate.
     function parseLeaf(bytes memory der) internal view returns (Certificate memory certificate) {
         (uint256 pos, uint256 end) = _start(der, certificate);
         if (end - pos == USUAL_LENGTH && _isUsual(der, pos, certificate)) _usualRest(der, pos, end, certificate);
@@ -233,6 +235,9 @@ library X509 {
 
     /// @notice Reads the end of a certificate or CRL: AlgorithmIdentifier, BIT STRING { SEQUENCE { r, s } }. It must
     /// end at `end`.
+    /// @param pos position of the AlgorithmIdentifier.
+    /// @return r first part of the ECDSA signature.
+    /// @return s second part of the ECDSA signature.
     function signature(bytes memory der, uint256 pos, uint256 end) internal pure returns (uint256 r, uint256 s) {
         unchecked {
             pos = algorithm(der, pos);
@@ -275,6 +280,7 @@ library X509 {
 
     /// @notice Reads the SGX extension of a PCK certificate. Reverts with `CertificateUnsupported` if a field is
     /// missing or occurs twice.
+    /// @return sgx PPID, SVNs, PCEID, FMSPC and platform instance id (Intel, "PCK Certificate and CRL Profile").
     function sgxExtension(
         bytes memory der,
         Certificate memory certificate
@@ -426,6 +432,8 @@ library X509 {
 
     /// @dev Eighteen fields in this order: 16 component SVNs, PCESVN, CPUSVN. Intel's rules compare the components, and
     /// CPUSVN is only required to be there.
+    /// @return components 16 SVNs of one byte each.
+    /// @return pceSvn SVN of the provisioning certification enclave.
     function _tcb(
         bytes memory der,
         uint256 pos,
@@ -456,6 +464,7 @@ library X509 {
     }
 
     /// @dev Reads an INTEGER field of the TCB.
+    /// @param arc last number of the object identifier.
     function _svn(
         bytes memory der,
         uint256 pos,

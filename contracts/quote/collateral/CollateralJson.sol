@@ -75,6 +75,8 @@ library CollateralJson {
     }
 
     /// @notice Parses a TCB info. Reverts with `JsonMalformed`, `DocumentTooLarge` and `StatusUnknown`.
+    /// @param json the text as Intel signed it.
+    /// @return document the packed document; `TcbBlob` has its layout.
     function tcbInfo(bytes memory json) internal pure returns (Document memory document) {
         Cursor memory cursor = _cursor(json);
         uint256 start = _enter(cursor);
@@ -111,6 +113,8 @@ library CollateralJson {
     }
 
     /// @notice Parses a QE identity. Reverts as `tcbInfo`.
+    /// @param json the text as Intel signed it.
+    /// @return document the packed document; `TcbBlob` has its layout.
     function qeIdentity(bytes memory json) internal pure returns (Document memory document) {
         Cursor memory cursor = _cursor(json);
         uint256 start = _enter(cursor);
@@ -194,6 +198,9 @@ library CollateralJson {
     /* PARTS OF DOCUMENTS */
 
     /// @dev Requires the members `id` and `version`.
+    /// @param start position of the first member of the object.
+    /// @param id the expected value of `id`, with its quotation marks.
+    /// @param version the expected value of `version`.
     function _identified(
         Cursor memory cursor,
         uint256 start,
@@ -244,6 +251,8 @@ library CollateralJson {
     }
 
     /// @dev Reads `tdxModuleIdentities`, each with its levels. A major version may occur once.
+    /// @return packed the module identities, one after the other.
+    /// @return count number of module identities.
     function _modules(Cursor memory cursor) private pure returns (bytes memory packed, uint256 count) {
         bytes memory out = cursor.out;
         uint256 seen;
@@ -276,6 +285,8 @@ library CollateralJson {
     }
 
     /// @dev Reads levels of an enclave or a module and sorts them: highest ISVSVN first.
+    /// @param rated what the levels rate: the quoting enclave or a TDX module.
+    /// @return count number of levels.
     function _isvLevels(Cursor memory cursor, Rated rated) private pure returns (uint256 count) {
         uint256 first = cursor.end;
         _open(cursor);
@@ -312,6 +323,7 @@ library CollateralJson {
     }
 
     /// @dev Reads the platform's levels and sorts them, highest first.
+    /// @return count number of levels.
     function _tcbLevels(Cursor memory cursor) private pure returns (uint256 count) {
         _open(cursor);
         do {
@@ -374,6 +386,7 @@ library CollateralJson {
 
     /// @dev Reads 16 components such as `{"svn":4,"category":"BIOS","type":"Early Microcode Update"}`. The strings are
     /// optional.
+    /// @return components 16 SVNs of one byte each, the first in the highest byte.
     function _components(Cursor memory cursor) private pure returns (uint256 components) {
         unchecked {
             bytes memory json = cursor.json;
@@ -476,6 +489,9 @@ library CollateralJson {
     }
 
     /// @dev Reads up to five decimal digits from the highest bytes, four bits each.
+    /// @param text characters, left-aligned.
+    /// @return value the digits, four bits each.
+    /// @return count number of digits.
     function _digits(uint256 text) private pure returns (uint256 value, uint256 count) {
         unchecked {
             for (; count < 5; ++count) {
@@ -548,6 +564,9 @@ library CollateralJson {
     }
 
     /// @dev Goes to the value of a member that must be there. `key` contains its quotation marks and colon.
+    /// @param start position of the first member of the object.
+    /// @param key the name, left-aligned.
+    /// @param length characters of `key`.
     function _member(Cursor memory cursor, uint256 start, bytes32 key, uint256 length) private pure {
         if (_isNext(cursor, start, key, length)) return;
         require(_find(cursor, start, key, length), ICollateralStore.JsonMalformed(cursor.pos));
@@ -642,6 +661,8 @@ library CollateralJson {
     }
 
     /// @dev Reads a member that is a string of hexadecimal digits.
+    /// @param octets length of the value in bytes.
+    /// @return value left-aligned.
     function _hexMember(
         Cursor memory cursor,
         uint256 start,
@@ -750,11 +771,13 @@ library CollateralJson {
     }
 
     /// @dev Reads a time, unix seconds.
+    /// @return seconds_ unix seconds.
     function _date(Cursor memory cursor) private pure returns (uint256 seconds_) {
         (seconds_, cursor.pos) = Json.date(cursor.json, cursor.pos);
     }
 
     /// @dev Reads `length` bytes in hexadecimal digits.
+    /// @return value left-aligned.
     function _hex(Cursor memory cursor, uint256 length) private pure returns (bytes32 value) {
         unchecked {
             value = Json.hexBytes(cursor.json, cursor.pos, length);

@@ -88,6 +88,7 @@ library DocumentUpload {
         return _settled(self);
     }
 
+    /// @dev The number that this store used a week ago. Between two lists it follows from the announced next number.
     function _settled(Collateral storage self) private view returns (uint8) {
         NumbersSlot memory numbers = self.numbers;
         uint256 time = block.timestamp - SETTLING;
@@ -96,6 +97,8 @@ library DocumentUpload {
     }
 
     /// @dev The standard number of the lists so far, in force or not, and since when this store has used it.
+    /// @return number the standard evaluation number; 0 = no list was stored.
+    /// @return since unix seconds.
     function _standard(Collateral storage self) private view returns (uint256 number, uint256 since) {
         NumbersSlot memory numbers = self.numbers;
         bool isNext = numbers.nextFrom != 0 && block.timestamp >= numbers.nextFrom;
@@ -103,7 +106,7 @@ library DocumentUpload {
     }
 
     /// @dev Keeps what the list says of the numbers after the standard one. What was settled until now stays so for a week
-    /// after another number comes, whatever the list says of the past: a list can come late.
+    /// after another number comes, for any earlier dates in the list: a list can come late.
     /// @return standard the standard number.
     /// @return until when it is, by this list.
     function _keepNumbers(
@@ -158,6 +161,8 @@ library DocumentUpload {
     }
 
     /// @dev Whether the issuer at `pointer` signed the digest.
+    /// @param pointer account with the issuer's certificates and key.
+    /// @param digest SHA-256 of the signed text.
     function _hasSigned(
         Trust memory trust,
         address pointer,

@@ -159,15 +159,23 @@ interface ICollateralStore {
     function uploadTcbInfo(bytes calldata json, bytes32 r, bytes32 s) external;
 
     /// @notice Stores a TD QE identity. Anyone. Emits `DocumentStored`. Parameters as of `uploadTcbInfo`.
+    /// @param json the text as Intel signed it: the member `enclaveIdentity` of the response.
+    /// @param r signature, first part.
+    /// @param s signature, second part.
     function uploadQeIdentity(bytes calldata json, bytes32 r, bytes32 s) external;
 
     /// @notice Stores Intel's list of evaluation numbers, which says which one is the standard. Anyone. Emits
     /// `StandardStored`. Parameters as of `uploadTcbInfo`.
     /// @dev A later number in the list becomes the standard at its time without a transaction. Without a valid list the highest
     /// stored number counts: the strictest one. The same list can be uploaded again. A list must not have ended.
+    /// @param json the text as Intel signed it: the member `tcbEvaluationDataNumbers` of the response.
+    /// @param r signature, first part.
+    /// @param s signature, second part.
     function uploadEvaluationNumbers(bytes calldata json, bytes32 r, bytes32 s) external;
 
     /// @notice The pinned root key, P-256.
+    /// @return x first coordinate of the point.
+    /// @return y second coordinate of the point.
     function rootKey() external view returns (uint256 x, uint256 y);
 
     /// @notice The P-256 verifier: the precompile at 0x100, or the contract that was chosen at deployment.
@@ -201,11 +209,13 @@ interface ICollateralStore {
     function document(bytes32 family, uint256 evaluationNumber) external view returns (DocumentSlot memory);
 
     /// @notice The stored evaluation numbers of a family: bit n is set if the document with number n is stored.
+    /// @param family FMSPC, left-aligned; the constant of `Collateral` for the QE identity.
     function heldNumbers(bytes32 family) external view returns (uint256);
 
     /// @notice Issue time of the stored list of evaluation numbers; 0 = no list is stored.
     function evaluationNumbersIssuedAt() external view returns (uint256);
 
     /// @notice keccak256 of the serial numbers in the CRL of an issuer, 20 bytes each, in the order of the CRL.
+    /// @param issuer number of the issuer.
     function listed(uint8 issuer) external view returns (bytes32);
 }

@@ -85,6 +85,9 @@ library IssuerUpload {
     }
 
     /// @notice `ICollateralStore.issuerValidity`.
+    /// @param number number of the issuer.
+    /// @return notBefore unix seconds.
+    /// @return notAfter unix seconds: the last valid second.
     function validity(
         Collateral storage self,
         uint256 number

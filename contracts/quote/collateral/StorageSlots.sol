@@ -27,11 +27,14 @@ library FreshnessLib {
     }
 
     /// @notice End of the root CRL.
+    /// @return unix seconds.
     function rootCrlUntil(FreshnessSlot word) internal pure returns (uint256) {
         return uint32(FreshnessSlot.unwrap(word));
     }
 
     /// @notice End of the CRL of the first Platform CA or the first Processor CA.
+    /// @param ca number of the issuer.
+    /// @return unix seconds.
     function crlUntil(FreshnessSlot word, uint256 ca) internal pure returns (uint256) {
         return uint32(FreshnessSlot.unwrap(word) >> (ca == PLATFORM_CA ? 32 : 64));
     }
@@ -72,6 +75,7 @@ library FreshnessLib {
     }
 
     /// @notice Last second in which it is the standard number by the stored list.
+    /// @return unix seconds.
     function standardUntil(FreshnessSlot word) internal pure returns (uint256) {
         return uint32(FreshnessSlot.unwrap(word) >> 216);
     }
@@ -92,11 +96,13 @@ library DocumentLib {
     }
 
     /// @notice Issue time.
+    /// @return unix seconds.
     function issuedAt(DocumentWord word) internal pure returns (uint256) {
         return uint32(DocumentWord.unwrap(word) >> 160);
     }
 
     /// @notice End of the document or of its signer's certificate, whichever is earlier.
+    /// @return unix seconds.
     function until(DocumentWord word) internal pure returns (uint256) {
         return uint32(DocumentWord.unwrap(word) >> 192);
     }
@@ -132,6 +138,7 @@ library CrlLib {
     }
 
     /// @notice Issue time.
+    /// @return unix seconds.
     function issuedAt(CrlWord word) internal pure returns (uint256) {
         return uint40(CrlWord.unwrap(word) >> 160);
     }
@@ -142,6 +149,7 @@ library CrlLib {
     }
 
     /// @notice End of the CRL or of its issuer's certificate, whichever is earlier.
+    /// @return unix seconds.
     function until(CrlWord word) internal pure returns (uint256) {
         return uint32(CrlWord.unwrap(word) >> 216);
     }

@@ -18,6 +18,8 @@ library Digest {
     }
 
     /// @notice SHA-256 of two parts of `data`, concatenated. The caller has checked the bounds.
+    /// @param first offset of the first part.
+    /// @param second offset of the second part.
     function sha256OfTwo(
         bytes memory data,
         uint256 first,
@@ -64,6 +66,9 @@ library Digest {
 
     /// @dev RIP-7212 and EIP-7951: returns a 32-byte 1 for a valid signature and nothing for an invalid one. A high s
     /// is valid.
+    /// @param p256 the precompile, or a contract with the same interface.
+    /// @return success whether the call returned.
+    /// @return valid whether the signature is valid.
     function _ask(
         address p256,
         bytes32 digest,

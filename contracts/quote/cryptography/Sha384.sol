@@ -34,6 +34,7 @@ library Sha384 {
 
     /// @notice Allocates the working memory with the constants of FIPS 180-4, for any number of hashes. It lies above
     /// the memory in which the rounds work.
+    /// @return space working memory, which further calls pass on.
     function workspace() internal pure returns (bytes memory space) {
         assembly ("memory-safe") {
             space := mload(0x40)
@@ -151,6 +152,7 @@ library Sha384 {
     }
 
     /// @notice `data` with the padding of FIPS 180-4 §5.1.2.
+    /// @param data the message.
     function padded(bytes memory data) internal pure returns (bytes memory message) {
         message = padding(data.length);
         assembly ("memory-safe") {
@@ -159,6 +161,7 @@ library Sha384 {
     }
 
     /// @notice A padded message for `length` bytes that the caller will write.
+    /// @param length bytes of the message.
     function padding(uint256 length) internal pure returns (bytes memory message) {
         unchecked {
             uint256 blocks = (length + 17 + 127) / 128;
@@ -198,6 +201,8 @@ library Sha384 {
     }
 
     /// @notice The register.
+    /// @return hi the first 32 bytes.
+    /// @return lo the last 16 bytes.
     function upper(bytes memory space) internal pure returns (bytes32 hi, bytes16 lo) {
         assembly ("memory-safe") {
             let state := add(space, 32)
@@ -210,6 +215,8 @@ library Sha384 {
     }
 
     /// @notice The hash in the lower lane.
+    /// @return hi the first 32 bytes.
+    /// @return lo the last 16 bytes.
     function lower(bytes memory space) internal pure returns (bytes32 hi, bytes16 lo) {
         assembly ("memory-safe") {
             let state := add(space, 32)
@@ -222,6 +229,7 @@ library Sha384 {
     }
 
     /// @dev A word of the state.
+    /// @param index 0 to 7, in the order a to h of FIPS 180-4.
     function _word(bytes memory space, uint256 index) private pure returns (uint256 word) {
         assembly ("memory-safe") {
             word := mload(add(add(space, 32), mul(index, 32)))

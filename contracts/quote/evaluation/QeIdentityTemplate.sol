@@ -35,6 +35,8 @@ library QeIdentityTemplate {
     }
 
     /// @notice The packed QE identity with these levels: the inverse of `levelsOf`.
+    /// @param levels the packed levels of a usual QE identity.
+    /// @param count number of levels.
     function blobOf(address levels, uint256 count) internal pure returns (bytes memory blob) {
         uint256 length = TcbBlob.QE_LEVELS + TcbBlob.ISV_LEVEL * count;
         assembly ("memory-safe") {

@@ -10,6 +10,10 @@ using LevelLib for Level global;
 /// @notice Packs and reads levels.
 library LevelLib {
     /// @notice A level of these parts.
+    /// @param status_ number of `TcbStatus`.
+    /// @param date_ unix seconds.
+    /// @param firstAdvisory_ index in the document's list.
+    /// @param advisoryCount_ at most 255.
     function pack(
         uint256 status_,
         uint256 date_,
@@ -79,6 +83,9 @@ library TcbBlob {
 
     /// @notice Writes the `length` highest bytes of `value` at `pos` and returns the position after them. The 32 bytes
     /// from `pos` on are overwritten.
+    /// @param pos offset in `blob`.
+    /// @param value the bytes, left-aligned.
+    /// @param length number of bytes.
     function put(bytes memory blob, uint256 pos, uint256 value, uint256 length) internal pure returns (uint256) {
         assembly ("memory-safe") {
             mstore(add(add(blob, 32), pos), value)
@@ -90,6 +97,7 @@ library TcbBlob {
 
     /// @notice Writes the advisory ids of a level into memory at `place`, one in each word, and returns the position
     /// after them.
+    /// @param place memory address of the first id.
     function advisories(bytes memory blob, Level level, uint256 place) internal pure returns (uint256) {
         unchecked {
             uint256 count = level.advisoryCount();
@@ -107,6 +115,7 @@ library TcbBlob {
     }
 
     /// @notice The id behind a code of three bytes.
+    /// @param code number of an Intel advisory, or the index of a text.
     function advisory(bytes memory blob, uint256 code) internal pure returns (bytes32) {
         unchecked {
             if (code >= TEXT_CODE) return bytes32(word(blob, blob.length - 32 * (code - TEXT_CODE + 1)));

@@ -70,6 +70,9 @@ library TcbEvaluation {
 
     /// @notice Combines the statuses of platform, quoting enclave and TDX module as Intel's library does. Quoting
     /// enclave and module are UpToDate, OutOfDate or Revoked.
+    /// @param platform status of the platform's level.
+    /// @param qe status of the quoting enclave's level.
+    /// @param module status of the TDX module's level.
     function converge(uint256 platform, uint256 qe, uint256 module) internal pure returns (Verdict, uint256) {
         uint256 components = (1 << qe) | (1 << module);
         if (platform == NONE || components & ~COMPONENT != 0) return (Verdict.TcbUnrecognized, NONE);
@@ -96,6 +99,8 @@ library TcbEvaluation {
     }
 
     /// @notice Position of the module identity with this major version in the TCB info; 0 if the TCB info has none.
+    /// @param tcb packed TCB info.
+    /// @param major major version of the TDX module: the second byte of TEE TCB SVN.
     function moduleAt(bytes memory tcb, uint256 major) internal pure returns (uint256 pos) {
         unchecked {
             uint256 head = TcbBlob.word(tcb, 0);
@@ -127,6 +132,12 @@ library TcbEvaluation {
 
     /// @dev The highest level that the platform reaches: all SGX components, all TDX components and PCESVN must be at
     /// least those of the level.
+    /// @param tcb packed TCB info.
+    /// @param components 16 SGX SVNs of the PCK certificate.
+    /// @param pceSvn SVN of the provisioning certification enclave.
+    /// @param svn 16 TDX SVNs of the quote.
+    /// @return found whether a level is reached.
+    /// @return level the highest one.
     function _platformLevel(
         bytes memory tcb,
         uint256 components,

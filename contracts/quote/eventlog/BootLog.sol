@@ -36,6 +36,9 @@ contract BootLog {
     }
 
     /// @notice The value of RTMR3 after `events`, and what they say. Reverts with `EventMalformed`.
+    /// @param events runtime events in the order of the log.
+    /// @return rtmr value of RTMR3.
+    /// @return boot app id, compose hash, instance id and key provider.
     function replay(RuntimeEvent[] calldata events) external pure returns (Bytes48 memory rtmr, Boot memory boot) {
         return EventLog.replay(events);
     }

@@ -57,6 +57,9 @@ library EventLog {
     /// @notice The facts of the boot, if `events` lead to RTMR3 of `report`. Reverts with `EventLogMismatch` and
     /// `EventMalformed`.
     /// @dev Does not check that the report is verified: the caller must.
+    /// @param report a verified report.
+    /// @param events runtime events in the order of the log.
+    /// @return boot app id, compose hash, instance id and key provider.
     function prove(Report memory report, RuntimeEvent[] calldata events) internal pure returns (Boot memory boot) {
         Bytes48 memory replayed;
         (replayed, boot) = replay(events);
@@ -67,6 +70,9 @@ library EventLog {
     /// @notice The value of RTMR3 after `events`, starting from zero, and the facts in them.
     /// @dev SHA-384 of two messages is computed at the same time: one event is extended into the register while the
     /// digest of a later event is computed.
+    /// @param events runtime events in the order of the log.
+    /// @return rtmr value of RTMR3.
+    /// @return boot the facts in the events; nothing proves them yet.
     function replay(RuntimeEvent[] calldata events) internal pure returns (Bytes48 memory rtmr, Boot memory boot) {
         Digests memory digests;
         bytes memory space = Sha384.workspace();

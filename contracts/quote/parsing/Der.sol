@@ -13,8 +13,10 @@ library Der {
     uint256 internal constant BIT_STRING = 0x03;
     uint256 internal constant OCTET_STRING = 0x04;
     uint256 internal constant OID = 0x06;
+    /// @dev Times: UTCTime up to 2049, GeneralizedTime from then on (RFC 5280 §4.1.2.5).
     uint256 internal constant UTC_TIME = 0x17;
     uint256 internal constant GENERALIZED_TIME = 0x18;
+    /// @dev Constructed tags.
     uint256 internal constant SEQUENCE = 0x30;
     uint256 internal constant SET = 0x31;
 
@@ -45,6 +47,8 @@ library Der {
     }
 
     /// @notice Opens the element at `pos`, which must end exactly at `end`.
+    /// @param tag the expected tag octet.
+    /// @return content position of the first octet of the content.
     function openLast(bytes memory der, uint256 pos, uint256 end, uint256 tag) internal pure returns (uint256 content) {
         unchecked {
             uint256 head = word(der, pos);
@@ -56,6 +60,9 @@ library Der {
     }
 
     /// @notice Opens an element with exactly `length` octets of content (fewer than 128), which must end at `end`.
+    /// @param tag the expected tag octet.
+    /// @param length octets of the content.
+    /// @return content position of the first octet of the content.
     function openExact(
         bytes memory der,
         uint256 pos,
@@ -87,6 +94,8 @@ library Der {
 
     /// @notice Reads a positive INTEGER of up to 256 bits. A leading zero octet is allowed only where the next bit is
     /// 1.
+    /// @return value the number.
+    /// @return next position after the element.
     function integer(bytes memory der, uint256 pos, uint256 end) internal pure returns (uint256 value, uint256 next) {
         unchecked {
             uint256 head = word(der, pos);
@@ -103,6 +112,8 @@ library Der {
     }
 
     /// @notice Reads a UTCTime or GeneralizedTime in the forms of RFC 5280 §4.1.2.5, as unix seconds.
+    /// @return seconds_ unix seconds.
+    /// @return next position after the element.
     function time(bytes memory der, uint256 pos, uint256 end) internal pure returns (uint256 seconds_, uint256 next) {
         unchecked {
             uint256 head = word(der, pos);

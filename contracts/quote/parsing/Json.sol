@@ -29,6 +29,9 @@ library Json {
     uint256 private constant FROM_LOWER_G = (128 - 103) * ONES;
 
     /// @notice Requires the `length` characters of `literal` at `pos`.
+    /// @param literal characters, left-aligned.
+    /// @param length number of characters, at most 32.
+    /// @return position after the literal.
     function expect(bytes memory json, uint256 pos, bytes32 literal, uint256 length) internal pure returns (uint256) {
         unchecked {
             if (!(isAt(json, pos, literal, length))) revert ICollateralStore.JsonMalformed(pos);
@@ -44,6 +47,8 @@ library Json {
     }
 
     /// @notice A whole number of at most ten digits, without sign, leading zeros, fraction or exponent.
+    /// @return value the number.
+    /// @return next position after the last digit.
     function number(bytes memory json, uint256 pos) internal pure returns (uint256 value, uint256 next) {
         unchecked {
             uint256 head = word(json, pos);
@@ -62,6 +67,8 @@ library Json {
     }
 
     /// @notice A time such as `"2026-06-08T11:32:35Z"`, as unix seconds; before 2106, so that it fits into 32 bits.
+    /// @return seconds_ unix seconds.
+    /// @return next position after the closing quotation mark.
     function date(bytes memory json, uint256 pos) internal pure returns (uint256 seconds_, uint256 next) {
         unchecked {
             uint256 head = word(json, pos);
@@ -139,6 +146,7 @@ library Json {
     }
 
     /// @notice Any value, inside of `depth` objects and lists.
+    /// @param depth objects and lists around the value; at most `MAX_DEPTH`.
     function skip(bytes memory json, uint256 pos, uint256 depth) internal pure returns (uint256) {
         unchecked {
             // a bit for each object or list that was opened here: 1 for an object
@@ -268,6 +276,8 @@ library Json {
 
     /// @notice A string of at least one character without escapes: itself, left-aligned, up to 31 of them; of a longer
     /// one keccak-256.
+    /// @return value the string, or its hash.
+    /// @return next position after the closing quotation mark.
     function name(bytes memory json, uint256 pos) internal pure returns (bytes32 value, uint256 next) {
         unchecked {
             uint256 end = text(json, pos);
