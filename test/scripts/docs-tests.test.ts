@@ -1,4 +1,4 @@
-/** Every test that a page names, and every file that a page links to, exists; every RPC method is documented. */
+/** Every test, file and name in code that a page names exists; every RPC method is documented. */
 import { existsSync } from 'node:fs'
 import { readdir, readFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
@@ -63,4 +63,24 @@ test('docs/protocol.md has a rule for each RPC method, and docs/kms.md a row in 
   expect(methods.length).toBeGreaterThan(5)
   expect(methods.filter((name) => !rules.some((rule) => rule.includes(`\`${name}\``)))).toEqual([])
   expect(methods.filter((name) => !kms?.includes(`\n| \`${name}\` |`))).toEqual([])
+})
+
+test('docs/glossary.md names code that exists', async () => {
+  const page = await readFile(join(root, 'docs/glossary.md'), 'utf8')
+  const aliases = page.split('\n').flatMap((row) => {
+    const [, , , seenAs = ''] = row.split('|')
+    return [...seenAs.matchAll(/`([^`]+)`/g)].map(([, name]) => name as string)
+  })
+  const folders = ['src', 'contracts']
+  const names = await Promise.all(
+    folders.map((folder) => readdir(join(root, folder), { recursive: true })),
+  )
+  const files = names
+    .flatMap((list, i) => list.map((name) => join(folders[i] as string, name)))
+    .filter((name) => /\.(ts|sol|proto)$/.test(name))
+  const texts = await Promise.all(files.map((name) => readFile(join(root, name), 'utf8')))
+  const code = [...files, ...texts].join('\n')
+
+  expect(aliases.length).toBeGreaterThan(30)
+  expect(aliases.filter((name) => !code.includes(name))).toEqual([])
 })
