@@ -5,18 +5,23 @@ import {
   appKeyMessage,
   deriveAppCaKey,
   deriveAppKeys,
+  deriveCheckpointKey,
   deriveDhSecret,
   deriveEnvKey,
+  deriveEpochEnvKey,
   deriveEpochKeys,
   deriveKey,
   encodePkcs8,
   encodeSpki,
   envKeyMessage,
+  envPublicKey,
   k256PublicKey,
   recoverK256,
   signEnvPublicKey,
+  signEpochEnvPublicKey,
 } from '../../src/kms/keys/derive.ts'
 import { fromHex, toHex } from '../../src/lib/bytes.ts'
+import { signK256 } from '../../src/lib/k256.ts'
 import { describeRecorded, readCommittedJson, readVectorJson } from '../vectors.ts'
 
 type Strings = Record<string, string>
@@ -133,6 +138,87 @@ describe('KMS key derivation', () => {
     expect(deriveAppCaKey(root, appId)).toEqual(
       new Uint8Array(hkdfSync('sha256', root.ca, 'RATLS', caInfo, 32)),
     )
+  })
+
+  test('follows the formulas of a later epoch, computed with node:crypto', () => {
+    const epoch = [0, 0, 1, 2]
+    const rootOf = (key: Uint8Array, name: string) => {
+      const info = Buffer.concat([Buffer.from(epoch), Buffer.from(name)])
+      return new Uint8Array(hkdfSync('sha256', key, 'ASSENT-EPOCH', info, 32))
+    }
+    const of = (key: Uint8Array, name: string) => {
+      const info = Buffer.concat([appId, Buffer.from(name)])
+      return new Uint8Array(hkdfSync('sha256', key, 'RATLS', info, 32))
+    }
+    const keys = deriveEpochKeys(root, appId, 258)
+    const envScalar = of(rootOf(root.ca, 'ca'), 'env-encrypt-key')
+    const message = Buffer.concat([
+      ...[Buffer.from('assent-kms-issued-epoch:'), appId, Buffer.from(epoch)],
+      k256PublicKey(keys.k256Key),
+    ])
+
+    expect(keys.epoch).toBe(258)
+    expect(keys.k256Key).toEqual(of(rootOf(root.k256, 'k256'), 'app-key'))
+    expect(toHex(keys.envCryptKey)).toBe(
+      createHash('sha256').update(encodePkcs8(envScalar)).digest('hex'),
+    )
+    expect(recoverK256(keys.k256Signature, message)).toEqual(k256PublicKey(root.k256))
+    expect(deriveEpochEnvKey(root, appId, 258)).toEqual(keys.envCryptKey)
+  })
+
+  test('signs the environment key of an epoch with the epoch and the time', () => {
+    const publicKey = envPublicKey(deriveEpochEnvKey(root, appId, 2))
+    const signature = signEpochEnvPublicKey(root, { appId, epoch: 2 }, publicKey, 0x01020304)
+    const message = Buffer.concat([
+      ...[Buffer.from('assent-env-encrypt-pubkey-epoch:'), Buffer.from([0, 0, 0, 2])],
+      ...[Buffer.from('dstack-env-encrypt-pubkey:'), appId],
+      ...[Buffer.from([0, 0, 0, 0, 1, 2, 3, 4]), publicKey],
+    ])
+
+    expect(recoverK256(signature, message)).toEqual(k256PublicKey(root.k256))
+  })
+
+  test.each([0, -1, 1.5, 2 ** 32, Number.NaN])('refuses %d as a key epoch', (epoch) => {
+    expect(() => deriveEpochKeys(root, appId, epoch)).toThrow(
+      expect.objectContaining({ code: 'KMS_EPOCH_INVALID' }),
+    )
+  })
+
+  test('accepts the last key epoch that 32 bits hold', () => {
+    expect(deriveEpochKeys(root, appId, 2 ** 32 - 1).epoch).toBe(2 ** 32 - 1)
+  })
+
+  test('has a key of its own for the checkpoint', () => {
+    const expected = hkdfSync('sha256', root.k256, 'RATLS', 'assent/chain-memory', 32)
+
+    expect(deriveCheckpointKey(root)).toEqual(new Uint8Array(expected))
+  })
+
+  test('refuses the second form of a signature, with high s', () => {
+    const message = appKeyMessage(appId, k256PublicKey(root.k256))
+    const signature = signK256(root.k256, message)
+    const order = 0xfffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141n
+    const high = (order - BigInt(`0x${toHex(signature.subarray(32, 64))}`)).toString(16)
+    const other = new Uint8Array(signature)
+    other.set(fromHex(high.padStart(64, '0'), 's'), 32)
+    other[64] = 1 - (signature[64] as number)
+
+    expect(recoverK256(signature, message)).toEqual(k256PublicKey(root.k256))
+    expect(() => recoverK256(other, message)).toThrow(
+      expect.objectContaining({ code: 'KMS_SIGNATURE_INVALID' }),
+    )
+  })
+
+  test('refuses scalars and environment keys of apps of another length', () => {
+    for (const refused of [
+      () => encodePkcs8(new Uint8Array(31).fill(1)),
+      () => encodeSpki(new Uint8Array(33).fill(1)),
+      () => deriveEnvKey(root, new Uint8Array(19)),
+      () => deriveAppCaKey(root, new Uint8Array(21)),
+      () => deriveEpochKeys(root, new Uint8Array(19), 2),
+    ]) {
+      expect(refused).toThrow(expect.objectContaining({ code: 'LENGTH_WRONG' }))
+    }
   })
 
   test('refuses an app id of another length', () => {
