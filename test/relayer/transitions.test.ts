@@ -1,6 +1,7 @@
 /** Each transition of the outbox alone. `model.test.ts` runs them together. */
 import { describe, expect, test } from 'vitest'
 
+import { AssentError } from '../../src/errors/index.ts'
 import type {
   Attempt,
   Intent,
@@ -101,10 +102,24 @@ describe('an intent in the queue', () => {
     })
   })
 
+  test('keeps code, message and facts of an error', () => {
+    const error = new AssentError('RELAYER_REVERTED', 'It reverted.', { facts: { block: 9 } })
+
+    expect(transitions.toLastError(error)).toEqual({
+      code: 'RELAYER_REVERTED',
+      message: 'It reverted.',
+      facts: { block: 9 },
+    })
+  })
+
   test('is abandoned when it expires, with the reason why it had not progressed', () => {
     expect(transitions.expired(intent)).toMatchObject({
       state: 'abandoned',
-      lastError: { code: 'RELAYER_EXPIRED', facts: { expiresAt: at + 60, last: earlier } },
+      lastError: {
+        code: 'RELAYER_EXPIRED',
+        message: expect.stringContaining('expired'),
+        facts: { expiresAt: at + 60, last: earlier },
+      },
     })
   })
 })
@@ -149,6 +164,13 @@ describe('a nonce slot', () => {
       ])
     },
   )
+
+  test('is mined when a receipt is found, and stays open until it is final', () => {
+    expect(transitions.mined(slot, receipt)).toEqual({
+      intents: [],
+      slots: [{ ...slot, state: 'mined', mined: receipt }],
+    })
+  })
 
   test('is sent again at once after a reorg removed its block: only the last transaction', () => {
     const { intents, slots } = transitions.unmined({ ...slot, state: 'mined', mined: receipt })
