@@ -39,7 +39,7 @@ const keys = 'registry/RootKeys.sol'
 const rules = {
   overTime: 'test_NoRuleIsEverBroken',
   told: 'test_EventsTellTheWholeState',
-  owed: 'test_BondsAreThere',
+  owed: 'test_BondsAreCovered',
   listed: 'test_ListsHoldEveryIdOnce',
   admitted: 'test_AdmittedMachinesAreProvenApprovedAndBonded',
   booted: 'test_BootsAreOfWhatIsActive',

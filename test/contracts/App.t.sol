@@ -53,7 +53,7 @@ contract AppTest is KmsAuthFixture {
 
     /* MANIFESTS */
 
-    function test_ManifestMustHashToWhatIsApproved() public {
+    function test_ManifestMustHashToTheApprovedId() public {
         bytes memory manifest = bytes('{"name":"demo","docker_compose_file":"services: {}"}');
         bytes32 hash = sha256(manifest);
         vm.prank(OWNER);
@@ -90,7 +90,7 @@ contract AppTest is KmsAuthFixture {
         _assertApp(_boot(), DenialCode.AppRefused, "Compose hash not allowed");
     }
 
-    function test_OlderReleasesEndAfterAGrace() public {
+    function test_OlderReleasesEndAtTheGivenTime() public {
         _release("two");
         _supersede(2, start + 1 days, false);
 
@@ -100,7 +100,7 @@ contract AppTest is KmsAuthFixture {
         assertTrue(app.allowedComposeHashes("two"), "the newer one ended too");
     }
 
-    function test_PendingEndOnlyComesSooner() public {
+    function test_PendingEndOnlyMovesToAnEarlierTime() public {
         _release("two");
         _release("three");
         _supersede(2, start + 2 days, false);
@@ -203,7 +203,7 @@ contract AppTest is KmsAuthFixture {
         assertTrue(app.allowedComposeHashes("two"), "release after the notice");
     }
 
-    function test_LooseningNeedsAnAnnouncementOfThatVeryCall() public {
+    function test_LooseningNeedsAnAnnouncementOfTheSameCall() public {
         address next = address(new App());
         bytes[3] memory calls = [
             abi.encodeCall(app.setAllowAnyDevice, (true)),
@@ -258,7 +258,7 @@ contract AppTest is KmsAuthFixture {
         _assertApp(_boot(), DenialCode.AppRefused, "Compose hash not allowed");
     }
 
-    function test_StrangersAnnounceNothing() public {
+    function test_OtherAccountsCannotAnnounce() public {
         bytes[4] memory calls = [
             abi.encodeCall(app.announce, ("x")),
             abi.encodeCall(app.setNoticePeriod, (1)),
@@ -325,7 +325,7 @@ contract AppTest is KmsAuthFixture {
 
     /* WHAT IT TELLS */
 
-    function test_TellsReleaseEpochsAndEnd() public {
+    function test_ReportsReleaseEpochsAndEnd() public {
         _release("two");
         _assertTerms(COMPOSE, 1, 1, 1, 0, "no end is known");
         _supersede(2, start + 10 days, true);

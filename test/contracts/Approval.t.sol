@@ -106,7 +106,7 @@ contract ApprovalTest is Test {
         return bytes("NPAESWR")[uint8(state)];
     }
 
-    function test_EveryStateIsWhatItIsCalled() public pure {
+    function test_EveryStateHasItsDefinition() public pure {
         for (uint8 state = 0; state <= uint8(State.Revoked); state++) {
             assertEq(uint8(_in(State(state)).stateAt(NOW)), state, "state");
         }
@@ -129,7 +129,7 @@ contract ApprovalTest is Test {
 
     /* RULES */
 
-    function test_WhatDeniesMoreWins() public pure {
+    function test_StrongerDenialWins() public pure {
         Approval word = Approval.wrap(0).approve(uint40(NOW + 10), uint40(NOW + 50), 1, NOW);
         Approval suspended = word.suspend(uint40(NOW + 100), NOW);
 
@@ -149,7 +149,7 @@ contract ApprovalTest is Test {
         assertEq(uint8(word.stateAt(200)), uint8(State.Expired), "one second after");
     }
 
-    function test_SuspensionLapsesByItself() public pure {
+    function test_SuspensionEndsWithoutATransaction() public pure {
         Approval word = Approval.wrap(0).approve(100, 0, 1, 50).suspend(150, 120);
 
         assertEq(uint8(word.stateAt(149)), uint8(State.Suspended), "still suspended");
@@ -165,7 +165,7 @@ contract ApprovalTest is Test {
         assertEq(again.suspendedUntil(), 0, "suspended");
     }
 
-    function test_ApproveOfWhatIsApprovedKeepsTheVersionAndTheEarlierStart() public pure {
+    function test_SecondApproveKeepsTheVersionAndTheEarlierStart() public pure {
         Approval active = _in(State.Active).approve(uint40(NOW + 5), uint40(NOW + 50), 99, NOW);
         assertEq(active.version(), 1, "version");
         assertEq(active.index(), 7, "index");
@@ -217,7 +217,7 @@ contract ApprovalTest is Test {
 
     /* FUZZ: RULES FOR EVERY WORD */
 
-    function testFuzz_RevokedStaysRevokedWhateverIsTried(uint256 word, uint8 step, uint40 time) public view {
+    function testFuzz_RevokedStaysRevoked(uint256 word, uint8 step, uint40 time) public view {
         Approval revoked = Approval.wrap(word | (1 << 224));
         step = uint8(bound(step, 0, uint8(Step.Revoke)));
 

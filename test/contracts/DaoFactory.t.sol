@@ -110,7 +110,7 @@ contract DaoFactoryTest is KmsAuthFixture {
         app.addComposeHash("x");
     }
 
-    function test_NobodyButTheGovernorHoldsARole() public {
+    function test_OnlyTheGovernorHasRoles() public {
         (TimelockController timelock, AssentGovernor governor, ) = _handOver(_terms());
         address[6] memory others = [address(factory), address(app), OWNER, GUARDIAN, voter, address(0)];
         bytes32[4] memory roles = [ADMIN, PROPOSER, EXECUTOR, CANCELLER];
@@ -213,7 +213,7 @@ contract DaoFactoryTest is KmsAuthFixture {
         _assertApp(_boot(), DenialCode.AppRefused, "Compose hash not allowed");
     }
 
-    function test_HoldersOfAnOldTokenWrapItToVote() public {
+    function test_HoldersOfAnExistingTokenWrapItToVote() public {
         OldToken old = new OldToken(voter);
         DaoParameters memory terms = _terms();
         terms.underlying = address(old);
@@ -280,7 +280,7 @@ contract DaoFactoryTest is KmsAuthFixture {
     }
 
     /// @dev By their published ids, so that existing voting front ends find what they look for.
-    function test_SpeaksTheStandardInterfaces() public {
+    function test_SupportsTheStandardInterfaces() public {
         (, AssentGovernor governor, AssentVotes votes) = _handOver(_terms());
         assertTrue(governor.supportsInterface(type(IGovernor).interfaceId), "IGovernor");
         assertTrue(governor.supportsInterface(type(IERC165).interfaceId), "ERC-165");
@@ -426,7 +426,7 @@ contract DaoFactoryTest is KmsAuthFixture {
         assertEq(uint8(governor.state(mine)), uint8(IGovernor.ProposalState.Canceled), "not cancelled");
     }
 
-    function test_FactoryWithoutCodesMakesNothing() public {
+    function test_FactoryWithoutCreationCodesReverts() public {
         DaoFactory empty = new DaoFactory([address(1), address(2)], address(3), address(4), address(5));
         (bool made, ) = address(empty).call(abi.encodeCall(empty.create, (_terms())));
 

@@ -60,7 +60,7 @@ contract AppProxyTest is KmsAuthFixture {
     bytes32 private constant IMPLEMENTATION = 0x360894a13ba1a3210667c828492db98dca3e2076cc3735a920a3ca505d382bbc;
 
     /// @dev The list of apps is recomputed from it: a change of this digest loses every app made before.
-    function test_InitCodeIsTheOneForEver() public {
+    function test_InitCodeNeverChanges() public {
         Maker maker = new Maker(address(new Echo()));
         bytes32 expected = 0x1978b27387c84fc999a93bec335e0c88a23322f9af78197cb263a62ae0cadd44;
 
@@ -81,7 +81,7 @@ contract AppProxyTest is KmsAuthFixture {
         maker.make(7);
     }
 
-    function test_PassesOnCallsValuesAnswersAndErrors() public {
+    function test_ProxyForwardsCallsValuesResultsAndErrors() public {
         Maker maker = new Maker(address(new Echo()));
         Echo proxy = Echo(maker.make(1));
         assertEq(proxy.keep(5), 0, "first");
@@ -149,7 +149,7 @@ contract FactoryTest is KmsAuthFixture {
         return address(uint160(uint256(digest)));
     }
 
-    function testFuzz_ListIsWholeWhateverComesInBetween(uint256 seed) public {
+    function testFuzz_ListIsCompleteWithOtherRegistrationsInBetween(uint256 seed) public {
         for (uint256 i = 0; i < 12; i++) {
             seed = uint256(keccak256(abi.encode(seed)));
             if (seed % 3 == 0) _deploy();
@@ -203,7 +203,7 @@ contract AppDetailsTest is KmsAuthFixture {
         assertEq(decision.validUntil, 0, "end");
     }
 
-    function test_ItsWordIsPassedOn() public {
+    function test_ReleaseDetailsOfTheAppArePassedOn() public {
         BootDecision memory decision = _evaluate(address(new TellingApp(abi.encode(7, 3, 2, 99))), TeeVariant.Tdx);
 
         assertEq(decision.release, 7, "release");
@@ -212,7 +212,7 @@ contract AppDetailsTest is KmsAuthFixture {
         assertEq(decision.validUntil, 99, "end");
     }
 
-    function test_NonsenseTellsNothing() public {
+    function test_MalformedDetailsAreIgnored() public {
         _assertTellsNothing(address(new YesApp()));
         _assertTellsNothing(address(new BurningDetailsApp()));
         _assertTellsNothing(address(new TellingApp("")));
@@ -225,7 +225,7 @@ contract AppDetailsTest is KmsAuthFixture {
         _assertTellsNothing(address(new TellingApp(new bytes(150_000))));
     }
 
-    function test_OtherVariantsNeedAClearYes() public {
+    function test_OtherVariantsNeedAnExplicitYes() public {
         address[6] memory unclear = [
             address(new YesApp()),
             address(new BurningDetailsApp()),
@@ -295,7 +295,7 @@ contract AppDetailsTest is KmsAuthFixture {
 contract UpgradesTest is KmsAuthFixture {
     uint40 private constant NEVER = type(uint40).max;
 
-    function test_UpgradesAreGivenUpForGood() public {
+    function test_RenouncedUpgradesStayRenounced() public {
         address next = address(new KmsAuth());
         vm.startPrank(DAO);
         kms.upgradeToAndCall(next, "");
@@ -318,13 +318,13 @@ contract UpgradesTest is KmsAuthFixture {
         assertEq(vm.load(address(kms), slot), bytes32(uint256(1)), "slot");
     }
 
-    function test_OnlyTheOwnerGivesThemUp() public {
+    function test_OnlyTheOwnerRenouncesUpgrades() public {
         vm.expectRevert(abi.encodeWithSelector(OwnableUpgradeable.OwnableUnauthorizedAccount.selector, GUARDIAN));
         vm.prank(GUARDIAN);
         kms.renounceUpgrades();
     }
 
-    function test_NothingThatLoosensFiresLate() public {
+    function test_LooseningCallsRevertAfterTheirExecutionDeadline() public {
         uint40 past = uint40(block.timestamp - 1);
         bytes[] memory calls = new bytes[](8);
         calls[0] = abi.encodeCall(kms.approve, (_terms(Kind.OsImage, "x"), past));
@@ -359,7 +359,7 @@ contract UpgradesTest is KmsAuthFixture {
         app.approveManifest(hash, "x", 0, 0, past);
     }
 
-    function test_ExpiredIsMarkedOnceAndOnlyWhenItIs() public {
+    function test_ExpiredApprovalIsMarkedOnce() public {
         uint40 end = uint40(block.timestamp + 5);
         vm.prank(DAO);
         kms.shorten(Kind.OsImage, _ids(IMAGE), end);

@@ -95,7 +95,7 @@ contract HostBondsTest is Test {
         assertEq(coin.balanceOf(address(bonds)), 100, "balance");
     }
 
-    function test_NobodyOccupiesAnothersMachine() public {
+    function test_DepositOfAnotherAccountDoesNotBlockTheOperator() public {
         vm.prank(OPERATOR);
         coin.transfer(STRANGER, 1);
         vm.startPrank(STRANGER);
@@ -124,7 +124,7 @@ contract HostBondsTest is Test {
         vm.stopPrank();
     }
 
-    function test_LeavingTwiceWaitsForTheLater() public {
+    function test_SecondUnbondingWaitsForTheLaterEnd() public {
         _deposit(100);
         uint256 start = block.timestamp;
         vm.startPrank(OPERATOR);
@@ -137,7 +137,7 @@ contract HostBondsTest is Test {
         vm.stopPrank();
     }
 
-    function test_SlashTakesWhatIsLeavingFirst() public {
+    function test_SlashTakesFromTheUnbondingAmountFirst() public {
         _deposit(150);
         vm.prank(OPERATOR);
         bonds.unbond(DEVICE, 40);
@@ -160,7 +160,7 @@ contract HostBondsTest is Test {
         assertEq(coin.balanceOf(STRANGER), 150, "nothing was left");
     }
 
-    function test_LoweringTheTimeDoesNotFreeWhatIsLeaving() public {
+    function test_ShorterUnbondingTimeDoesNotShortenRunningOnes() public {
         _deposit(100);
         uint256 start = block.timestamp;
         vm.prank(OPERATOR);
@@ -175,7 +175,7 @@ contract HostBondsTest is Test {
         bonds.withdraw(DEVICE);
     }
 
-    function test_NothingIsDoneWithNothing() public {
+    function test_ZeroAmountsAndInvalidTermsAreRefused() public {
         vm.startPrank(OPERATOR);
         vm.expectRevert(IHostBonds.BondTermsInvalid.selector);
         bonds.deposit(DEVICE, 0);
@@ -192,7 +192,7 @@ contract HostBondsTest is Test {
         bonds.setTerms(0, 1 hours - 1, NEVER);
     }
 
-    function test_DecisionsDoNotFireLate() public {
+    function test_DecisionsRevertAfterTheirExecutionDeadline() public {
         uint40 past = uint40(block.timestamp - 1);
         bytes memory late = abi.encodeWithSelector(
             IExecutionDeadline.ExecutionDeadlinePassed.selector,
@@ -207,7 +207,7 @@ contract HostBondsTest is Test {
         vm.stopPrank();
     }
 
-    function test_OnlyTheDaoTakes() public {
+    function test_OnlyTheDaoSlashes() public {
         _deposit(100);
         vm.startPrank(STRANGER);
         vm.expectRevert(abi.encodeWithSelector(OwnableUpgradeable.OwnableUnauthorizedAccount.selector, STRANGER));
@@ -231,7 +231,7 @@ contract HostBondsTest is Test {
         vm.stopPrank();
     }
 
-    function test_TokenThatComesBackIsNotCountedTwice() public {
+    function test_TokenThatReentersIsRefused() public {
         ReentrantCoin coming = new ReentrantCoin();
         HostBonds others = _deploy(coming);
 
@@ -239,7 +239,7 @@ contract HostBondsTest is Test {
         coming.attack(others);
     }
 
-    function testFuzz_WhatIsInIsWhatIsOwed(uint256 seed) public {
+    function testFuzz_BalanceEqualsTheSumOfBonds(uint256 seed) public {
         for (uint256 i = 0; i < 24; i++) {
             seed = uint256(keccak256(abi.encode(seed)));
             uint96 amount = uint96(1 + ((seed >> 8) % 200));

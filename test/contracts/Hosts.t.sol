@@ -116,7 +116,7 @@ abstract contract HostsFixture is Test {
 contract HostsTest is HostsFixture {
     /* A PROOF */
 
-    function test_RemembersWhatTheQuoteProves() public {
+    function test_StoresTheFactsOfTheQuote() public {
         _assertAdmitted(false, "admitted without a proof");
         _register(_report(operator, 990), 990);
 
@@ -138,7 +138,7 @@ contract HostsTest is HostsFixture {
         assertEq(validUntil, NOW + 20 days, "holds until");
     }
 
-    function test_RegisterRevertsWhenTheQuoteIsNotBelieved() public {
+    function test_RegisterRevertsWhenTheQuoteIsRejected() public {
         Report memory report;
         report.verdict = Verdict.LeafRevoked;
 

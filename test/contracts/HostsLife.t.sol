@@ -56,7 +56,7 @@ contract HostsLifeTest is HostsFixture {
         hosts.setVerifier(verifier, NEVER);
     }
 
-    function test_AnyoneEndsAProofWhoseQuoteIsDead() public {
+    function test_AnyoneEndsAProofWhoseQuoteIsNotVerifiedAnyMore() public {
         Verdict[4] memory dead = [Verdict.LeafRevoked, Verdict.CaRevoked, Verdict.LeafNotInForce, Verdict.TcbRevoked];
         for (uint256 i = 0; i < dead.length; i++) {
             hosts = _deploy(_rules());
@@ -160,7 +160,7 @@ contract HostsLifeTest is HostsFixture {
         (isAdmitted, ) = hosts.admission(deviceId);
     }
 
-    function test_MachineGoesOnUnderItsNewId() public {
+    function test_HostContinuesUnderItsNewId() public {
         vm.prank(DAO);
         hosts.shorten(Kind.Host, _ids(DEVICE), uint40(NOW + 15 days));
         _register(_report(operator, 990), 990);
@@ -180,7 +180,7 @@ contract HostsLifeTest is HostsFixture {
         assertEq(hosts.approvalOf(Kind.Host, NEXT).expiresAt(), NOW + 15 days, "it lasts longer than it was given");
     }
 
-    function test_GuardianEvictsWhatGoesOn() public {
+    function test_GuardianSuspendsAContinuedHost() public {
         _register(_report(operator, 990), 990);
         _openContinuity();
         _register(_drifted(991), 991);
@@ -192,7 +192,7 @@ contract HostsLifeTest is HostsFixture {
         assertTrue(!_isAdmitted(NEXT), "admitted though evicted in its delay");
     }
 
-    function test_NothingGoesOnUnlessTheDaoOpensIt() public {
+    function test_NoHostContinuesUnlessTheDaoAllowsIt() public {
         _register(_report(operator, 990), 990);
         _register(_drifted(991), 991);
         bytes memory signature = _continuity(DEVICE, NEXT, NOW);
@@ -226,7 +226,7 @@ contract HostsLifeTest is HostsFixture {
         hosts.continueAs(DEVICE, NEXT, NOW + 1 days, signature);
     }
 
-    function test_OtherPlatformsDoNotGoOn() public {
+    function test_OtherPlatformsCannotContinue() public {
         Report memory old = _report(operator, 990);
         old.platformInstanceId = "platform";
         _register(old, 990);
@@ -247,7 +247,7 @@ contract HostsLifeTest is HostsFixture {
         _continue();
     }
 
-    function test_OlderOrExpiredProofsDoNotGoOn() public {
+    function test_OlderOrExpiredProofsCannotContinue() public {
         _register(_report(operator, 990), 990);
         _openContinuity();
         _register(_drifted(989), 989);
@@ -260,7 +260,7 @@ contract HostsLifeTest is HostsFixture {
         _expectNotContinuous(true, true, false, true);
     }
 
-    function test_WhatWasDecidedStaysDecided() public {
+    function test_ContinuityOverridesNoDecisionOfTheDao() public {
         _register(_report(operator, 990), 990);
         _openContinuity();
         _register(_drifted(991), 991);
@@ -276,7 +276,7 @@ contract HostsLifeTest is HostsFixture {
     }
 
     /// @dev A machine whose approval the DAO gave anew must be proven anew before it can hand that on.
-    function test_ProofUnderAnOlderApprovalHandsNothingOn() public {
+    function test_ProofUnderAnOlderApprovalCannotContinue() public {
         _register(_report(operator, 990), 990);
         _openContinuity();
         _register(_drifted(991), 991);
@@ -290,7 +290,7 @@ contract HostsLifeTest is HostsFixture {
 
     /* BONDS */
 
-    function test_BondIsAskedForOnceTheDaoWantsOne() public {
+    function test_BondIsRequiredOnceTheDaoSetsIt() public {
         _register(_report(operator, 990), 990);
         address none = address(new BondsOf(STRANGER));
         address some = address(new BondsOf(operator));

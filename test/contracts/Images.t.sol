@@ -158,7 +158,7 @@ contract ImagesTest is KmsAuthFixture {
 
     /* THE QUESTION */
 
-    function test_OpenImagesAreNotAsked() public {
+    function test_OpenImagesNeedNoMeasurementSet() public {
         vm.prank(DAO);
         kms.setImages(address(images), NEVER);
 
@@ -217,7 +217,7 @@ contract ImagesTest is KmsAuthFixture {
         _assertApp(boot, DenialCode.None, "");
     }
 
-    function test_TellsHowLongASetHolds() public {
+    function test_ReportsTheEndOfAMeasurementSet() public {
         AppBootInfo memory boot = _boot();
         boot.mrSystem = _approve();
         _close();
@@ -231,7 +231,7 @@ contract ImagesTest is KmsAuthFixture {
         _assertApp(boot, DenialCode.MeasurementsNotAllowed, "Measurements are not allowed for this OS image");
     }
 
-    function test_NothingIsTheGuardiansButToSuspend() public {
+    function test_GuardianCanOnlySuspend() public {
         bytes[] memory calls = new bytes[](5);
         calls[0] = abi.encodeCall(images.approveMeasurementSets, (_set(TeeVariant.Tdx, registers), NEVER));
         calls[1] = abi.encodeCall(images.closeImages, (_ids(IMAGE)));

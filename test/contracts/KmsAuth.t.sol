@@ -121,7 +121,7 @@ abstract contract KmsAuthFixture is Test {
 
 /// @notice The questions, their order and their answers.
 contract KmsAuthDecisionTest is KmsAuthFixture {
-    function test_AllowsWhatIsApproved() public view {
+    function test_AllowsApprovedBoots() public view {
         _assertApp(_boot(), DenialCode.None, "");
         _assertKms(_boot(), DenialCode.None, "");
     }
@@ -172,7 +172,7 @@ contract KmsAuthDecisionTest is KmsAuthFixture {
         _assertKms(boot, DenialCode.None, "");
     }
 
-    function test_AppRefusesToSpeakForAnother() public view {
+    function test_AppDeniesBootsOfOtherApps() public view {
         AppBootInfo memory boot = _boot();
         boot.appId = STRANGER;
 
@@ -182,7 +182,7 @@ contract KmsAuthDecisionTest is KmsAuthFixture {
         assertEq(reason, "App id is not this contract", "reason");
     }
 
-    function test_ZeroIsNeverAllowed() public {
+    function test_ZeroIdsAreNeverAllowed() public {
         AppBootInfo memory boot = _boot();
         boot.osImageHash = 0;
         _assertApp(boot, DenialCode.ImageNotAllowed, "OS image is not allowed");
@@ -199,7 +199,7 @@ contract KmsAuthDecisionTest is KmsAuthFixture {
         app.addComposeHash(0);
     }
 
-    function test_AllowAnyDeviceAsksForNone() public {
+    function test_AllowAnyDeviceNeedsNoDevice() public {
         AppBootInfo memory boot = _boot();
         boot.deviceId = "other";
         vm.prank(OWNER);
@@ -233,7 +233,7 @@ contract KmsAuthDecisionTest is KmsAuthFixture {
         _assertKms(_boot(), DenialCode.None, "");
     }
 
-    function test_TellsHowLongItsAnswerHolds() public {
+    function test_ReportsTheEndOfItsAnswer() public {
         assertEq(evaluator.evaluateApp(kms, _boot(), TeeVariant.Tdx).validUntil, 0, "no end is known");
 
         vm.startPrank(DAO);
@@ -254,7 +254,7 @@ contract KmsAuthDecisionTest is KmsAuthFixture {
         assertEq(uint8(evaluator.evaluateApp(kms, _boot(), TeeVariant.Tdx).state), uint8(State.Expired), "state");
     }
 
-    function test_TellsTheStateBehindARefusal() public {
+    function test_ReportsTheStateBehindADenial() public {
         vm.startPrank(GUARDIAN);
         kms.suspend(Kind.OsImage, _ids(IMAGE));
         kms.suspend(Kind.KmsMeasurement, _ids(MEASUREMENT));
@@ -283,7 +283,7 @@ contract KmsAuthHostileAppTest is KmsAuthFixture {
         _assertApp(_boot(), DenialCode.None, "");
     }
 
-    function test_YesManOnlySpeaksForItself() public {
+    function test_AppThatAllowsEverythingDecidesOnlyAboutItself() public {
         _assertHostile(address(new YesApp()), DenialCode.None, "");
         vm.prank(DAO);
         kms.removeOsImageHash(IMAGE);
@@ -293,7 +293,7 @@ contract KmsAuthHostileAppTest is KmsAuthFixture {
         _assertApp(boot, DenialCode.ImageNotAllowed, "OS image is not allowed");
     }
 
-    function test_ItsOwnReasonIsPassedOn() public {
+    function test_ReasonOfTheAppIsPassedOn() public {
         _assertHostile(address(new NoApp("not on Sundays")), DenialCode.AppRefused, "not on Sundays");
     }
 
@@ -324,7 +324,7 @@ contract KmsAuthHostileAppTest is KmsAuthFixture {
         _assertHostile(address(vanishing), DenialCode.AppHasNoCode, "App not deployed or invalid address");
     }
 
-    function test_AccountOfAPersonIsADenial() public {
+    function test_AccountWithoutCodeIsADenial() public {
         _assertHostile(STRANGER, DenialCode.AppHasNoCode, "App not deployed or invalid address");
     }
 
@@ -420,13 +420,13 @@ contract KmsAuthRightsTest is KmsAuthFixture {
         );
     }
 
-    function test_StrangersSuspendNothing() public {
+    function test_OtherAccountsCannotSuspend() public {
         vm.expectRevert(abi.encodeWithSelector(IApprovalRegistry.GuardianUnauthorizedAccount.selector, STRANGER));
         vm.prank(STRANGER);
         kms.suspend(Kind.OsImage, _ids(IMAGE));
     }
 
-    function test_GuardianMustRestForAsLongAsItStopped() public {
+    function test_GuardianCooldownIsAsLongAsTheSuspension() public {
         uint256 start = block.timestamp;
         vm.prank(GUARDIAN);
         kms.suspend(Kind.OsImage, _ids(IMAGE));
@@ -445,7 +445,7 @@ contract KmsAuthRightsTest is KmsAuthFixture {
         assertEq(uint8(kms.stateOf(Kind.OsImage, IMAGE)), uint8(State.Suspended), "the DAO need not rest");
     }
 
-    function test_GuardianMaySuspendAgainAfterItsRest() public {
+    function test_GuardianMaySuspendAgainAfterTheCooldown() public {
         uint256 start = block.timestamp;
         vm.prank(GUARDIAN);
         kms.suspend(Kind.OsImage, _ids(IMAGE));
@@ -457,7 +457,7 @@ contract KmsAuthRightsTest is KmsAuthFixture {
         assertEq(kms.approvalOf(Kind.OsImage, IMAGE).suspendedUntil(), start + 21 days, "end");
     }
 
-    function test_SuspendSkipsWhatIsUnusableAndRefusesWhatIsUnknown() public {
+    function test_SuspendSkipsDeniedIdsAndRefusesUnknownOnes() public {
         bytes32[] memory ids = new bytes32[](2);
         ids[0] = IMAGE;
         ids[1] = "second";
@@ -478,7 +478,7 @@ contract KmsAuthRightsTest is KmsAuthFixture {
         kms.suspend(Kind.OsImage, _ids("typo"));
     }
 
-    function test_AppThatTheDaoTookBackIsNotRegisteredAgain() public {
+    function test_WithdrawnAppIsNotRegisteredAgain() public {
         bytes32 key = _key(address(app));
         vm.prank(GUARDIAN);
         kms.suspend(Kind.App, _ids(key));
@@ -570,7 +570,7 @@ contract KmsAuthRightsTest is KmsAuthFixture {
         }
     }
 
-    function test_DecisionsDoNotFireLate() public {
+    function test_DecisionsRevertAfterTheirExecutionDeadline() public {
         vm.expectRevert(
             abi.encodeWithSelector(
                 IExecutionDeadline.ExecutionDeadlinePassed.selector,
@@ -608,7 +608,7 @@ contract KmsAuthRightsTest is KmsAuthFixture {
 
 /// @notice dstack's own tools and what they expect.
 contract KmsAuthDstackTest is KmsAuthFixture {
-    function test_AddAndRemoveAreAsForgivingAsDstacks() public {
+    function test_AddAndRemoveAcceptTheSameCallsAsDstack() public {
         vm.startPrank(DAO);
         kms.addOsImageHash(IMAGE);
         kms.removeOsImageHash("never added");
@@ -724,7 +724,7 @@ contract KmsAuthDstackTest is KmsAuthFixture {
         assertEq(last.topics[2], _key(STRANGER), "deployer");
     }
 
-    function test_SettersAreNeverSilent() public {
+    function test_EverySetterEmitsAnEvent() public {
         bytes[] memory calls = new bytes[](5);
         calls[0] = abi.encodeCall(kms.setKmsInfo, (IKmsAuth.KmsInfo("k", "c", "q", "e")));
         calls[1] = abi.encodeCall(kms.setKmsQuote, ("quote"));

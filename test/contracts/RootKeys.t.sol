@@ -199,7 +199,7 @@ contract RootKeysTest is KmsAuthFixture {
         _prove(report);
     }
 
-    function test_ProveRevertsOnWhatIsNotToBeBelieved() public {
+    function test_ProveRevertsOnRejectedQuotes() public {
         Report memory report = _report();
         report.status = TcbStatus.OutOfDate;
         vm.expectRevert(abi.encodeWithSelector(PolicyLib.PolicyBreached.selector, PolicyBreach.Status));

@@ -170,7 +170,7 @@ abstract contract SystemRules is Test {
         }
     }
 
-    function _checkBondsAreThere() internal view {
+    function _checkBondsAreCovered() internal view {
         uint256 owed;
         for (uint256 id = 1; id <= system.IDS(); id++) {
             IHostBonds.Bond memory bond = system.bonds().bondOf(bytes32(id), system.operator());
@@ -263,7 +263,7 @@ contract SystemInvariantTest is SystemRules {
     function invariant_EveryRuleHolds() external view {
         _checkNoRuleIsEverBroken();
         _checkEventsTellTheWholeState();
-        _checkBondsAreThere();
+        _checkBondsAreCovered();
         _checkListsHoldEveryIdOnce();
         _checkAdmittedMachinesAreProvenApprovedAndBonded();
         _checkBootsAreOfWhatIsActive(5);
@@ -298,7 +298,7 @@ contract SystemHistoryTest is SystemRules {
         bytes4[6] memory rules = [
             this.test_NoRuleIsEverBroken.selector,
             this.test_EventsTellTheWholeState.selector,
-            this.test_BondsAreThere.selector,
+            this.test_BondsAreCovered.selector,
             this.test_ListsHoldEveryIdOnce.selector,
             this.test_AdmittedMachinesAreProvenApprovedAndBonded.selector,
             this.test_BootsAreOfWhatIsActive.selector
@@ -328,8 +328,8 @@ contract SystemHistoryTest is SystemRules {
         _checkEventsTellTheWholeState();
     }
 
-    function test_BondsAreThere() external neverBroken {
-        _checkBondsAreThere();
+    function test_BondsAreCovered() external neverBroken {
+        _checkBondsAreCovered();
     }
 
     function test_ListsHoldEveryIdOnce() external neverBroken {
@@ -351,7 +351,7 @@ contract SystemHistoryTest is SystemRules {
     }
 
     /// @dev A history in which something never happened proves nothing about it.
-    function test_EverythingHappened() external view {
+    function test_EveryActionHappened() external view {
         bytes4[32] memory selectors = [
             IApprovalRegistry.approve.selector,
             IApprovalRegistry.extend.selector,

@@ -43,7 +43,7 @@ contract ApprovalAttacks is KmsAuthFixture {
         vm.stopPrank();
     }
 
-    function test_A2_RevokedIsForGood() public {
+    function test_A2_RevokedIsPermanent() public {
         vm.startPrank(DAO);
         kms.revoke(Kind.OsImage, _ids(IMAGE));
         kms.revoke(Kind.OsImage, _ids("never seen"));
@@ -58,7 +58,7 @@ contract ApprovalAttacks is KmsAuthFixture {
         }
     }
 
-    function test_A3_WhatWasWithdrawnReturnsOnlyAsTheNextVersion() public {
+    function test_A3_WithdrawnReturnsOnlyAsTheNextVersion() public {
         vm.startPrank(DAO);
         kms.withdraw(Kind.OsImage, _ids(IMAGE));
         kms.lift(Kind.OsImage, _ids(IMAGE), NEVER);
@@ -175,7 +175,7 @@ contract ApprovalAttacks is KmsAuthFixture {
         }
     }
 
-    function test_A8_DecisionsDoNotFireLate() public {
+    function test_A8_DecisionsRevertAfterTheirExecutionDeadline() public {
         uint40 end = uint40(block.timestamp + 1 days);
         bytes[5] memory calls = [
             abi.encodeCall(kms.approve, (_terms(Kind.OsImage, "late"), end)),
@@ -293,7 +293,7 @@ contract ApprovalAttacks is KmsAuthFixture {
         assertTrue(ids.length == 1 && ids[0] == IMAGE, "list");
     }
 
-    function test_A13_UpgradesThatWereGivenUpStayGivenUp() public {
+    function test_A13_RenouncedUpgradesStayRenounced() public {
         vm.startPrank(DAO);
         kms.renounceUpgrades();
         address next = address(new YesApp());

@@ -48,7 +48,7 @@ contract BondAttacks is Test {
         (done, ) = address(bonds).call(abi.encodeCall(bonds.slash, (DEVICE, OPERATOR, amount, DAO, "evidence", NEVER)));
     }
 
-    function test_B1_OnlyTheDaoTakes() public {
+    function test_B1_OnlyTheDaoSlashes() public {
         bytes[2] memory calls = [
             abi.encodeCall(bonds.slash, (DEVICE, OPERATOR, 1, STRANGER, "", NEVER)),
             abi.encodeCall(bonds.setTerms, (0, 1 days, NEVER))
@@ -77,7 +77,7 @@ contract BondAttacks is Test {
         assertEq(coin.balanceOf(DAO), 1_000, "taken from others");
     }
 
-    function test_B3_WhatIsLeavingCanBeTakenUntilItIsPaidOut() public {
+    function test_B3_UnbondingAmountCanBeSlashedUntilThePayout() public {
         uint256 start = block.timestamp;
         vm.startPrank(OPERATOR);
         bonds.unbond(DEVICE, 1_001);

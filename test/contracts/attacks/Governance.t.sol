@@ -194,7 +194,7 @@ contract GovernanceAttacks is KmsAuthFixture {
     }
 
     /// @dev Alone with one unit less than the quorum of everything there is, then with that one too.
-    function test_G4_WhoWrapsFirstIsNotTheDao() public {
+    function test_G4_FirstWrapperDoesNotControlTheDao() public {
         OldCoin coin = new OldCoin(voter, 1_000_000);
         _handOverWrapped(coin);
         vm.prank(voter);

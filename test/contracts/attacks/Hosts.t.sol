@@ -320,7 +320,7 @@ contract HostAttacks is HostsFixture {
         hosts.setVerifier(live, NEVER);
     }
 
-    function test_H7_RevokedMachineHandsNothingOn() public {
+    function test_H7_RevokedHostCannotContinue() public {
         Verdict[2] memory revoked = [Verdict.LeafRevoked, Verdict.CaRevoked];
         for (uint256 i = 0; i < revoked.length; i++) {
             hosts = _deploy(_rules());
@@ -340,7 +340,7 @@ contract HostAttacks is HostsFixture {
     }
 
     /// @dev What a BIOS update cures does not stop a machine from going on under its new id.
-    function test_H7_MachineWithAnOldTcbGoesOn() public {
+    function test_H7_HostWithAnOldTcbContinues() public {
         _prepare();
         address live = address(hosts.verifier());
         address old = address(new ChangedCollateral(Verdict.TcbRevoked, TcbStatus.None));

@@ -66,7 +66,7 @@ contract KmsAuthAttacks is KmsAuthFixture {
         assertTrue(_isAllowed(boot), "not allowed for itself");
     }
 
-    function test_K2_HostileAppIsDeniedAndStopsNobody() public {
+    function test_K2_HostileAppIsDeniedAndBlocksNoOtherApp() public {
         address[5] memory hostile = [
             address(new RevertingApp()),
             address(new GasBombApp()),
@@ -119,7 +119,7 @@ contract KmsAuthAttacks is KmsAuthFixture {
         assertTrue(allowed != 0, "never enough");
     }
 
-    function test_K4_WhatTheDaoTookBackIsNotRegisteredAgain() public {
+    function test_K4_WithdrawnAppIsNotRegisteredAgain() public {
         bytes32 key = _key(address(app));
         bytes[3] memory ends = [
             abi.encodeCall(kms.suspend, (Kind.App, _ids(key))),

@@ -87,7 +87,7 @@ contract DocumentsTest is Test {
         assertEq(keccak256(this.tcbInfo(_info("", _levelOf(long, 1, "0", ""))).blob), expected, "long");
     }
 
-    function test_RefusesComponentsThatAreNone() public view {
+    function test_RefusesMalformedComponents() public view {
         string[8] memory wrong = [
             '{"svn":x}',
             '{"svm":1}',
@@ -180,7 +180,7 @@ contract DocumentsTest is Test {
 
     /* HOW MUCH */
 
-    function test_RefusesWhatWouldMakeEachUseDear() public view {
+    function test_RefusesDocumentsThatMakeVerificationExpensive() public view {
         string memory many;
         string memory modules;
         string memory levels;

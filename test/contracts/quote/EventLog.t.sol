@@ -16,7 +16,7 @@ contract EventLogTest is Test {
         return EventLog.replay(events);
     }
 
-    function test_NoEventsLeadNowhere() public view {
+    function test_NoEventsLeaveTheRegisterAtZero() public view {
         (Bytes48 memory rtmr, Boot memory boot) = this.replay(new RuntimeEvent[](0));
         assertEq(rtmr.hi, 0, "register");
         assertTrue(rtmr.lo == 0 && !boot.isReady, "boot");

@@ -42,7 +42,7 @@ contract ReportTest is Test {
         _same(_of(_counting(648)).mrServiceTd(), 600);
     }
 
-    function test_WhatIsNotThereIsNotRead() public {
+    function test_ShortReportsFailToBeRead() public {
         vm.expectRevert(_panic());
         this.rtmr(new bytes(584), 4);
         vm.expectRevert(_panic());

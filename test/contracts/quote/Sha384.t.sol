@@ -85,7 +85,7 @@ contract Sha384Test is Test {
     }
 
     /// @dev The rounds work at the beginning of memory; what lay there before, from the free pointer on, is there after.
-    function test_WhatLiesLowInMemoryStays() public pure {
+    function test_LowMemoryIsRestored() public pure {
         uint256[40] memory early;
         for (uint256 i = 0; i < 40; ++i) early[i] = ~i;
         bytes memory space = Sha384.workspace();
