@@ -71,7 +71,9 @@ const steps: readonly Step[] = [
     name: 'lies',
     minutes: 1,
     proves: 'no key for any lie of any endpoint, each told from every seat',
-    commands: [vitest('test/kms/malicious-endpoints.test.ts')],
+    commands: [
+      vitest('test/kms/malicious-endpoints.test.ts', 'test/kms/malicious-beacons.test.ts'),
+    ],
   },
   {
     name: 'attack-load',
