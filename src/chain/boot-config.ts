@@ -179,6 +179,8 @@ export interface OpenChainOptions {
    * yet.
    */
   readonly checkpointKey?: Uint8Array | 'none-yet'
+  /** Reads the light-client store of the node and writes nothing, for a doctor. The trusted checkpoint is not read. */
+  readonly readOnly?: boolean
   /** Fetches proofs for this process; default: from the endpoints. */
   readonly prove?: FetchProof
 }
@@ -194,8 +196,8 @@ export function openChain(config: BootChainConfig, options: OpenChainOptions): B
   if ('insecureSingleEndpoint' in chainView) {
     return trustSingleEndpointOnUse(chainView.insecureSingleEndpoint, config, options.clock)
   }
-  // a node without root keys releases nothing, and its bootstrap would wait for a heartbeat
-  const isLasting = options.checkpointKey !== 'none-yet'
+  // a program that releases nothing would wait for a heartbeat
+  const isLasting = options.checkpointKey !== 'none-yet' && options.readOnly !== true
   const heartbeat = isLasting ? openHeartbeat(config, chainView) : undefined
   return openProvenView(config, chainView, options, heartbeat)
 }
@@ -230,7 +232,7 @@ export async function initCheckpoint(
   const { chainView } = config
   if ('insecureSingleEndpoint' in chainView) return
   // fails now if the endpoints serve headers but no proofs: with these no decision could be made
-  await openProvenView(config, chainView, { ...options, checkpointKey: 'none-yet' }).facts()
+  await openProvenView(config, chainView, { ...options, readOnly: true }).facts()
   await beginLightClient(config, chainView, options)
   await openProvenView(config, chainView, options).bootstrap()
 }
@@ -255,9 +257,10 @@ function connectAll(
 function openProvenView(
   config: BootChainConfig,
   view: z.output<typeof provenSchema>,
-  { clock, checkpointKey, prove }: OpenChainOptions,
+  options: OpenChainOptions,
   heartbeat?: Heartbeat,
 ) {
+  const { clock, checkpointKey, readOnly = false, prove } = options
   const endpoints = connectAll(config, view)
   const { chainId, finality } = config
   const required = requiredOf(view.quorum)
@@ -267,10 +270,14 @@ function openProvenView(
     chainId,
     kms: config.kmsContract,
     pinned: view.pinnedCode,
-    source: openSource(config, view, rules, { clock, ...(checkpointKey ? { checkpointKey } : {}) }),
+    source: openSource(config, view, rules, options),
     endpoints,
     required,
-    checkpoint: openCheckpointOf(config, view.checkpointFolder, checkpointKey),
+    checkpoint: openCheckpointOf(
+      config,
+      view.checkpointFolder,
+      readOnly ? 'none-yet' : checkpointKey,
+    ),
     maxBlockAgeSeconds: config.maxBlockAgeSeconds,
     ...(heartbeat ? { heartbeat } : {}),
     refreshSeconds: view.refreshSeconds,
@@ -295,7 +302,10 @@ function openSource(
   const network = networkOf(config, consensus)
   let opening: Promise<HeaderSource> | undefined
   const open = async () =>
-    signedHeaders(rules, await openLightClient(config, consensus, network, options))
+    signedHeaders(rules, await openLightClient(config, consensus, network, options), {
+      network,
+      clock: options.clock,
+    })
   return {
     newest: async (known) => {
       opening ??= open()
@@ -315,7 +325,7 @@ async function openLightClient(
   { rpcTimeoutMs: timeoutMs }: BootChainConfig,
   { beaconApis, storeFolder: folder, trustedBlockRoot }: Consensus,
   network: Network,
-  { clock, checkpointKey }: OpenChainOptions,
+  { clock, checkpointKey, readOnly = false }: OpenChainOptions,
 ): Promise<LightClient> {
   const [{ connectBeaconEndpoint }, { createLightClient }, folders] = await Promise.all([
     import('./consensus/beacon-endpoint.ts'),
@@ -323,27 +333,31 @@ async function openLightClient(
     import('./consensus/store-folder.ts'),
   ])
   const names = endpointNames(beaconApis)
-  const isLasting = checkpointKey !== 'none-yet'
+  const isNew = checkpointKey === 'none-yet'
+  const location = { folder, network, ...(isNew || !checkpointKey ? {} : { key: checkpointKey }) }
   const client = createLightClient({
     network,
     endpoints: beaconApis.map((url, index) =>
       connectBeaconEndpoint({ url, name: names[index] ?? url, timeoutMs }),
     ),
-    folder: isLasting
-      ? folders.openStoreFolder({
-          folder,
-          network,
-          ...(checkpointKey ? { key: checkpointKey } : {}),
-        })
-      : folders.volatileStoreFolder(),
+    folder: isNew
+      ? folders.volatileStoreFolder()
+      : readOnly
+        ? folders.readOnlyStoreFolder(location)
+        : folders.openStoreFolder(location),
     clock,
   })
-  if (isLasting) return client
+  if (!isNew && !readOnly) return client
   let begun: Promise<unknown> | undefined
   const advance = async () => {
-    begun ??= client.begin(fromHex(trustedBlockRoot, 'trusted block root', 32))
-    await begun
-    return client.advance()
+    try {
+      return await client.advance()
+    } catch (error) {
+      if (!isAssentError(error, 'CONSENSUS_STORE_MISSING')) throw error
+      begun ??= client.begin(fromHex(trustedBlockRoot, 'trusted block root', 32))
+      await begun
+      return client.advance()
+    }
   }
   return { ...client, advance }
 }

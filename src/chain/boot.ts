@@ -115,6 +115,16 @@ export interface EndpointFault {
   readonly code: string
 }
 
+/** What a light client knows of its beacon chain. Times are in Unix seconds. */
+export interface ConsensusStatus {
+  /** Time of the newest finalized slot. */
+  readonly finalizedAt: number
+  /** Begin of the next fork that this version knows. */
+  readonly nextForkAt: number | undefined
+  /** Begin of the first announced fork that this version does not know. Announcements are not signed. */
+  readonly unknownForkAt: number | undefined
+}
+
 /**
  * What an observer of a chain view is told: `looked`: a new snapshot was read; `failed`: no snapshot could be read,
  * with the error code; `dissent`: one endpoint served unusable data, and the view continued without it; `heartbeat`: the
@@ -125,6 +135,8 @@ export type ChainEvent =
       readonly kind: 'looked'
       readonly block: DecisionBlock
       readonly disagreeing: readonly EndpointFault[]
+      /** Undefined without a light client. */
+      readonly consensus?: ConsensusStatus | undefined
     }
   | { readonly kind: 'failed'; readonly code: string }
   | { readonly kind: 'dissent'; readonly dissent: EndpointFault }

@@ -46,6 +46,20 @@ export function createChainMetrics(
     registers,
   })
   const observeHeartbeat = createHeartbeatMetrics(registers, prefix)
+  const clientTime = (name: string, help: string) =>
+    new Gauge({ aggregator: 'max', name: `${prefix}_light_client_${name}`, help, registers })
+  const finalized = clientTime(
+    'finalized_timestamp_seconds',
+    'Unix time of the newest finalized slot that the light client proved; 0 without a light client.',
+  )
+  const nextFork = clientTime(
+    'next_fork_timestamp_seconds',
+    'Unix time of the next fork of the beacon chain that this version knows; 0: none.',
+  )
+  const unknownFork = clientTime(
+    'unknown_fork_timestamp_seconds',
+    'Unix time of the first fork that beacon APIs announce and this version does not know; 0: none.',
+  )
   return (event) => {
     observeHeartbeat(event)
     if (event.kind === 'failed') failures.inc({ code: event.code })
@@ -54,6 +68,10 @@ export function createChainMetrics(
     height.set(Number(event.block.number))
     time.set(event.block.timestamp)
     disagreeing.set(event.disagreeing.length)
+    const { finalizedAt = 0, nextForkAt = 0, unknownForkAt = 0 } = event.consensus ?? {}
+    finalized.set(finalizedAt)
+    nextFork.set(nextForkAt)
+    unknownFork.set(unknownForkAt)
     for (const dissent of event.disagreeing) dissents.inc({ ...dissent })
   }
 }

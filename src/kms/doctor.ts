@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { access, constants } from 'node:fs/promises'
 import { join } from 'node:path'
 
+import type { BootAuthorizer } from '../chain/boot.ts'
 import { type BootChainConfig, openChain } from '../chain/boot-config.ts'
 import { type BlockHeader, quantitySchema } from '../chain/proven/header.ts'
 import { fetchHeader } from '../chain/proven/header-quorum.ts'
@@ -32,6 +33,7 @@ import { createSelfAuthorizer } from './authorization/self-authorization.ts'
 import { attest } from './certificates/ratls.ts'
 import type { KmsConfig } from './config.ts'
 import { readRules } from './dependencies.ts'
+import { deriveCheckpointKey } from './keys/derive.ts'
 import { type KeyStore, wipeKeys } from './keys/key-store.ts'
 import { deriveLogKey } from './log/key.ts'
 import { createWitnessClient } from './log/peer.ts'
@@ -178,11 +180,22 @@ function fieldsOf({ chainView }: BootChainConfig) {
 }
 
 /** The RPC quorum and the pinned code, as a decision needs them. */
-async function examineView({ config, clock }: KmsDoctorOptions): Promise<DoctorFinding[]> {
-  const { block } = await openChain(config, { clock, checkpointKey: 'none-yet' }).facts()
+async function examineView(options: KmsDoctorOptions): Promise<DoctorFinding[]> {
+  const { config } = options
+  const { block } = await (await openView(options)).facts()
   const how =
     'insecureSingleEndpoint' in config.chainView ? 'from one endpoint' : 'agreed on and proven'
   return [ok('chain view', `block ${block.number} ${how}, contract code is pinned`)]
+}
+
+/** The chain as this node would read it: from its own light-client store, if it has keys. Nothing is written. */
+async function openView({ config, store, clock }: KmsDoctorOptions): Promise<BootAuthorizer> {
+  // broken keys are another finding
+  const keys = await store.load().catch(() => undefined)
+  if (keys === undefined) return openChain(config, { clock, checkpointKey: 'none-yet' })
+  const checkpointKey = deriveCheckpointKey(keys)
+  wipeKeys(keys)
+  return openChain(config, { clock, checkpointKey, readOnly: true })
 }
 
 /* COLLATERAL */
@@ -300,9 +313,14 @@ async function examineWitness(url: string, rootKey: Uint8Array): Promise<DoctorF
 /* SELF */
 
 /** Self-authorization, which every key release needs: own quote, collateral, and the chain's decision. */
-async function examineSelf({ config, agent, clock }: KmsDoctorOptions): Promise<DoctorFinding[]> {
+async function examineSelf({
+  config,
+  agent,
+  store,
+  clock,
+}: KmsDoctorOptions): Promise<DoctorFinding[]> {
   const rules = await readRules(config)
-  const { authorize: ask } = openChain(config, { clock, checkpointKey: 'none-yet' })
+  const { authorize: ask } = await openView({ config, agent, store, clock })
   const { boot } = await createSelfAuthorizer(agent, rules, ask).authorize()
   const found = `allowed, as ${toHex(boot.bootInfo.mrAggregated)}`
   if (config.selfAuthorization === 'required') return [ok('this KMS', found)]

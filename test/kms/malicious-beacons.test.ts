@@ -150,7 +150,10 @@ async function open(reader: Reader, behave: Behaviour): Promise<Opened> {
     connectEndpoint({ url, name: `${index + 1}`, timeoutMs: 1_000, maxBytes: 200_000 }),
   )
   const rules = { endpoints, required: 2, chainId: 31337, finality: 'finalized' } as const
-  openStageView(reader, { endpoints: 3, changed: { source: signedHeaders(rules, reporting) } })
+  openStageView(reader, {
+    endpoints: 3,
+    changed: { source: signedHeaders(rules, reporting, { network, clock: () => stage.now }) },
+  })
   return { codes }
 }
 

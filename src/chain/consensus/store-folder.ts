@@ -107,6 +107,21 @@ export function openStoreFolder(options: StoreFolderOptions): StoreFolder {
   }
 }
 
+/** Reads the store of a node and keeps what is newer in memory: for a program that changes nothing. */
+export function readOnlyStoreFolder(options: StoreFolderOptions): StoreFolder {
+  const disk = openStoreFolder(options)
+  const { read, write, begin } = volatileStoreFolder()
+  return {
+    read: () =>
+      read().catch((error: unknown) => {
+        if (isAssentError(error, 'CONSENSUS_STORE_MISSING')) return disk.read()
+        throw error
+      }),
+    write,
+    begin,
+  }
+}
+
 /** Keeps the store for as long as the process lives: for demonstrations and tests. */
 export function volatileStoreFolder(): StoreFolder {
   let kept: LightStore | undefined

@@ -7,7 +7,7 @@ import pRetry from 'p-retry'
 
 import { AssentError, isAssentError } from '../../errors/index.ts'
 import type { Hex } from '../../lib/bytes.ts'
-import type { EndpointFault, Finality } from '../boot.ts'
+import type { ConsensusStatus, EndpointFault, Finality } from '../boot.ts'
 import type { Agreement, NamedNode } from '../evidence.ts'
 import type { BlockReference } from './checkpoint.ts'
 import { collectAnswers } from './endpoint-health.ts'
@@ -35,6 +35,8 @@ export interface AgreedHeader {
   readonly signedHead?: Hex | undefined
   /** Light-client messages that prove the block, for the release log. Undefined without a light client. */
   readonly signatures?: readonly NamedNode[] | undefined
+  /** For metrics. */
+  readonly consensus?: ConsensusStatus | undefined
 }
 
 /** A source of final blocks. */

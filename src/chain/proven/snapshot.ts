@@ -64,6 +64,7 @@ export function createSnapshotRefresher(options: ViewContext) {
       kind: 'looked',
       block: toDecisionBlock(agreed.header),
       disagreeing: agreed.disagreeing,
+      consensus: agreed.consensus,
     })
     return taken
   }

@@ -3,11 +3,16 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
 import { z } from 'zod'
 import { approvalSlot } from '../../../src/chain/approval.ts'
-import type { BootDecision } from '../../../src/chain/boot.ts'
-import { bootChainShape, initCheckpoint, openChain } from '../../../src/chain/boot-config.ts'
+import type { BootDecision, ChainEvent } from '../../../src/chain/boot.ts'
+import {
+  bootChainShape,
+  initCheckpoint,
+  type OpenChainOptions,
+  openChain,
+} from '../../../src/chain/boot-config.ts'
 import type { Network } from '../../../src/chain/consensus/network.ts'
 import type { ChainEvidence } from '../../../src/chain/evidence.ts'
 import { isAssentError } from '../../../src/errors/index.ts'
@@ -93,6 +98,8 @@ interface Setting {
   /** Blocks by which the newest block that an endpoint names is behind. It serves all others by their hash. */
   readonly hidden?: number
   readonly trustedSlot?: number
+  /** Changes the network of the settings. */
+  readonly network?: Partial<Network>
 }
 
 /** A node whose endpoints show these chains, at slot 90. */
@@ -116,7 +123,7 @@ async function setUp(setting: Setting) {
   const folder = mkdtempSync(join(tmpdir(), 'assent-signed-'))
   folders.push(folder)
   const consensus = {
-    network,
+    network: { ...network, ...setting.network },
     beaconApis: apis.map(({ endpoint }) => endpoint.name),
     trustedBlockRoot: to0x(beacon.root(setting.trustedSlot ?? 72)),
     storeFolder: join(folder, 'light-client'),
@@ -144,7 +151,8 @@ async function setUp(setting: Setting) {
     trustedBlockRoot: consensus.trustedBlockRoot,
     now: () => now,
     begin: () => initCheckpoint(config, options),
-    open: () => openChain(config, options),
+    open: (changed: Partial<OpenChainOptions> = {}) =>
+      openChain(config, { ...options, ...changed }),
     show: (others: readonly SyntheticChain[]) => {
       shown = others
     },
@@ -358,6 +366,60 @@ describe('settings of the light client', () => {
     const view = { quorum: 'light-client', foreignApps: 'insecure-execute' }
     await expect(setUp({ rpcs: [execution], view })).rejects.toThrow('needs an RPC quorum')
   })
+})
+
+test('a doctor continues from the store of its node and writes nothing', async () => {
+  const short = { weakSubjectivityEpochs: 8 }
+  const node = await setUp({ rpcs: [execution, execution], network: short })
+  await node.begin()
+  for (const head of [130, 150]) {
+    node.goTo(head)
+    await node.open().facts()
+  }
+  // now the trusted block root is too old, and the store is not
+  node.goTo(190)
+  const folder = join(node.folder, 'light-client')
+  const before = readdirSync(folder)
+  expect(await codeOf(node.open({ checkpointKey: 'none-yet' }).facts())).toBe(
+    'CONSENSUS_HEADER_TOO_OLD',
+  )
+  const doctor = node.open({ readOnly: true })
+  expect((await doctor.facts()).block.number).toBe(168n)
+  expect((await doctor.facts()).block.number).toBe(168n)
+  expect(readdirSync(folder)).toEqual(before)
+})
+
+test('a doctor of a node without a store begins at the trusted block root', async () => {
+  const node = await setUp({ rpcs: [execution, execution] })
+  expect((await node.open({ readOnly: true }).facts()).block.number).toBe(72n)
+  expect(readdirSync(node.folder)).toEqual([])
+})
+
+test('an observer learns of the next fork, and of one that this version does not know', async () => {
+  const epoch = 5_000
+  const announce: Behaviour = (request, response, answer) => {
+    if (!request.url?.includes('fork_schedule')) return answer()
+    const fork = { current_version: '0x99000001', previous_version: '0x99000001' }
+    sendJson(response, { data: [{ ...fork, epoch: String(epoch) }] })
+  }
+  const node = await setUp({ rpcs: [execution, execution], beacons: [honest, announce] })
+  await node.begin()
+  const events: ChainEvent[] = []
+  const view = node.open()
+  view.watch?.((event) => events.push(event))
+  await vi.waitFor(
+    async () => {
+      await view.facts()
+      expect(events.at(-1)).toMatchObject({
+        consensus: {
+          finalizedAt: beacon.time(72),
+          nextForkAt: beacon.time(12 * 8),
+          unknownForkAt: beacon.time(epoch * 8),
+        },
+      })
+    },
+    { timeout: 10_000, interval: 300 },
+  )
 })
 
 describe('the release log of a node with a light client', () => {
