@@ -26,6 +26,7 @@ const grants = 'log-verify/grants.test.ts'
 const lightStore = 'chain/consensus/store.test.ts'
 const lightClient = 'chain/consensus/light-client.test.ts'
 const signedHeaders = 'chain/consensus/signed-headers.test.ts'
+const logFinality = 'log-verify/finality.test.ts'
 const heartbeat = 'chain/heartbeat/heartbeat.test.ts'
 const heartbeatTree = 'chain/heartbeat/tree.test.ts'
 
@@ -443,6 +444,55 @@ const mutants: readonly Mutant[] = [
     from: 'return posted === value || (await isLater(db, key, posted, number))',
     to: 'return posted === value',
     test: 'relayer/heartbeat.test.ts',
+  },
+  {
+    name: 'the newest signed block is not read',
+    file: 'chain/proven/snapshot.ts',
+    from: 'if (hash === undefined || hash === header.hash) return undefined',
+    to: 'if (hash !== header.hash) return undefined',
+    test: signedHeaders,
+  },
+  {
+    name: 'newest blocks of endpoints deny beside the signed one',
+    file: 'chain/proven/snapshot.ts',
+    from: "if (withdrawals !== 'deny-when-shown-by-one') return []",
+    to: "if (withdrawals === 'insecure-wait-until-final') return []",
+    test: signedHeaders,
+  },
+  {
+    name: 'a message of a proof is not kept',
+    file: 'chain/consensus/finality-proof.ts',
+    from: 'const introduced = hasCommittee ? [encodeUpdate(network, update)] : []',
+    to: 'const introduced = hasCommittee && isFinal && update.signers === 0 ? [encodeUpdate(network, update)] : []',
+    test: logFinality,
+  },
+  {
+    name: 'the log’s verifier asks for half of a committee',
+    file: 'log-verify/finality.ts',
+    from: 'if (signers.length * 3 < bits.length * 2)',
+    to: 'if (signers.length * 2 < bits.length)',
+    test: logFinality,
+  },
+  {
+    name: 'the log’s verifier trusts any beginning',
+    file: 'log-verify/finality.ts',
+    from: 'if (!this.#isTrusted(header)) throw notTrusted(header)',
+    to: 'if (header.slot < 0) throw notTrusted(header)',
+    test: logFinality,
+  },
+  {
+    name: 'the log’s verifier checks no finality branch',
+    file: 'log-verify/finality.ts',
+    from: 'requireBranch(finalized.root, message.finalityBranch, finalizedRoot, attested.stateRoot)',
+    to: 'void [finalizedRoot]',
+    test: logFinality,
+  },
+  {
+    name: 'the log’s verifier takes the block of the evidence for the finalized one',
+    file: 'log-verify/verify.ts',
+    from: 'if (block === blockHash) return true',
+    to: 'if (block.length === blockHash.length) return true',
+    test: signedHeaders,
   },
 ]
 

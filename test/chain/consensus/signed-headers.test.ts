@@ -500,6 +500,25 @@ describe('the release log of a node with a light client', () => {
     expect(report.signed).toBe(0)
   })
 
+  test('is refused with the signatures of another block', async () => {
+    const node = await setUp({ rpcs: [execution, execution] })
+    await node.begin()
+    const boot = { ...bootOf(execution, 0), teeVariant: 'dstack-tdx' } as BootInfo
+    const older = await node.open().authorize('isKmsAllowed', boot)
+    node.goTo(150)
+    const newer = await node.open().authorize('isKmsAllowed', boot)
+    const evidence = { ...older.evidence, signatures: newer.evidence?.signatures } as ChainEvidence
+    const location = await newLocation({ clock: () => node.now() })
+    const log = await begin(location)
+    await append(log, { kind: 'self' }, { ...older, evidence }, boot)
+    await log.close()
+    const content = readFileSync(join(location.folder, '00000000.log'))
+    const report = verify([{ name: '00000000.log', content }], [node.trustedBlockRoot])
+    expect(report.problems).toMatchObject([
+      { code: 'SIGNATURES', what: expect.stringContaining('which is another block') },
+    ])
+  })
+
   test('is read without signatures, which are missed only under a trusted block root', async () => {
     const node = await setUp({ rpcs: [execution, execution], hasLightClient: false })
     await node.begin()
