@@ -15,6 +15,9 @@ import { attest } from '../../src/kms/certificates/ratls.ts'
 import { type FetchedAppKeys, fetchAppKeys } from '../../src/kms/client.ts'
 import { encodeSpki, k256PublicKey } from '../../src/kms/keys/derive.ts'
 import { loadOrBootstrap, openKeyStore } from '../../src/kms/keys/key-store.ts'
+import { deriveLogKey } from '../../src/kms/log/key.ts'
+import { createReleaseLog } from '../../src/kms/log/log.ts'
+import { openNodeLog } from '../../src/kms/log/node-log.ts'
 import { type RunningKms, startKms } from '../../src/kms/service.ts'
 import { to0x, utf8ToBytes } from '../../src/lib/bytes.ts'
 import type { Clock } from '../../src/lib/clock.ts'
@@ -97,6 +100,16 @@ export async function startFleet({ machine, chain, clock }: FleetOptions): Promi
   )
   const proven = await verifyAttestation(await attest(node.source, new Uint8Array(64)), rules)
 
+  // auditors read and copy it: docs/guides/auditor.md
+  const log = createLog({ service: 'kms', level: 'silent' })
+  const location = {
+    folder: join(folder, 'log'),
+    headFile: join(folder, 'log-head.bin'),
+    key: deriveLogKey(keys.k256, 'demo-kms'),
+    clock,
+  }
+  await createReleaseLog(location)
+  const releaseLog = await openNodeLog({ location, witnesses: 'insecure-none', logger: log })
   const kms = await startKms({
     keys,
     domain: 'localhost',
@@ -105,8 +118,9 @@ export async function startFleet({ machine, chain, clock }: FleetOptions): Promi
     source: node.source,
     selfAuthorization: 'required',
     insecureAllowAnyGateway: false,
-    releaseLog: 'insecure-off',
-    log: createLog({ service: 'kms', level: 'silent' }),
+    releaseLog,
+    logEntries: 'public',
+    log,
     limits: { requestsPerMinute: 10_000, requestsInFlight: 64, connections: 256 },
     host: 'localhost',
     port: 0,
@@ -132,6 +146,7 @@ export async function startFleet({ machine, chain, clock }: FleetOptions): Promi
     presentQuote: (source, vmConfig) => fetchAppKeys(client, source, vmConfig),
     async stop() {
       await kms.stop()
+      await releaseLog.close()
       await rm(folder, { recursive: true })
     },
   }

@@ -207,7 +207,7 @@ export const hostWhy = defineCommand({
 export const verify = defineCommand({
   path: ['app', 'verify'],
   summary: 'Verify the chain of trust of a running app, from its certificate or quote to the votes',
-  help: `A server or domain is asked for its certificate in a TLS handshake; a file is read like quote verify reads it; an app id or
+  help: `A server or domain is asked for its certificate in a TLS handshake; a file is read like quote verify reads it, and goes before a domain of the same name (https:// means the server); an app id or
 name asks the chain only. The answer has one line for each step, with ✓, ✗ or ? (not checked) and how it is known: proof
 (verified here), state or event (as one endpoint shows it), claim. Steps: the server, the certificate, the quote, the boot log, app
 and release, base image, host, every condition of the KMS, the published manifest, the key provider and its root key on-chain, and

@@ -44,6 +44,10 @@ Exit code: 0 the keys are there, 1 the KMS denies them.`,
       description: 'folder of simulate machine (default: of the profile)',
     },
     kmsUrl: { value: 'URL', description: 'a KMS node (default: of the profile)' },
+    quote: {
+      value: 'FILE',
+      description: 'write the answer of the running machine to GetQuote, with zeros as report data',
+    },
     sealed: {
       value: 'FILE',
       description: 'the sealed environment; read if the manifest pins one',

@@ -282,6 +282,24 @@ describe.skipIf(findAnvil() === undefined)('an auditor', () => {
     expect([verdictsOf(rejected).quote, rejected.exitCode]).toEqual(['no', 1])
   })
 
+  test('reads a file that is named like a domain, and refuses one that is named like an app', async () => {
+    const before = process.cwd
+    const quote = await answerOf(cvm, 'shop.json')
+    await writeFile(file('shop'), 'x')
+    vi.mocked(before).mockRestore()
+    const cwd = process.cwd()
+    process.chdir(folder)
+    try {
+      expect(verdictsOf(await verify('shop.json', ...collateral())).quote).toBe('yes')
+      expect((await verify('shop')).error.code).toBe('QUOTE_AMBIGUOUS')
+      expect((await verify(quote)).exitCode).toBe(3)
+    } finally {
+      process.chdir(cwd)
+      await rm(file('shop'))
+      vi.spyOn(process, 'cwd').mockReturnValue(folder)
+    }
+  })
+
   test.each<[string, () => string[], string, number]>([
     ['a file that is not there', () => ['./gone.json'], 'FILE_UNREADABLE', 2],
     ['a file without a quote', () => [file('assent.toml')], 'QUOTE_MISSING', 2],

@@ -145,7 +145,11 @@ interface Subject {
   readonly evidence?: LocatedEvidence
 }
 
-/** An app id or name, a server, a domain, or a file. @throws QUOTE_AMBIGUOUS if it can be two of them */
+/**
+ * An app id or name, a server, a file, or a domain. File names look like domains, so a file goes before a domain.
+ *
+ * @throws QUOTE_AMBIGUOUS if it is a file and an app
+ */
 async function readSubject(text: string, session: Session): Promise<Subject> {
   const isName =
     session.profile.names.has(text) || /^(?:0x[0-9a-fA-F]{6,64}|[0-9a-fA-F]{40})$/.test(text)
@@ -156,15 +160,11 @@ async function readSubject(text: string, session: Session): Promise<Subject> {
       () => true,
       () => false,
     ))
-  if (isFile && (isName || isDomain)) {
-    throw new AssentError(
-      'QUOTE_AMBIGUOUS',
-      `${text} is a file and reads like an app or a domain.`,
-      {
-        facts: { subject: text },
-        hint: `Write ./${text} for the file.`,
-      },
-    )
+  if (isFile && isName) {
+    throw new AssentError('QUOTE_AMBIGUOUS', `${text} is a file and the name of an app.`, {
+      facts: { subject: text },
+      hint: `Write ./${text} for the file.`,
+    })
   }
   if (isName) return { app: await resolveApp(session, text) }
   if (isFile || !isDomain) return { evidence: await readEvidenceAt(text) }
@@ -262,10 +262,14 @@ async function checkConditions(
 ): Promise<TrustStep[]> {
   const at = { after: undefined, at: undefined, pinnedCode: undefined, governor: undefined }
   const { reader, registry, times } = await openState(session, at)
-  const { conditions } = await explainApp(reader, registry, boot, times)
-  return conditions
+  const { conditions, host } = await explainApp(reader, registry, boot, times)
+  const steps = conditions
     .filter(({ verdict }) => verdict !== 'not-asked')
     .map(({ denial, verdict, found }) => step(denial, verdicts[verdict], 'state', found))
+  const ofHost = host.map(({ condition, verdict, found }) =>
+    step(condition, verdicts[verdict], 'state', found),
+  )
+  return [...steps, ...ofHost]
 }
 
 /** The published manifest of the release, which nobody can replace by another one. */
@@ -331,7 +335,7 @@ async function checkRootKey(session: Session, { k256Pubkey, caPubkey }: KmsInfo)
   const isActive = stateAt(approval, now) === 'active'
   const found = isActive
     ? `The root keys are proven and approved in the registry of root keys: ${id}.`
-    : `The root keys are ${stateAt(approval, now)} in the registry of root keys: ${id}.`
+    : `The registry of root keys does not list these keys as active (${stateAt(approval, now)}): ${id}.`
   const thing = { registry: rootKeys, kind: 'rootKey', id } as const
   // dstack's way to record root keys needs no registry
   const verdict = isActive ? 'yes' : 'not-checked'

@@ -1,3 +1,7 @@
+/**
+ * `assent log verify`: verifies a release log from its files. Reads the root key, the contract and its code from the chain,
+ * unless `--root-key` is given; sends nothing. Exit code 1 if the log does not hold, 3 if something was not checked.
+ */
 import { z } from 'zod'
 import { listSegments, readSegmentFile, splitLines } from '../../audit/log-lines.ts'
 import { type Network, parseNetwork } from '../../chain/consensus/network.ts'

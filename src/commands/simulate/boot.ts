@@ -1,11 +1,14 @@
+import { writeFile } from 'node:fs/promises'
+
 import { z } from 'zod'
 
 import { AssentError } from '../../errors/index.ts'
 import { type FetchedAppKeys, fetchAppKeys, verifyFetchedKeys } from '../../kms/client.ts'
-import { fromHex, type Hex, to0x } from '../../lib/bytes.ts'
+import { fromHex, type Hex, to0x, toHex } from '../../lib/bytes.ts'
 import { readEnvironmentPin } from '../../manifest/environment-pin.ts'
 import { type Manifest, readManifest, textMember } from '../../manifest/manifest.ts'
 import { openEnvironment, sealedDigest } from '../../manifest/seal-environment.ts'
+import type { SimulatedCvm } from '../../tee/simulator/cvm.ts'
 import type { ArgumentsOf } from '../command.ts'
 import { readBytes } from '../input/arguments.ts'
 import { chainClock } from '../input/chain-clock.ts'
@@ -53,6 +56,11 @@ export async function run(args: ArgumentsOf<typeof command>, session: Session) {
 
   const environment = await openPinned(manifest, args.sealed, envKey(keys, epoch))
   if (environment.length > 0) output.line(`opened   ${environment.join(', ')}`)
+  if (args.quote !== undefined) {
+    cvm.advance('ready', { keyProvider: { name: 'kms', id: caPublicKey } })
+    await writeAnswer(args.quote, cvm)
+    output.line(`quote    ${args.quote}`)
+  }
   const { composeHash } = manifest
   return { app, composeHash, image: to0x(image.osImageHash), device, kms, epoch, environment }
 }
@@ -83,4 +91,18 @@ async function openPinned(manifest: Manifest, file: string, key: Uint8Array): Pr
     })
   }
   return [...openEnvironment(key, sealed).keys()]
+}
+
+/** The answer of the guest agent to GetQuote (API v0). */
+async function writeAnswer(file: string, cvm: SimulatedCvm): Promise<void> {
+  const reportData = new Uint8Array(64)
+  const answer = {
+    quote: toHex(cvm.quote(reportData)),
+    event_log: cvm.eventLog('quote'),
+    report_data: toHex(reportData),
+    vm_config: cvm.vmConfig,
+  }
+  await writeFile(file, `${JSON.stringify(answer)}\n`).catch((cause: unknown) => {
+    throw new AssentError('FILE_UNWRITABLE', `Cannot write ${file}.`, { cause, facts: { file } })
+  })
 }
