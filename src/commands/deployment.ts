@@ -1,6 +1,6 @@
 /** The group `deployment`: creating, checking and changing the contracts of a deployment. */
 import { defineCommand, type OptionTable } from './command.ts'
-import { ownerOptions, ownerSends } from './options.ts'
+import { appOption, ownerOptions, ownerSends } from './options.ts'
 
 const contract = { description: 'kmsAuth, images, hosts, rootKeys or hostBonds' }
 
@@ -225,10 +225,28 @@ export const setVerifier = defineCommand({
   load: () => import('./deployment/set-verifier.ts'),
 })
 
+export const clearSigning = defineCommand({
+  path: ['deployment', 'clear-signing'],
+  summary: 'Write ERC-7730 descriptors with the addresses of this deployment, for wallets',
+  help: 'A wallet that has them shows votes and calls in words. The descriptors without addresses are in deploy/erc7730.',
+  examples: ['deployment clear-signing --out erc7730', 'deployment clear-signing --app hello'],
+  options: {
+    out: { value: 'FOLDER', description: 'output folder', default: 'erc7730' },
+    app: {
+      ...appOption.app,
+      description: 'an app whose calls are described too',
+      isRepeatable: true,
+    },
+  },
+  reads: 'the deployment record, and the app contracts',
+  load: () => import('./deployment/clear-signing.ts'),
+})
+
 export const deploymentCommands = [
   create,
   check,
   verifySources,
+  clearSigning,
   show,
   upgrade,
   setAppImplementation,

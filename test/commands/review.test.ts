@@ -9,6 +9,7 @@ import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import * as drill from '../../src/commands/dao/drill.ts'
 import * as proposal from '../../src/commands/dao/proposal.ts'
 import * as report from '../../src/commands/dao/report.ts'
+import * as clearSigning from '../../src/commands/deployment/clear-signing.ts'
 import * as verifySources from '../../src/commands/deployment/verify-sources.ts'
 import { findAnvil } from '../anvil.ts'
 import { createTaskFixture, type TaskFixture } from '../tasks/fixture.ts'
@@ -99,6 +100,55 @@ describe.skipIf(absent)('a voter', () => {
     expect(drill.schema.parse(JSON.parse(JSON.stringify(value))).rehearsals).toEqual([])
     const { text } = await assent('dao', 'drill')
     expect(text).toContain('There is no active approval to rehearse with.')
+  })
+
+  test('reads each call once in the text of a proposal', async () => {
+    const { text } = await assent('dao', 'proposal', id)
+
+    // the proposer's text, marked with |, can say it again
+    const lines = text.split('\n').filter((line) => !line.startsWith('  |'))
+    expect(lines.filter((line) => line.includes(`approve base image ${image}`))).toHaveLength(1)
+  })
+
+  test('gets the same review for a draft, a Safe batch and calldata, and the same calls for a timelock', async () => {
+    const owner = fixture.addresses.timelock
+    const from = fixture.account('voter')
+    const block = String(await fixture.anvil.client.getBlockNumber())
+    const until = String(Math.floor(Date.now() / 1000) + 30 * 86_400)
+    const action = [
+      ...['dao', 'approve', 'os-image', `0x${'c3'.repeat(32)}`],
+      ...['--not-after', until, '--from', from, '--yes'],
+    ]
+    const reviewOf = async (file: string, ...form: string[]) => {
+      expect((await json(...action, ...form, file)).error).toBeUndefined()
+      return report.schema.parse(await json('dao', 'report', file, '--block', block))
+    }
+    const via = (form: string) =>
+      reviewOf(join(folder, `${form}.json`), '--via', form, '--owner', owner, '--out')
+
+    const draft = await reviewOf(join(folder, 'forms.json'), '--draft')
+    const timelock = await via('timelock')
+
+    expect((await via('safe')).digest).toBe(draft.digest)
+    expect((await via('calldata')).digest).toBe(draft.digest)
+    // a timelock keeps operations without end, so its calls begin with a deadline
+    expect(timelock.review.calls[0]).toMatchObject({ functionName: 'requireNotAfter' })
+    expect(timelock.review.calls.slice(1)).toEqual(draft.review.calls)
+  })
+
+  test('gets descriptors for a wallet with the addresses of the deployment', async () => {
+    const out = join(folder, 'erc7730')
+    const value = clearSigning.schema.parse(await json('deployment', 'clear-signing', '--out', out))
+    const file = join(out, 'calldata-AssentGovernor.json')
+    const { context } = JSON.parse(await readFile(file, 'utf8'))
+
+    expect(value.files).toContain('eip712-Ballot.json')
+    expect(context.contract.deployments).toEqual([
+      {
+        chainId: 31_337,
+        address: expect.stringMatching(new RegExp(fixture.addresses.governor, 'i')),
+      },
+    ])
   })
 
   test('gets the files for Sourcify and Etherscan', async () => {

@@ -96,7 +96,7 @@ export async function run(args: ArgumentsOf<typeof showProposal>, session: Sessi
   printVotes(session, facts, settings.tokenSymbol)
   const isReviewed = !args.quick && openStates.includes(facts.state)
   const review = isReviewed ? await reviewOf(session, opened, { description, args }) : undefined
-  if (review !== undefined) printReview(output, review)
+  if (review !== undefined) printReview(output, review, { hasPrintedCalls: true })
   const book = await readAddressBook(
     session,
     facts.calls.map(({ to }) => to),

@@ -163,9 +163,13 @@ export const reviewSchema = z.strictObject({
 })
 
 /** Prints a review section by section, without empty ones. */
-export function printReview(output: Output, review: ProposalReview): void {
+export function printReview(
+  output: Output,
+  review: ProposalReview,
+  { hasPrintedCalls = false }: { readonly hasPrintedCalls?: boolean } = {},
+): void {
   for (const { title, points } of describeReview(review)) {
-    if (points.length === 0) continue
+    if (points.length === 0 || (hasPrintedCalls && title === 'Calls')) continue
     output.line()
     output.heading(title)
     for (const [first, ...rest] of points) {
