@@ -51,7 +51,7 @@ const slot: NonceSlot = {
   call,
   state: 'broadcast',
   reservedAt: at - 40,
-  attempts: [attempt('01'), attempt('02')],
+  attempts: [attempt('00'), attempt('01'), attempt('02')],
   mined: null,
   closedAt: null,
   version: 1,
@@ -144,9 +144,10 @@ describe('a nonce slot', () => {
     ['signed', 'signed'],
     ['broadcast', 'broadcast'],
   ] as const)('that is %s is %s with one more transaction', (before, after) => {
-    const { slots } = transitions.signed({ ...slot, state: before }, attempt('03'))
-
-    expect(slots).toEqual([{ ...slot, state: after, attempts: [...slot.attempts, attempt('03')] }])
+    expect(transitions.signed({ ...slot, state: before }, attempt('03'))).toEqual({
+      intents: [],
+      slots: [{ ...slot, state: after, attempts: [...slot.attempts, attempt('03')] }],
+    })
   })
 
   test.each([
@@ -156,12 +157,13 @@ describe('a nonce slot', () => {
   ] as const)(
     'keeps the answer %s of the transaction that was sent, and is %s',
     (answer, state) => {
-      const { slots } = transitions.sent({ ...slot, state: 'signed' }, attempt('02'), answer, at)
-      const [first, second] = slot.attempts
+      const sent = transitions.sent({ ...slot, state: 'signed' }, attempt('02'), answer, at)
+      const [first, second, last] = slot.attempts
 
-      expect(slots).toEqual([
-        { ...slot, state, attempts: [first, { ...second, answer, sentAt: at }] },
-      ])
+      expect(sent).toEqual({
+        intents: [],
+        slots: [{ ...slot, state, attempts: [first, second, { ...last, answer, sentAt: at }] }],
+      })
     },
   )
 
@@ -174,12 +176,11 @@ describe('a nonce slot', () => {
 
   test('is sent again at once after a reorg removed its block: only the last transaction', () => {
     const { intents, slots } = transitions.unmined({ ...slot, state: 'mined', mined: receipt })
-    const [first, second] = slot.attempts
+    const [first, second, last] = slot.attempts
+    const attempts = [first, second, { ...last, sentAt: null }]
 
     expect(intents).toEqual([])
-    expect(slots).toEqual([
-      { ...slot, state: 'broadcast', mined: null, attempts: [first, { ...second, sentAt: null }] },
-    ])
+    expect(slots).toEqual([{ ...slot, state: 'broadcast', mined: null, attempts }])
   })
 })
 
@@ -287,7 +288,16 @@ describe('a closed slot after finality was broken', () => {
     expect(slots).toMatchObject([
       { state: 'broadcast', intentId: intent.id, call, mined: null, closedAt: null },
     ])
-    expect(slots[0]?.attempts.map(({ sentAt }) => sentAt)).toEqual([at - 20, null])
+    expect(slots[0]?.attempts.map(({ sentAt }) => sentAt)).toEqual([at - 20, at - 20, null])
+  })
+
+  test('with the effect sends its call again though a cancellation was signed too', () => {
+    const attempts = [attempt('01'), attempt('02', { kind: 'cancel' })]
+
+    expect(transitions.reopened({ ...closed, attempts }, final)).toMatchObject({
+      intents: [{ state: 'sending' }],
+      slots: [{ state: 'broadcast', intentId: intent.id }],
+    })
   })
 
   test.each([
