@@ -69,14 +69,14 @@ passwordFile = "/run/secrets/voter-password"
 
 | setting | option | variable | meaning |
 | --- | --- | --- | --- |
-| \`rpcUrls\` | \`--rpc-url\`, several times | \`ASSENT_RPC_URL\`, separated by commas | JSON-RPC endpoints. All that answer must serve the same chain. Requests go to the first that answers, whose answers are believed |
+| \`rpcUrls\` | \`--rpc-url\`, several times | \`ASSENT_RPC_URL\`, separated by commas | JSON-RPC endpoints. All that answer must serve the same chain. Requests go to the first that answers, and its answers are trusted |
 | \`chainId\` | | | the only accepted chain |
 | \`deployments\` | \`--deployments\` | \`ASSENT_DEPLOYMENTS\` | folder of the deployment records, \`<chainId>.json\` |
 | \`account\` | \`--from\` selects one | \`ASSENT_KEYSTORE\`, \`ASSENT_SIGNER\` | see below |
 | \`governor\` | \`--governor\` | | governor of another DAO than the deployment's |
 | \`app\` | \`--app\` | | the app of commands of the group \`app\` |
 | \`kms\`, \`relayer\`, \`pccs\` | | | URLs of these services |
-| \`machine\` | | | folder of the simulated machine that \`simulate boot\` boots |
+| \`machine\` | | | folder of the simulated host that \`simulate boot\` boots |
 | \`names\` | | | names of apps, proposals, hosts and images |
 
 | account | signs with |
@@ -105,7 +105,7 @@ Commands that need a chain take:
 
 ${tableOf(chainOptions)}
 
-Commands whose calls only an owner can make take, besides:
+Commands whose calls only an owner can make take in addition:
 
 ${tableOf(ownerOptions)}
 
@@ -119,7 +119,7 @@ Commands that cannot be undone ask for confirmation. Without a terminal they nee
 | --- | --- |
 | 0 | done, or yes: verified, valid, fit |
 | 1 | no, or it failed: rejected, denied, refused, reverted |
-| 2 | wrong usage, input or configuration. Nothing was asked or sent |
+| 2 | wrong usage, input or configuration. Nothing was sent |
 | 3 | no complete answer: an outage, or something could not be checked |
 `
 

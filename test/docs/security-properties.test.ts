@@ -8,7 +8,7 @@ const root = join(import.meta.dirname, '../..')
 const attacks = join(root, 'test/contracts/attacks')
 
 /** `- **A1.** Only an active approval allows anything.` */
-async function promised(): Promise<string[]> {
+async function propertiesOfPage(): Promise<string[]> {
   const page = await readFile(join(root, 'docs/contracts.md'), 'utf8')
   return [...page.matchAll(/^- \*\*([A-Z]\d+)\.\*\* \S/gm)].map(([, number]) => number as string)
 }
@@ -17,7 +17,7 @@ async function promised(): Promise<string[]> {
 const solidityTest = /^ +function test(?:Fuzz)?_([A-Z]\d+)_\w+\(/gm
 const typescriptTest = /^(?:describe|test)\('([A-Z]\d+): /gm
 
-async function attacked(): Promise<string[]> {
+async function propertiesOfTests(): Promise<string[]> {
   const files = (await readdir(attacks)).filter((file) => /\.(t\.sol|test\.ts)$/.test(file))
   const texts = await Promise.all(files.map((file) => readFile(join(attacks, file), 'utf8')))
   return texts.flatMap((text) =>
@@ -32,15 +32,15 @@ function sorted(numbers: Iterable<string>): string[] {
 }
 
 test('each security property has an attack test, and each attack test names a property', async () => {
-  const promises = await promised()
+  const properties = await propertiesOfPage()
 
-  expect(promises.length).toBeGreaterThan(50)
-  expect(promises).toHaveLength(new Set(promises).size)
-  expect(sorted(await attacked())).toEqual(sorted(promises))
+  expect(properties.length).toBeGreaterThan(50)
+  expect(properties).toHaveLength(new Set(properties).size)
+  expect(sorted(await propertiesOfTests())).toEqual(sorted(properties))
 })
 
 test('the numbers of security properties have no gap', async () => {
-  const numbers = await promised()
+  const numbers = await propertiesOfPage()
   for (const area of new Set(numbers.map((number) => number.charAt(0)))) {
     const found = numbers.filter((number) => number.startsWith(area))
     expect(found).toEqual(found.map((_, i) => `${area}${i + 1}`))
@@ -52,7 +52,7 @@ test('trust.md refers only to existing security properties', async () => {
   const references = [...trust.matchAll(/\(([A-Z]\d+(?:, [A-Z]\d+)*)\)/g)].flatMap(([, list]) =>
     (list as string).split(', '),
   )
-  const numbers = await promised()
+  const numbers = await propertiesOfPage()
 
   expect(references.length).toBeGreaterThan(10)
   expect(references.filter((each) => !numbers.includes(each))).toEqual([])
