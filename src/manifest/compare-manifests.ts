@@ -12,7 +12,9 @@ export interface ManifestChange {
   readonly kind: ChangeKind
   /** Path in the manifest or its Compose file, such as `services.web.image`. */
   readonly place: string
-  /** null if it was added. */
+  /**
+   * null if it was added. A value that readers of YAML or JSON can read differently is its text and ` (unquoted)`.
+   */
   readonly before: Json
   /** null if it was removed. */
   readonly after: Json

@@ -10,6 +10,7 @@ import {
 } from 'yaml'
 
 import { AssentError } from '../errors/index.ts'
+import { asWritten } from './as-written.ts'
 
 /** One service as it is written, with anchors and merge keys resolved. */
 export type Service = Readonly<Record<string, unknown>>
@@ -20,6 +21,8 @@ export interface ComposeFile {
   readonly text: string
   /** The whole file as JSON values. */
   readonly content: Readonly<Record<string, unknown>>
+  /** As `content`, for comparison: a value that YAML readers can read differently is its text, see {@link asWritten}. */
+  readonly written: Readonly<Record<string, unknown>>
   /** Services by name, in the order of the file. */
   readonly services: ReadonlyMap<string, Service>
 }
@@ -38,13 +41,14 @@ const maxAliases = 100
  * @example parseComposeFile('services: { web: { image: "nginx@sha256:…" } }').services.get('web')
  */
 export function parseComposeFile(text: string): ComposeFile {
-  const content = toRecord(parseYaml(text).content, 'the file')
+  const { document, content: values } = parseYaml(text)
+  const content = toRecord(values, 'the file')
   const listed = toRecord(content.services ?? {}, 'services')
   const services = new Map(
     Object.entries(listed).map(([name, service]) => [name, toRecord(service, `services.${name}`)]),
   )
   if (services.size === 0) throw invalid('It has no services.')
-  return { text, content, services }
+  return { text, content, written: toRecord(readWritten(document), 'the file'), services }
 }
 
 /** Replaces the image names of services in the text. Everything else keeps its bytes. @throws COMPOSE_INVALID */
@@ -94,6 +98,20 @@ function parseYaml(text: string) {
     if (cause instanceof ReferenceError) throw invalid('It has too many aliases.')
     throw new AssentError('COMPOSE_INVALID', 'The Docker Compose file cannot be read.', { cause })
   }
+}
+
+/** Changes the document: each scalar gets the value that comparisons use. */
+function readWritten(document: Document): unknown {
+  visit(document, {
+    Scalar: (key, node) => {
+      const { value, source = '', type, tag } = node
+      // a merge key
+      if (typeof value === 'symbol') return
+      const isPlain = type === 'PLAIN'
+      node.value = asWritten(value, { source, isPlain, tag, isKey: key === 'key' })
+    },
+  })
+  return document.toJS({ maxAliasCount: maxAliases })
 }
 
 interface Problem {

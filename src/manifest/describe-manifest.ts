@@ -1,6 +1,7 @@
 /** A manifest in one form: defaults filled in, the Compose file parsed, so that equal meaning gives equal values. */
 import { isAssentError } from '../errors/index.ts'
 import type { Hex } from '../lib/bytes.ts'
+import { readWrittenJson } from './as-written.ts'
 import { parseComposeFile, type Service } from './compose-file.ts'
 import { readEnvironmentPin, withoutEnvironmentPin } from './environment-pin.ts'
 import { parseImageReference } from './image-reference.ts'
@@ -87,6 +88,7 @@ function servicesOf(manifest: Manifest): ReadonlyMap<string, Service> {
 
 /**
  * The whole content of a manifest as one JSON value, for comparison. A Compose file that cannot be parsed stays a text.
+ * Numbers that two readers can read differently are their texts, see {@link readWrittenJson}.
  */
 export function normalizeManifest(manifest: Manifest): { readonly [key: string]: Json } {
   const {
@@ -94,7 +96,7 @@ export function normalizeManifest(manifest: Manifest): { readonly [key: string]:
     pre_launch_script: script,
     allowed_envs: names,
     ...rest
-  } = manifest.members
+  } = readWrittenJson(manifest.text) as Manifest['members']
   const prelaunch = typeof script === 'string' ? script : ''
   return {
     ...(defaults as { [key: string]: Json }),
@@ -110,19 +112,27 @@ function normalizeCompose(manifest: Manifest): Json | undefined {
   const text = composeText(manifest)
   if (text === undefined) return undefined
   try {
-    const { content, services } = parseComposeFile(text)
-    const normalized = [...services].map(([name, service]) => [
+    const { written } = parseComposeFile(text)
+    const services = Object.entries((written.services ?? {}) as Record<string, Service>)
+    const normalized = services.map(([name, service]) => [
       name,
-      service.environment === undefined
-        ? service
-        : { ...service, environment: Object.fromEntries(environmentOf(service)) },
+      isEnvironment(service.environment)
+        ? { ...service, environment: Object.fromEntries(environmentOf(service)) }
+        : service,
     ])
     // through JSON, so that dates and other YAML values compare by their text
-    return JSON.parse(JSON.stringify({ ...content, services: Object.fromEntries(normalized) }))
+    return JSON.parse(JSON.stringify({ ...written, services: Object.fromEntries(normalized) }))
   } catch (error) {
     if (isAssentError(error)) return undefined
     throw error
   }
+}
+
+/** Whether both forms of an environment can hold it without a loss: texts, or names with scalar values. */
+function isEnvironment(value: unknown): boolean {
+  if (Array.isArray(value)) return value.every((each) => typeof each === 'string')
+  if (typeof value !== 'object' || value === null) return false
+  return Object.values(value).every((each) => typeof each !== 'object' || each === null)
 }
 
 function byName([a]: readonly [string, unknown], [b]: readonly [string, unknown]): number {

@@ -48,6 +48,103 @@ describe('manifests with the same meaning', () => {
   })
 })
 
+/** Readers of YAML disagree about these, so each pair is a difference. */
+describe('values that differ for Docker Compose are changes:', () => {
+  const bare = compose.replace(/ {4}environment:\n.*\n/, '')
+  const withLine = (line: string) => withCompose(`${bare}    ${line}\n`)
+
+  test.each([
+    ['0x5FbDB2315678afecb367f032d93F642f64180aa3', '0x5FbDB2315678afecb3600000000000000000bad0'],
+    ['1000000000000000000', '1000000000000000063'],
+    ['9'.repeat(400), '8'.repeat(400)],
+    ['12345678901234567890123456789012345678e0', '12345678901234567990123456789012345678e0'],
+    ['010', '10'],
+    ['010', '8'],
+    ['0o10', '8'],
+    ['0b11', '3'],
+    ['1_000', '"1_000"'],
+    ['-_1', '"-_1"'],
+    ['010', '"010"'],
+    ['010', '"010 (unquoted)"'],
+    ['1234567.5', '"1234567.5"'],
+    ['.inf', '.Inf'],
+    ['-0', '0'],
+    ['2001-12-14', '"2001-12-14"'],
+    ['yes', '"yes"'],
+    ['True', '"True"'],
+    ['!!str 010', '010'],
+    ['!!int "10"', '10'],
+    ['"a (unquoted)"', '"a (unquoted) (quoted)"'],
+  ])('%s and %s', (first, second) => {
+    const places = [
+      (value: string) => `user: ${value}`,
+      (value: string) => `x-any: { a: [${value}] }`,
+      (value: string) => `environment: { A: ${value} }`,
+    ]
+    for (const place of places) {
+      const comparison = compareManifests(withLine(place(first)), withLine(place(second)))
+      expect(comparison.result, place('')).toBe('different')
+    }
+  })
+
+  test('a key', () => {
+    const comparison = compareManifests(withLine('x-any: { 010: a }'), withLine('x-any: { 10: a }'))
+
+    expect(formatComparison(comparison)).toEqual([
+      '- services.web.x-any.010 (unquoted): a',
+      '+ services.web.x-any.10: a',
+    ])
+  })
+
+  test('the text is shown as it is written', () => {
+    const comparison = compareManifests(withLine('user: 0777'), withLine('user: 777'))
+
+    expect(formatComparison(comparison)).toEqual(['~ services.web.user: 0777 (unquoted) → 777'])
+  })
+
+  test.each([
+    ['5', '6'],
+    ['[A=1, 5]', '[A=1, 6]'],
+    ['{ A: { b: 1 } }', '{ A: { b: 2 } }'],
+  ])('an environment that is not valid: %s and %s', (first, second) => {
+    expect(
+      compareManifests(withLine(`environment: ${first}`), withLine(`environment: ${second}`))
+        .result,
+    ).toBe('different')
+  })
+
+  test.each([
+    ['{ PORT: 80 }', '[PORT=80]'],
+    ['{ PORT: "010" }', '[PORT=010]'],
+    ['{ ON: true, EMPTY: }', '["ON=true", EMPTY]'],
+  ])('%s and %s are the same environment', (first, second) => {
+    expect(
+      compareManifests(withLine(`environment: ${first}`), withLine(`environment: ${second}`))
+        .changes,
+    ).toEqual([])
+  })
+
+  test('values that come from an anchor or a merge key', () => {
+    const of = (user: string) =>
+      withCompose(
+        `x-base: &base\n  image: ${image('ab')}\n  user: ${user}\nservices:\n  web:\n    <<: *base\n`,
+      )
+
+    expect(formatComparison(compareManifests(of('010'), of('10')))).toEqual([
+      '~ services.web.user: 010 (unquoted) → 10',
+      '~ x-base.user: 010 (unquoted) → 10',
+    ])
+  })
+
+  test('a number of the manifest itself', () => {
+    const of = (size: string) => read(text.replace('{', `{"swap_size":${size},`))
+
+    expect(
+      formatComparison(compareManifests(of('9007199254740992'), of('9007199254740993'))),
+    ).toEqual(['~ swap_size: 9007199254740992 (unquoted) → 9007199254740993 (unquoted)'])
+  })
+})
+
 describe('differences between two manifests', () => {
   test('include images, variables, ports and flags', () => {
     const next = read({
