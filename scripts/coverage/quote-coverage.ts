@@ -120,6 +120,14 @@ function prepare(): void {
       "import listener from '../../../scripts/coverage/coverage-listener.ts'\nimport type { HardhatUserConfig }",
     ],
     ['HardhatUserConfig = {', 'HardhatUserConfig = {\n    plugins: [listener],'],
+    // marks cost gas: the largest uploads would not fit into a transaction
+    [
+      "hardfork: 'osaka',",
+      "hardfork: 'osaka', transactionGasCap: false, blockGasLimit: 10n ** 10n,",
+    ],
+  ])
+  edit('src/chain/verifier/verify-onchain.ts', [
+    ['TRANSACTION_GAS = 16_777_216n', 'TRANSACTION_GAS = 10n ** 9n'],
   ])
 }
 
