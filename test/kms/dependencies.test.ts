@@ -1,14 +1,18 @@
 /** How the settings of a KMS become the rules by which it verifies quotes and images. */
+import { once } from 'node:events'
 import { mkdtemp, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
 import { beforeAll, describe, expect, test } from 'vitest'
 
+import { AssentError } from '../../src/errors/index.ts'
 import { verifyAttestation } from '../../src/kms/authorization/verify-attestation.ts'
 import { attest } from '../../src/kms/certificates/ratls.ts'
 import { kmsConfigSchema } from '../../src/kms/config.ts'
-import { readRules } from '../../src/kms/dependencies.ts'
+import { connectAgent, readRules } from '../../src/kms/dependencies.ts'
 import { fromHex, toHex } from '../../src/lib/bytes.ts'
 import { createImage } from '../../src/tee/simulator/image.ts'
 import { createSimulator } from '../../src/tee/simulator/simulator.ts'
@@ -28,8 +32,8 @@ beforeAll(async () => {
   await writeFile(join(folder, 'collateral.json'), JSON.stringify(simulator.collateral()))
 })
 
-function rulesOf(changed: Record<string, unknown> = {}) {
-  const config = kmsConfigSchema.parse({
+function configOf(changed: Record<string, unknown> = {}) {
+  return kmsConfigSchema.parse({
     chainId: 31337,
     kmsContract: `0x${'11'.repeat(20)}`,
     finality: 'finalized',
@@ -45,12 +49,27 @@ function rulesOf(changed: Record<string, unknown> = {}) {
     releaseLog: 'insecure-off',
     ...changed,
   })
-  return readRules(config)
+}
+
+function rulesOf(changed: Record<string, unknown> = {}) {
+  return readRules(configOf(changed))
 }
 
 async function verify(changed: Record<string, unknown> = {}) {
   const attestation = await attest(cvm.source, new Uint8Array(64))
   return verifyAttestation(attestation, await rulesOf(changed))
+}
+
+/** Counts requests and answers none of them well. */
+async function countRequests(at: number | string) {
+  const asked: string[] = []
+  const server = createServer((request, response) => {
+    asked.push(request.url ?? '')
+    response.writeHead(503).end()
+  })
+  server.listen(at)
+  await once(server, 'listening')
+  return { asked, server }
 }
 
 describe('the rules of a KMS', () => {
@@ -90,4 +109,27 @@ describe('the rules of a KMS', () => {
 
     expect(rules.images).toBe('insecure-unchecked')
   })
+
+  test('ask the PCCS of the settings for collateral', async () => {
+    const { asked, server } = await countRequests(0)
+    const { port } = server.address() as AddressInfo
+    const pccsUrls = [`http://127.0.0.1:${port}/sgx/certification/v4`]
+
+    await expect(verify({ collateral: { pccsUrls, timeoutMs: 2_000 } })).rejects.toMatchObject({
+      code: 'PCCS_UNAVAILABLE',
+    })
+    expect(asked.length).toBeGreaterThan(0)
+    server.close()
+  })
+})
+
+test('the KMS asks the guest agent at the socket of the settings', async () => {
+  const agentSocket = join(folder, 'agent.sock')
+  const { asked, server } = await countRequests(agentSocket)
+
+  await expect(
+    connectAgent(configOf({ agentSocket })).attest(new Uint8Array(64)),
+  ).rejects.toBeInstanceOf(AssentError)
+  expect(asked.length).toBeGreaterThan(0)
+  server.close()
 })
