@@ -123,13 +123,13 @@ describe.skipIf(absent)('status', { timeout: 60_000 }, () => {
     expect(value).toMatchObject({
       isReady: false,
       isServerOfRoot: true,
-      root: { approval: 'none', epoch: 0 },
+      root: { approval: 'none', epoch: 0, isRecorded: false },
       log: { node: 'kms-1', entries: 0, isHalted: false },
       peers: [],
     })
     expect(value.health).toContain('KMS_SELF_DENIED')
     expect(value.problems).toHaveLength(2)
-    expect(text).toContain('The DAO has not approved its root keys: none.')
+    expect(text).toContain('The chain does not know its root keys: none.')
   })
 
   test('kms status calls a node that does not answer an outage', async () => {

@@ -4,12 +4,15 @@
  */
 import { randomBytes } from 'node:crypto'
 
+import type { Address, PublicClient } from 'viem'
 import { z } from 'zod'
 
+import { kmsAuthAbi } from '../../chain/abi.ts'
 import { type State, stateAt, states } from '../../chain/approval.ts'
+import { toChainError } from '../../chain/call.ts'
 import { formatDeadline } from '../../chain/governance/format-time.ts'
 import { readApproval } from '../../chain/registry.ts'
-import { readProof, rootKeyId } from '../../chain/root-keys.ts'
+import { type RootKeyPair, readProof, rootKeyId } from '../../chain/root-keys.ts'
 import { isAssentError } from '../../errors/index.ts'
 import {
   type KmsClientOptions,
@@ -18,7 +21,7 @@ import {
   readPublicPage,
 } from '../../kms/client.ts'
 import { readAnswer } from '../../kms/log/witness-response.ts'
-import { type Hex, to0x } from '../../lib/bytes.ts'
+import { to0x } from '../../lib/bytes.ts'
 import { escapeText } from '../../lib/printable.ts'
 import { readMetrics, sampleOf, valuesBy } from '../../lib/prometheus-text.ts'
 import type { ArgumentsOf } from '../command.ts'
@@ -42,6 +45,7 @@ export const schema = z.strictObject({
       .nullable()
       .describe('null: the deployment has no registry of root keys'),
     epoch: z.int().nonnegative().nullable().describe('epoch of root keys; 0: not opened'),
+    isRecorded: z.boolean().describe('KmsAuth records them, for dstack’s tools and for clients'),
   }),
   gatewayAppId: z.string().nullable(),
   chainView: z
@@ -137,17 +141,34 @@ async function readLog(options: KmsClientOptions, { k256PublicKey }: NodeMeta) {
   }
 }
 
+/** What the chain says about the root keys of the node. */
 async function readRoot(
   { publicClient, addresses, now }: Session,
   { caPublicKey, k256PublicKey }: NodeMeta,
-): Promise<{ id: Hex; k256PublicKey: Hex; approval: State | null; epoch: number | null }> {
+): Promise<Omit<Status['root'], 'approval'> & { readonly approval: State | null }> {
   const id = rootKeyId({ caPublicKey, k256PublicKey })
-  const keys = { id, k256PublicKey: to0x(k256PublicKey) }
+  const isRecorded = await isInKmsInfo(publicClient, addresses.kmsAuth, {
+    caPublicKey,
+    k256PublicKey,
+  })
+  const keys = { id, k256PublicKey: to0x(k256PublicKey), isRecorded }
   const { rootKeys } = addresses
   if (rootKeys === undefined) return { ...keys, approval: null, epoch: null }
   const approval = await readApproval(publicClient, rootKeys, 'rootKey', id)
   const { epoch } = await readProof(publicClient, rootKeys, id)
   return { ...keys, approval: stateAt(approval, now), epoch }
+}
+
+async function isInKmsInfo(
+  client: PublicClient,
+  kmsAuth: Address,
+  { caPublicKey, k256PublicKey }: RootKeyPair,
+): Promise<boolean> {
+  const call = { address: kmsAuth, abi: kmsAuthAbi, functionName: 'kmsInfo' } as const
+  const [k256, ca] = await client.readContract(call).catch((cause: unknown) => {
+    throw toChainError(cause, 'read the root keys of the KMS')
+  })
+  return k256 === to0x(k256PublicKey) && ca === to0x(caPublicKey)
 }
 
 function flag(value: number | undefined): boolean | null {
@@ -165,20 +186,27 @@ function findProblems(
   return [
     isReady ? [] : [`It cannot release keys: ${health}`],
     isServerOfRoot ? [] : ['The server has no certificate of the root CA that it names.'],
-    root.approval === null || root.approval === 'active'
+    isRootKnown(root)
       ? []
-      : [`The DAO has not approved its root keys: ${root.approval}.`],
+      : [`The chain does not know its root keys: ${root.approval ?? 'no registry'}.`],
     isOther ? [`It asks the contract ${escapeText(kmsContract.slice(0, 64))}.`] : [],
     meta.chainId !== null && meta.chainId !== chainId ? [`It is on chain ${meta.chainId}.`] : [],
     log?.isHalted ? ['Its release log is halted.'] : [],
   ].flat()
 }
 
+/** Recorded keys count while the registry of root keys has decided nothing about them. */
+function isRootKnown({ approval, isRecorded }: Status['root']): boolean {
+  return approval === 'active' || (isRecorded && (approval === null || approval === 'none'))
+}
+
 function print({ output, now }: Session, value: Status): void {
   const { url, isReady, health, root, chainView, log, peers, problems } = value
   output.heading(`KMS node ${new URL(url).host}: ${isReady ? pc.green('ready') : pc.red(health)}`)
   const epoch = root.epoch ? `, epoch ${root.epoch}` : ''
-  output.line(`  root keys   ${root.id}, ${root.approval ?? 'no registry'}${epoch}`)
+  output.line(
+    `  root keys   ${root.id}, ${root.approval ?? 'no registry'}${epoch}${root.isRecorded ? ', recorded in KmsAuth' : ''}`,
+  )
   output.line(
     chainView === null
       ? '  chain view  it has decided nothing yet'
