@@ -227,14 +227,14 @@ const mutants: readonly Mutant[] = [
   {
     name: 'a block that vanished is not looked for',
     file: submit,
-    from: 'const nonces = [...due, ...moved].map',
-    to: 'const nonces = due.map',
+    from: 'const nonces = new Set([...due, ...moved].map',
+    to: 'const nonces = new Set(due.map',
   },
   {
     name: 'what rests is not looked at when it is final',
     file: submit,
-    from: 'const nonces = [...due, ...moved].map',
-    to: 'const nonces = moved.map',
+    from: 'const nonces = new Set([...due, ...moved].map',
+    to: 'const nonces = new Set(moved.map',
   },
   // rows
   {
