@@ -99,7 +99,8 @@ function parseText(text: string): { code: string; hint: string } {
   return { code: /^[A-Z_]+/.exec(text)?.[0] ?? '', hint: text.split('\n').at(-1) ?? '' }
 }
 
-describe.skipIf(absent)('with wrong input,', { timeout: 60_000 }, () => {
+// commands that need the compiled contracts compile them if they changed
+describe.skipIf(absent)('with wrong input,', { timeout: 300_000 }, () => {
   beforeAll(async () => {
     fixture = await createTaskFixture()
     vi.spyOn(process, 'cwd').mockReturnValue(folder)
