@@ -105,8 +105,12 @@ export const kmsErrors = {
     fix: 'Stop. Another server intercepts the connection, or the KMS has other root keys.',
   },
   KMS_REFUSED: {
-    why: 'The KMS returned an error to a client. The message is from the KMS.',
+    why: 'The KMS refused a request. The message is from the KMS. An unmodified dstack-kms does not tell its outages from its denials, so all its errors have this code.',
     fix: 'Follow the message. The code in the facts is from the KMS.',
+  },
+  KMS_UNAVAILABLE: {
+    why: 'The KMS, or a proxy before it, answered that it cannot decide now: too many requests, or something that the decision needs does not answer. Nothing was denied.',
+    fix: 'Try again later. The code in the facts is from the KMS.',
   },
   KMS_ANSWER_INVALID: {
     why: 'The KMS returned an invalid response.',

@@ -11,7 +11,7 @@ import { checkServerIdentity, type PeerCertificate, type TLSSocket } from 'node:
 import { p256 } from '@noble/curves/nist.js'
 import { z } from 'zod'
 
-import { AssentError, isAssentError } from '../errors/index.ts'
+import { AssentError, type ErrorCode, errorCatalogue, isAssentError } from '../errors/index.ts'
 import { equalBytes, fromHex, toHex, utf8ToBytes } from '../lib/bytes.ts'
 import { type Clock, systemClock } from '../lib/clock.ts'
 import { collectPieces } from '../lib/collect-pieces.ts'
@@ -37,6 +37,7 @@ import {
   k256PublicKey,
   recoverK256,
 } from './keys/derive.ts'
+import { isOutage } from './rpc/request-outcome.ts'
 
 /** How to reach and to check a KMS. */
 export interface KmsClientOptions {
@@ -135,7 +136,8 @@ const maxAnswer = 10 * 1024 * 1024
  *
  * @param source quotes of this CVM, for example `createAgentClient({ socket })`
  * @param vmConfig JSON as the host gave it to the guest
- * @throws KMS_UNREACHABLE, KMS_PEER_UNTRUSTED, KMS_REFUSED with the KMS's reason, KMS_ANSWER_INVALID, TEE_*
+ * @throws KMS_UNREACHABLE, KMS_PEER_UNTRUSTED, KMS_REFUSED with the KMS's reason, KMS_UNAVAILABLE,
+ *   KMS_ANSWER_INVALID, TEE_*
  * @example
  * const keys = await fetchAppKeys({ url: 'https://kms.example.org:8000', caPublicKey }, agent, vmConfig)
  * verifyFetchedKeys(appId, keys, rootPublicKeyFromChain)
@@ -230,9 +232,7 @@ async function fetchServerInfo(options: KmsClientOptions): Promise<KmsServerInfo
 /** Tells if the server has no method of this name, as dstack words it, and not that the method failed. */
 function lacksMethod(answer: RpcResponse): boolean {
   if (answer.status === 200) return false
-  return (
-    answer.status === 404 || /^(?:Service|Method) not found\b/i.test(reasonOf(parseJson(answer)))
-  )
+  return answer.status === 404 || /^(?:Service|Method) not found\b/i.test(reasonOf(answer) ?? '')
 }
 
 function certificateOf({ server }: RpcResponse): Uint8Array {
@@ -273,7 +273,7 @@ async function mint(
  *
  * @param identity client certificate; without it the server is not checked, as in the first request
  *
- * @throws KMS_UNREACHABLE, KMS_PEER_UNTRUSTED, KMS_REFUSED, KMS_ANSWER_INVALID
+ * @throws KMS_UNREACHABLE, KMS_PEER_UNTRUSTED, KMS_REFUSED, KMS_UNAVAILABLE, KMS_ANSWER_INVALID
  */
 export async function callKms<S extends z.ZodType>(
   options: KmsClientOptions,
@@ -301,7 +301,7 @@ export async function readFromKms(
   const answer = await exchange(options, { path, name: path }, identity)
   await checkServer(options, answer.server, identity)
   if (lacksMethod(answer)) return undefined
-  if (answer.status !== 200) throw refusal(answer, parseJson(answer))
+  if (answer.status !== 200) throw failure(answer)
   return Buffer.from(answer.body).toString('utf8')
 }
 
@@ -310,9 +310,8 @@ function readAnswer<S extends z.ZodType>(
   answer: RpcResponse,
   schema: S,
 ): z.output<S> {
-  const json = parseJson(answer)
-  if (answer.status !== 200) throw refusal(answer, json)
-  const parsed = schema.safeParse(json)
+  if (answer.status !== 200) throw failure(answer)
+  const parsed = schema.safeParse(parseJson(answer))
   if (parsed.success) return parsed.data
   throw new AssentError('KMS_ANSWER_INVALID', `${method}: ${describeIssues(parsed.error)}`)
 }
@@ -514,14 +513,40 @@ function parseJson({ body, status }: RpcResponse): unknown {
   }
 }
 
-function refusal({ status, code }: RpcResponse, json: unknown): AssentError {
-  const reason = reasonOf(json)
-  return new AssentError('KMS_REFUSED', reason, { facts: { status, code: code ?? null } })
+/**
+ * Only the KMS itself can refuse: status 400 with a reason, as dstack answers every error. The header tells if a KMS of
+ * Assent decided, or could not decide. An unmodified dstack-kms has no such header, so all its errors are refusals.
+ */
+function failure(answer: RpcResponse): AssentError {
+  const { status, code } = answer
+  const facts = { status, code: code ?? null }
+  const reason = reasonOf(answer)
+  const mayPass = status === 429 || status >= 500 || (code !== undefined && isOutageCode(code))
+  if (mayPass) {
+    const message = `The KMS cannot decide now: ${reason ?? `status ${status}`}`
+    return new AssentError('KMS_UNAVAILABLE', message, { facts })
+  }
+  if (status === 400 && reason !== undefined) {
+    return new AssentError('KMS_REFUSED', reason, { facts })
+  }
+  return new AssentError('KMS_ANSWER_INVALID', `The KMS answered with status ${status}.`, { facts })
 }
 
-function reasonOf(json: unknown): string {
-  const parsed = z.object({ error: z.string() }).safeParse(json)
-  return parsed.success ? parsed.data.error.slice(0, 2000) : 'no reason given'
+/** A code that this version does not know is an outage, as for the KMS itself. */
+function isOutageCode(code: string): boolean {
+  const isKnown = Object.hasOwn(errorCatalogue, code)
+  return !isKnown || isOutage(new AssentError(code as ErrorCode, 'from the KMS'))
+}
+
+const errorAnswer = z.object({ error: z.string().min(1) })
+
+/** The KMS's own words; undefined if the answer is not in its form. */
+function reasonOf({ body }: RpcResponse): string | undefined {
+  try {
+    return errorAnswer.parse(JSON.parse(Buffer.from(body).toString('utf8'))).error.slice(0, 2000)
+  } catch {
+    return undefined
+  }
 }
 
 function unreachable(method: string, cause: unknown): AssentError {
@@ -579,7 +604,7 @@ export interface NodeMeta {
  * Asks a node for its root keys, chain and gateway. Compare the root keys with the chain: only then `isServerOfRoot` says
  * that the server is a node of this KMS.
  *
- * @throws KMS_UNREACHABLE, KMS_REFUSED, KMS_ANSWER_INVALID
+ * @throws KMS_UNREACHABLE, KMS_UNAVAILABLE, KMS_REFUSED, KMS_ANSWER_INVALID
  */
 export async function readNodeMeta(options: KmsClientOptions): Promise<NodeMeta> {
   const response = await send(options, 'GetMeta', {}, undefined)

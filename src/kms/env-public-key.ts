@@ -40,7 +40,7 @@ const maxAhead = 60
  * @param appId 20 bytes
  * @param root compressed secp256k1 root key, 33 bytes; read it from the chain, not from the KMS
  * @param epoch the newest key epoch of the app, as the chain counts it from 1
- * @throws ENV_KEY_UNTRUSTED, KMS_UNREACHABLE, KMS_REFUSED, KMS_ANSWER_INVALID
+ * @throws ENV_KEY_UNTRUSTED, KMS_UNREACHABLE, KMS_UNAVAILABLE, KMS_REFUSED, KMS_ANSWER_INVALID
  */
 export async function fetchEnvPublicKey(
   options: KmsClientOptions,

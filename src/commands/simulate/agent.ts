@@ -97,7 +97,7 @@ function startWithLocalKeys(cvm: SimulatedCvm, seed: Uint8Array): Started {
  * As dstack's guest at its boot: asks the KMS for the keys of the app. A manifest that names the root key of its KMS accepts
  * no other one.
  *
- * @throws KMS_REFUSED with the reason of the KMS, KMS_UNREACHABLE, KMS_PEER_UNTRUSTED, KMS_ANSWER_INVALID
+ * @throws KMS_REFUSED with the reason of the KMS, KMS_UNREACHABLE, KMS_UNAVAILABLE, KMS_PEER_UNTRUSTED, KMS_ANSWER_INVALID
  */
 async function startWithKms(
   cvm: SimulatedCvm,

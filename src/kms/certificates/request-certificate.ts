@@ -40,7 +40,7 @@ const signAnswer = z.object({ certificate_chain: z.array(z.string()) })
  * Requests a certificate.
  *
  * @returns PEM certificates: leaf, app CA, root
- * @throws KMS_UNREACHABLE, KMS_REFUSED, KMS_ANSWER_INVALID
+ * @throws KMS_UNREACHABLE, KMS_UNAVAILABLE, KMS_REFUSED, KMS_ANSWER_INVALID
  * @example
  * const [leaf, appCa, root] = await requestCertificate({ url: 'https://kms:8000' }, request)
  */
