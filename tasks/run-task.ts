@@ -5,7 +5,7 @@ import type { Result } from 'hardhat/types/utils'
 import { errorResult, successfulResult } from 'hardhat/utils/result'
 
 import type { Command } from '../src/commands/command.ts'
-import { type ExitCode, exitCodeOfError, exitCodes } from '../src/commands/exit-code.ts'
+import { type ExitCode, exitCodeOf, exitCodes } from '../src/commands/exit-code.ts'
 import { reportError } from '../src/commands/output/report-error.ts'
 import type { CommonValues, Context } from '../src/commands/session/context.ts'
 import { onDemand } from '../src/commands/session/on-demand.ts'
@@ -30,7 +30,7 @@ export function actionOf(command: Command): NewTaskActionFunction {
       return successfulResult(value)
     } catch (error) {
       reportError(error, common.json)
-      exitWith(error instanceof AssentError ? exitCodeOfError(error.code) : exitCodes.no)
+      exitWith(exitCodeOf(error))
       return errorResult(error instanceof AssentError ? error : unexpected(error))
     }
   }

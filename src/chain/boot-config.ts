@@ -423,7 +423,11 @@ function trustSingleEndpointOnUse(
       import('./ask-contracts.ts'),
     ])
     const client = createPublicClient({
-      transport: http(url, { timeout: timeoutMs, retryCount: 1 }),
+      transport: http(url, {
+        timeout: timeoutMs,
+        retryCount: 1,
+        fetchOptions: { redirect: 'error' },
+      }),
     })
     return trustSingleEndpoint({
       client,

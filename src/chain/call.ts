@@ -107,7 +107,7 @@ async function toFundsError(
   { value = 0n, summary }: Call,
   cause: unknown,
 ): Promise<AssentError | undefined> {
-  if (cause instanceof AssentError || (revertData(cause) ?? '0x') !== '0x') return undefined
+  if (assentErrorIn(cause) !== undefined || (revertData(cause) ?? '0x') !== '0x') return undefined
   const { address } = walletClient.account
   const balance = await publicClient.getBalance({ address }).catch(() => undefined)
   if (balance === undefined) return undefined
@@ -152,12 +152,14 @@ export async function waitForReceipt(client: PublicClient, hash: Hex): Promise<T
 
 /**
  * Converts an error of viem: a revert becomes `CALL_REVERTED` with the decoded reason, a gas limit
- * `TRANSACTION_TOO_LARGE`, everything else `CHAIN_UNREACHABLE`. An `AssentError` stays as it is.
+ * `TRANSACTION_TOO_LARGE`, everything else `CHAIN_UNREACHABLE`. An `AssentError` stays as it is, also inside an error of
+ * viem.
  *
  * @param words what was tried, for the message, for example `read app 0x…`
  */
 export function toChainError(cause: unknown, words: string): AssentError {
-  if (cause instanceof AssentError) return cause
+  const known = assentErrorIn(cause)
+  if (known !== undefined) return known
   if (isTooMuchGas(cause)) {
     return new AssentError('TRANSACTION_TOO_LARGE', `Too much for one transaction: ${words}.`, {
       cause,
@@ -174,6 +176,12 @@ export function toChainError(cause: unknown, words: string): AssentError {
     facts,
     ...(hint === undefined ? {} : { hint }),
   })
+}
+
+function assentErrorIn(cause: unknown): AssentError | undefined {
+  const found =
+    cause instanceof BaseError ? cause.walk((error) => error instanceof AssentError) : cause
+  return found instanceof AssentError ? found : undefined
 }
 
 /** What to do where a contract's reason alone does not say it. */

@@ -4,9 +4,8 @@ import { readFileSync } from 'node:fs'
 import { CommanderError } from 'commander'
 
 import type { Command } from '../commands/command.ts'
-import { exitCodeOfError, exitCodes } from '../commands/exit-code.ts'
+import { exitCodeOf, exitCodes } from '../commands/exit-code.ts'
 import { reportError } from '../commands/output/report-error.ts'
-import { AssentError } from '../errors/index.ts'
 import { buildProgram, type CommandGroup } from './build-program.ts'
 import type { CommandLineDoor } from './run-from-command-line.ts'
 
@@ -39,7 +38,7 @@ export async function runProgram(
     if (error instanceof CommanderError)
       return error.exitCode === 0 ? exitCodes.yes : exitCodes.usage
     reportError(error, args.includes('--json'))
-    return error instanceof AssentError ? exitCodeOfError(error.code) : exitCodes.no
+    return exitCodeOf(error)
   }
 }
 

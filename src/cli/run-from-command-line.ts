@@ -1,11 +1,10 @@
 /** Runs one command with the values that the command line has read. */
 import type { Command } from '../commands/command.ts'
-import { exitCodeOfError, exitCodes } from '../commands/exit-code.ts'
+import { exitCodeOf } from '../commands/exit-code.ts'
 import { reportError } from '../commands/output/report-error.ts'
 import type { CommonValues, Context } from '../commands/session/context.ts'
 import { runCommand } from '../commands/session/run-command.ts'
 import type { SettingOptions } from '../commands/session/settings.ts'
-import { AssentError } from '../errors/index.ts'
 
 /** Opens the context of a command from options, variables and the project file. */
 export interface CommandLineDoor {
@@ -32,7 +31,7 @@ export async function runFromCommandLine(
     process.exitCode = exitCode
   } catch (error) {
     reportError(error, common.json)
-    process.exitCode = error instanceof AssentError ? exitCodeOfError(error.code) : exitCodes.no
+    process.exitCode = exitCodeOf(error)
   }
 }
 

@@ -1,5 +1,5 @@
 /** One rule for the exit codes of all commands. */
-import type { ErrorCode } from '../errors/index.ts'
+import { AssentError, type ErrorCode } from '../errors/index.ts'
 import { malformedErrors } from '../errors/quote.ts'
 
 /** Exit codes of `assent`. */
@@ -58,9 +58,14 @@ const usage: ReadonlySet<ErrorCode> = new Set([
   'ADDRESS_UNUSABLE',
 ] satisfies ErrorCode[])
 
-/** Codes that say that nobody answered, or that an answer cannot be relied on. */
+/** Codes that say that nobody answered, or that an answer cannot be relied on. A fault of Assent itself is no answer. */
 const outage =
-  /UNREACHABLE|UNAVAILABLE|TIMEOUT|NO_AGREEMENT|STALE|ANSWER_INVALID|NOT_READY|OVERLOADED|BEHIND_MEMORY|FORKED|PROOF_REFUSED|DISAGREES|SIMULATION_TOO_LARGE/
+  /^UNEXPECTED$|UNREACHABLE|UNAVAILABLE|TIMEOUT|NO_AGREEMENT|STALE|ANSWER_INVALID|NOT_READY|OVERLOADED|BEHIND_MEMORY|FORKED|PROOF_REFUSED|DISAGREES|SIMULATION_TOO_LARGE/
+
+/** The exit code for anything that was thrown. */
+export function exitCodeOf(error: unknown): ExitCode {
+  return exitCodeOfError(error instanceof AssentError ? error.code : 'UNEXPECTED')
+}
 
 /**
  * The exit code for an error: 2 if the question, a file or a setting was wrong, 3 if nobody answered or an answer cannot be

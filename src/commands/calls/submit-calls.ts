@@ -202,7 +202,7 @@ async function sendAll(session: Session, plan: Plan, clients: Clients): Promise<
 /** @throws INPUT_INVALID if a call goes to an unknown contract */
 function printSending({ output }: Session, { calls, descriptions }: Plan, by: Address): void {
   output.line(
-    `Sent by ${by} in ${calls.length === 1 ? 'one transaction' : `${calls.length} transactions, one after another`}. Each takes effect when it is mined.`,
+    `To be sent by ${by} in ${calls.length === 1 ? 'one transaction' : `${calls.length} transactions, one after another`}. Each takes effect when it is mined.`,
   )
   if (descriptions.some(({ contract }) => contract === undefined)) rejectUnknownCall()
 }

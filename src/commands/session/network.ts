@@ -9,21 +9,30 @@ import {
   type Transport,
 } from 'viem'
 
+import { checkedTransport } from '../../chain/checked-transport.ts'
 import { AssentError } from '../../errors/index.ts'
 import { openAccounts } from './accounts.ts'
 import type { Network } from './session.ts'
 import type { Profile } from './settings.ts'
 
+/** Milliseconds for a request; it is sent twice at most. */
 const timeoutMs = 20_000
+/** Milliseconds for the first answer of all endpoints. */
+const firstAnswerMs = 10_000
 
 /**
  * Connects to the endpoints of a profile. Endpoints that do not answer now are skipped, but all that answer must serve the
  * same chain. Requests go to the first endpoint that answers: its answers are believed, except where a command says that it
- * verifies proofs.
+ * verifies proofs. Redirects are not followed, because the URL and the request can contain what only this endpoint may
+ * see.
  *
+ * @param deadlineMs for the first answer
  * @throws CONFIG_INVALID if no endpoint is set, CHAIN_UNREACHABLE, CHAIN_ID_WRONG
  */
-export async function connectNetwork(profile: Profile): Promise<Network> {
+export async function connectNetwork(
+  profile: Profile,
+  deadlineMs = firstAnswerMs,
+): Promise<Network> {
   const { rpcUrls } = profile
   if (rpcUrls.length === 0) {
     throw new AssentError('CONFIG_INVALID', 'No chain endpoint is set.', {
@@ -31,8 +40,11 @@ export async function connectNetwork(profile: Profile): Promise<Network> {
       hint: 'Pass --rpc-url, set ASSENT_RPC_URL, or set rpcUrls in a profile of assent.toml.',
     })
   }
-  const transports = rpcUrls.map((url) => http(url, { retryCount: 1, timeout: timeoutMs }))
-  const { chainId, answering } = await agreeOnChain(rpcUrls, transports, profile.chainId)
+  const found = await Promise.allSettled(rpcUrls.map((url) => askChainId(url, deadlineMs)))
+  const chainId = agreeOnChain(rpcUrls, found, { expected: profile.chainId, deadlineMs })
+  const answering = rpcUrls
+    .filter((_, i) => found[i]?.status === 'fulfilled')
+    .map((url) => endpointOf(url, { retryCount: 1, timeout: timeoutMs }))
   const [first, ...others] = answering
   const transport =
     others.length === 0 ? (first as Transport) : fallback(answering, { rank: false })
@@ -48,22 +60,32 @@ export async function connectNetwork(profile: Profile): Promise<Network> {
   return { name, chainId, publicClient, accounts: openAccounts(profile, chain, transport) }
 }
 
+function endpointOf(url: string, limits: { retryCount: number; timeout: number }): Transport {
+  return checkedTransport(http(url, { ...limits, fetchOptions: { redirect: 'error' } }))
+}
+
+/** One try, because a silent endpoint must not delay the others. */
+function askChainId(url: string, timeout: number): Promise<number> {
+  return createPublicClient({ transport: endpointOf(url, { retryCount: 0, timeout }) }).getChainId()
+}
+
 /** The chain that all answering endpoints serve. */
-async function agreeOnChain(
+function agreeOnChain(
   urls: readonly string[],
-  transports: readonly Transport[],
-  expected: number | undefined,
-): Promise<{ chainId: number; answering: readonly Transport[] }> {
-  const answers = await Promise.allSettled(
-    transports.map((transport) => createPublicClient({ transport }).getChainId()),
-  )
+  answers: readonly PromiseSettledResult<number>[],
+  { expected, deadlineMs }: { expected: number | undefined; deadlineMs: number },
+): number {
   const found = answers.map((answer) => (answer.status === 'fulfilled' ? answer.value : null))
   const facts = { endpoints: urls.map((url, i) => ({ endpoint: hostOf(url), chainId: found[i] })) }
   const chains = new Set(found.filter((each) => each !== null))
   const [chainId] = chains
   if (chainId === undefined) {
     const cause = answers.find((answer) => answer.status === 'rejected')?.reason
-    throw new AssentError('CHAIN_UNREACHABLE', 'No chain endpoint answers.', { cause, facts })
+    throw new AssentError(
+      'CHAIN_UNREACHABLE',
+      `No chain endpoint gave a valid answer within ${deadlineMs / 1000} seconds.`,
+      { cause, facts },
+    )
   }
   if (chains.size > 1) {
     throw new AssentError('CHAIN_ID_WRONG', 'The endpoints serve different chains.', { facts })
@@ -77,7 +99,7 @@ async function agreeOnChain(
       },
     )
   }
-  return { chainId, answering: transports.filter((_, i) => found[i] !== null) }
+  return chainId
 }
 
 /** Host and port: the rest of a URL can contain a key. */
