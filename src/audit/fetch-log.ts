@@ -82,7 +82,9 @@ async function copySegment(server: LogServer, number: number, options: CopyOptio
     throw unwritable(path, cause)
   })
   try {
-    const { size: resumed } = await file.stat()
+    const found = await file.stat()
+    if (!found.isFile()) throw unwritable(path, new TypeError('not a regular file'))
+    const { size: resumed } = found
     const part = await server.segment(number, resumed)
     if (part === undefined) {
       if (resumed === 0) await rm(path)

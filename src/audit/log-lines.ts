@@ -1,9 +1,9 @@
 /** Reads the lines of a log from its files, or from a node. */
-import { createReadStream } from 'node:fs'
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import { AssentError } from '../errors/index.ts'
+import { readPieces } from '../lib/files.ts'
 import { createGrowingBuffer, type GrowingBuffer } from '../lib/growing-buffer.ts'
 import { inOrder } from '../log-verify/verify.ts'
 import type { LogServer } from './log-server.ts'
@@ -21,13 +21,8 @@ export async function listSegments(folder: string): Promise<string[]> {
 }
 
 /** The content of one file. @throws FILE_UNREADABLE */
-export async function* readSegmentFile(folder: string, name: string): AsyncGenerator<Uint8Array> {
-  const path = join(folder, name)
-  try {
-    for await (const piece of createReadStream(path, { highWaterMark: 2 ** 18 })) yield piece
-  } catch (cause) {
-    throw new AssentError('FILE_UNREADABLE', `Cannot read ${path}.`, { cause })
-  }
+export function readSegmentFile(folder: string, name: string): AsyncGenerator<Uint8Array> {
+  return readPieces(join(folder, name))
 }
 
 /** All segments of a node from a number on. @throws KMS_UNREACHABLE, LOG_CLOSED */

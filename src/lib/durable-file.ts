@@ -24,5 +24,5 @@ export async function flushFolder(folder: string): Promise<void> {
 
 /** Tells if a file operation failed because the path does not exist. */
 export function isAbsent(error: unknown): boolean {
-  return (error as NodeJS.ErrnoException).code === 'ENOENT'
+  return (error as NodeJS.ErrnoException | undefined)?.code === 'ENOENT'
 }

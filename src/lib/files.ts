@@ -1,33 +1,72 @@
 /** Reading and writing files that the user named. An error always contains the path. */
 import { randomBytes, X509Certificate } from 'node:crypto'
-import { createReadStream } from 'node:fs'
-import { link, rename, rm, writeFile } from 'node:fs/promises'
+import { constants } from 'node:fs'
+import {
+  chmod,
+  chown,
+  type FileHandle,
+  link,
+  open,
+  realpath,
+  rename,
+  rm,
+  stat,
+  writeFile,
+} from 'node:fs/promises'
 
 import { AssentError, type ErrorCode } from '../errors/index.ts'
 
 /** Longest file that is read as a whole, bytes. Longer files are streamed. */
 export const maxFileBytes = 64 * 1024 * 1024
 
+/** The pipe or terminal that the user connected, also by `<(command)` of a shell. */
+const connected = /^\/dev\/(?:stdin|fd\/\d+)$/
+
 /**
- * Reads a whole file, also a pipe such as `/dev/stdin`.
+ * Reads a whole file: a regular file, or `/dev/stdin`.
  *
+ * @param maxBytes longest content
  * @throws FILE_UNREADABLE, INPUT_TOO_LARGE
  */
-export async function readBytes(file: string): Promise<Buffer> {
-  const pieces: Buffer[] = []
+export async function readBytes(file: string, maxBytes = maxFileBytes): Promise<Buffer> {
+  const pieces: Uint8Array[] = []
   let length = 0
-  try {
-    for await (const piece of createReadStream(file, { end: maxFileBytes })) {
-      pieces.push(piece)
-      length += piece.length
+  for await (const piece of readPieces(file)) {
+    pieces.push(piece)
+    length += piece.length
+    if (length > maxBytes) {
+      throw new AssentError('INPUT_TOO_LARGE', `${file} has more than ${maxBytes} bytes.`, {
+        facts: { file, expected: `at most ${maxBytes} bytes` },
+      })
     }
+  }
+  return Buffer.concat(pieces, length)
+}
+
+/**
+ * The content of a file, a piece at a time. A device can have no end, and a named pipe can have no writer, so both are
+ * refused, also behind a symbolic link.
+ *
+ * @throws FILE_UNREADABLE
+ */
+export async function* readPieces(file: string): AsyncGenerator<Uint8Array> {
+  try {
+    const handle = await openReadable(file)
+    // the stream closes the handle, also if the reader stops early
+    yield* handle.createReadStream({ highWaterMark: 2 ** 18 })
   } catch (cause) {
+    if (cause instanceof AssentError) throw cause
     throw new AssentError('FILE_UNREADABLE', `Cannot read ${file}.`, { cause, facts: { file } })
   }
-  if (length <= maxFileBytes) return Buffer.concat(pieces, length)
-  throw new AssentError('INPUT_TOO_LARGE', `${file} has more than ${maxFileBytes} bytes.`, {
-    facts: { file, expected: `at most ${maxFileBytes} bytes` },
-  })
+}
+
+async function openReadable(file: string): Promise<FileHandle> {
+  if (connected.test(file)) return open(file)
+  // without O_NONBLOCK, to open a named pipe waits for a writer
+  const handle = await open(file, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0))
+  if ((await handle.stat()).isFile()) return handle
+  await handle.close()
+  throw new AssentError('FILE_UNREADABLE', `${file} is not a regular file.`, { facts: { file } })
 }
 
 /**
@@ -57,6 +96,24 @@ export async function replaceFile(
   { mode }: { readonly mode?: number } = {},
 ): Promise<void> {
   await writeAside(file, content, mode, rename)
+}
+
+/**
+ * Changes a file that exists, as a whole. Its mode and owner stay. A symbolic link stays, and the file behind it changes.
+ *
+ * @throws FILE_UNWRITABLE
+ */
+export async function rewriteFile(file: string, content: string | Uint8Array): Promise<void> {
+  const target = await realpath(file).catch((cause: unknown) => {
+    throw new AssentError('FILE_UNWRITABLE', `Cannot write ${file}.`, { cause, facts: { file } })
+  })
+  await writeAside(target, content, 0o600, async (aside) => {
+    const old = await stat(target)
+    const made = await stat(aside)
+    if (old.uid !== made.uid || old.gid !== made.gid) await chown(aside, old.uid, old.gid)
+    await chmod(aside, old.mode & 0o777)
+    await rename(aside, target)
+  })
 }
 
 /**

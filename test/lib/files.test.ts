@@ -1,11 +1,30 @@
 /** Files that a user names: reads are bounded, and writes leave the old file or the new one. */
-import { mkdtemp, open, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { execFileSync } from 'node:child_process'
+import {
+  chmod,
+  lstat,
+  mkdtemp,
+  open,
+  readdir,
+  readFile,
+  rm,
+  stat,
+  symlink,
+  writeFile,
+} from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 
-import { maxFileBytes, readBytes, replaceFile, writeNewFile } from '../../src/lib/files.ts'
+import {
+  maxFileBytes,
+  readBytes,
+  readPieces,
+  replaceFile,
+  rewriteFile,
+  writeNewFile,
+} from '../../src/lib/files.ts'
 
 let folder: string
 const file = (name: string) => join(folder, name)
@@ -31,9 +50,52 @@ test('reads the longest file that is allowed, and no longer one', async () => {
   })
 })
 
-test.skipIf(process.platform === 'win32')('stops to read a device without an end', async () => {
-  await expect(readBytes('/dev/zero')).rejects.toMatchObject({ code: 'INPUT_TOO_LARGE' })
+describe.skipIf(process.platform === 'win32')('a path in a folder of others', () => {
+  test.each([
+    ['a device without an end', '/dev/zero'],
+    ['the terminal or pipe of a process', '/proc/self/fd/0'],
+  ])('is refused as a link to %s', async (_, target) => {
+    await rm(file('link'), { force: true })
+    await symlink(target, file('link'))
+
+    await expect(readBytes(file('link'))).rejects.toMatchObject({ code: 'FILE_UNREADABLE' })
+  })
+
+  test('is refused as a named pipe without a writer', async () => {
+    execFileSync('mkfifo', [file('pipe')])
+
+    await expect(readBytes(file('pipe'))).rejects.toMatchObject({
+      code: 'FILE_UNREADABLE',
+      message: `${file('pipe')} is not a regular file.`,
+    })
+    await expect(readPieces(file('pipe')).next()).rejects.toMatchObject({ code: 'FILE_UNREADABLE' })
+  })
+
+  test('is read as a link to a regular file', async () => {
+    await writeFile(file('target'), 'content')
+    await symlink('target', file('good-link'))
+
+    expect(String(await readBytes(file('good-link')))).toBe('content')
+  })
 })
+
+test.skipIf(process.platform === 'win32')(
+  'reads the pipe that a user connects, and no device to its end',
+  async () => {
+    const code = `const { readBytes } = await import('${import.meta.resolve('../../src/lib/files.ts')}')
+    const read = await readBytes('/dev/stdin', 100).catch(({ code }) => code)
+    console.log(String(read))`
+    const run = (command: string) =>
+      execFileSync('sh', ['-c', `${command}`], {
+        env: { ...process.env, CODE: code, NODE: process.execPath },
+      })
+        .toString()
+        .trim()
+
+    expect(run('printf piped | "$NODE" --input-type=module -e "$CODE"')).toBe('piped')
+    expect(run('"$NODE" --input-type=module -e "$CODE" < /dev/zero')).toBe('INPUT_TOO_LARGE')
+  },
+)
 
 test.each(['absent', '.'])('names the path if %s cannot be read', async (name) => {
   await expect(readBytes(file(name))).rejects.toMatchObject({
@@ -51,6 +113,27 @@ test('replaces a file as a whole, and leaves no other file', async () => {
   expect((await stat(file('replaced'))).mode & 0o777).toBe(0o600)
   expect((await readdir(folder)).filter((name) => name.includes('.new-'))).toEqual([])
 })
+
+test.skipIf(process.platform === 'win32')(
+  'a rewritten file keeps its mode and the link to it',
+  async () => {
+    await writeFile(file('private'), 'old', { mode: 0o600 })
+    await writeFile(file('shared'), 'old')
+    await chmod(file('shared'), 0o666)
+    await symlink('private', file('private-link'))
+
+    await rewriteFile(file('private-link'), 'new')
+    await rewriteFile(file('shared'), 'new')
+
+    expect(await readFile(file('private'), 'utf8')).toBe('new')
+    expect((await stat(file('private'))).mode & 0o777).toBe(0o600)
+    expect((await stat(file('shared'))).mode & 0o777).toBe(0o666)
+    expect((await lstat(file('private-link'))).isSymbolicLink()).toBe(true)
+    await expect(rewriteFile(file('gone'), 'new')).rejects.toMatchObject({
+      code: 'FILE_UNWRITABLE',
+    })
+  },
+)
 
 test('a reader never sees a part of a replaced file', async () => {
   const length = 1 << 20

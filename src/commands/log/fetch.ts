@@ -3,7 +3,7 @@
  * key on-chain; writes a folder. Exit code 1 if the node shows less or other bytes than before.
  */
 import { randomBytes } from 'node:crypto'
-import { readFile, writeFile } from 'node:fs/promises'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { fetchLog } from '../../audit/fetch-log.ts'
@@ -12,6 +12,8 @@ import { openLogServer } from '../../audit/log-server.ts'
 import { AssentError } from '../../errors/index.ts'
 import { headToJson, readAnswer } from '../../kms/log/witness-response.ts'
 import { fromHex, toHex } from '../../lib/bytes.ts'
+import { isAbsent } from '../../lib/durable-file.ts'
+import { readBytes } from '../../lib/files.ts'
 import { type LogReport, LogVerification, type ObservedHead } from '../../log-verify/verify.ts'
 import type { ArgumentsOf } from '../command.ts'
 import type { ExitCode } from '../exit-code.ts'
@@ -105,17 +107,19 @@ export async function run(args: ArgumentsOf<typeof command>, context: OnDemandCo
 }
 
 const headFile = 'head.json'
+/** Bytes. */
+const maxHeadFile = 2 ** 16
 
 /** The head that the last run saw; undefined for a new copy. @throws FILE_UNREADABLE */
 async function readLastHead(folder: string): Promise<ObservedHead | undefined> {
   const file = join(folder, headFile)
-  const text = await readFile(file, 'utf8').catch((cause: NodeJS.ErrnoException) => {
-    if (cause.code === 'ENOENT') return undefined
-    throw new AssentError('FILE_UNREADABLE', `Cannot read ${file}.`, { cause, facts: { file } })
+  const bytes = await readBytes(file, maxHeadFile).catch((error: AssentError) => {
+    if (isAbsent(error.cause)) return undefined
+    throw error
   })
-  if (text === undefined) return undefined
+  if (bytes === undefined) return undefined
   try {
-    return headSchema.parse(JSON.parse(text))
+    return headSchema.parse(JSON.parse(bytes.toString('utf8')))
   } catch (cause) {
     throw new AssentError('FILE_UNREADABLE', `${file} holds no head of a log.`, {
       cause,

@@ -1,5 +1,4 @@
 /** Reads evidence from where the command line points: a file, standard input, or a running server. */
-import { createReadStream } from 'node:fs'
 import { access } from 'node:fs/promises'
 
 import { maxEvidenceBytes, type QuoteEvidence, readEvidence } from '../../audit/evidence.ts'
@@ -9,6 +8,7 @@ import {
   type ServerAddress,
 } from '../../audit/server-certificate.ts'
 import { AssentError } from '../../errors/index.ts'
+import { readBytes } from '../../lib/files.ts'
 
 /** Evidence, and what it was read from. */
 export interface LocatedEvidence extends QuoteEvidence {
@@ -24,9 +24,10 @@ export interface LocatedEvidence extends QuoteEvidence {
  *   `readEvidence`
  */
 export async function readEvidenceAt(place: string): Promise<LocatedEvidence> {
-  if (place === '-') return readEvidence(await collect(process.stdin, 'Standard input'))
+  if (place === '-') return readEvidence(await collect(process.stdin))
   const server = parseServerAddress(place)
-  if (server === undefined) return readEvidence(await readLimited(place))
+  if (server === undefined)
+    return readEvidence(new Uint8Array(await readBytes(place, maxEvidenceBytes)))
   if (await isThere(place)) {
     throw new AssentError('QUOTE_AMBIGUOUS', `${place} is a file and reads like an address.`, {
       facts: { place },
@@ -49,23 +50,14 @@ async function isThere(place: string): Promise<boolean> {
   )
 }
 
-async function readLimited(file: string): Promise<Uint8Array> {
-  try {
-    return await collect(createReadStream(file), file)
-  } catch (cause) {
-    if (cause instanceof AssentError) throw cause
-    throw new AssentError('FILE_UNREADABLE', `Cannot read ${file}.`, { cause, facts: { file } })
-  }
-}
-
-async function collect(stream: AsyncIterable<Uint8Array>, name: string): Promise<Uint8Array> {
+async function collect(stream: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
   const pieces: Uint8Array[] = []
   let size = 0
   for await (const piece of stream) {
     pieces.push(piece)
     size += piece.length
     if (size > maxEvidenceBytes) {
-      throw new AssentError('INPUT_TOO_LARGE', `${name} is larger than 24 MiB.`, {
+      throw new AssentError('INPUT_TOO_LARGE', 'Standard input is larger than 24 MiB.', {
         facts: { expected: `at most ${maxEvidenceBytes}` },
       })
     }

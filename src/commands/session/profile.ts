@@ -3,7 +3,7 @@
  *
  * A private key or password is never a setting: the file names a keystore or a signer.
  */
-import { readFile, stat } from 'node:fs/promises'
+import { stat } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 
 import { parse, TomlError } from 'smol-toml'
@@ -11,6 +11,7 @@ import { z } from 'zod'
 
 import { AssentError } from '../../errors/index.ts'
 import { describeIssues, type Environment } from '../../lib/config.ts'
+import { readBytes } from '../../lib/files.ts'
 import { addressSchema, isRemoteHttp, urlListSchema, urlSchema } from '../../lib/schema.ts'
 import type { AccountSetting, Profile, SettingOptions } from './settings.ts'
 
@@ -127,9 +128,7 @@ async function findProjectFile(from: string): Promise<string | undefined> {
 }
 
 async function readProjectFile(file: string): Promise<z.output<typeof fileSchema>> {
-  const text = await readFile(file, 'utf8').catch((cause: unknown) => {
-    throw unreadable(file, cause)
-  })
+  const text = (await readBytes(file, maxFile)).toString('utf8')
   const parsed = fileSchema.safeParse(parseToml(text, file))
   if (parsed.success) return parsed.data
   throw new AssentError('CONFIG_INVALID', `${file}: ${describeIssues(parsed.error)}`, {

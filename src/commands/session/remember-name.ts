@@ -1,9 +1,8 @@
 /** Writes a name of an id into the profile, so that nobody has to copy the id. */
-import { readFile } from 'node:fs/promises'
 import { isDeepStrictEqual } from 'node:util'
 
 import { AssentError } from '../../errors/index.ts'
-import { replaceFile } from '../../lib/files.ts'
+import { readBytes, rewriteFile } from '../../lib/files.ts'
 import { isName, parseToml } from './profile.ts'
 import type { Profile } from './settings.ts'
 
@@ -37,7 +36,7 @@ export function requireNewName({ file, name: profile, names }: Profile, name: st
 }
 
 /**
- * Adds `name = "id"` to `[profiles.<profile>.names]`. Every other byte of the file stays.
+ * Adds `name = "id"` to `[profiles.<profile>.names]`. Every other byte of the file stays, and its mode.
  *
  * @throws CONFIG_INVALID if the file is written in a way that this cannot extend, FILE_UNREADABLE, FILE_UNWRITABLE
  */
@@ -45,9 +44,7 @@ export async function rememberName(profile: Profile, name: string, id: string): 
   requireNewName(profile, name)
   const file = profile.file as string
   const section = profile.name as string
-  const before = await readFile(file, 'utf8').catch((cause: unknown) => {
-    throw new AssentError('FILE_UNREADABLE', `Cannot read ${file}.`, { cause, facts: { file } })
-  })
+  const before = (await readBytes(file)).toString('utf8')
   const line = `${name} = "${id}"`
   const after = withLine(before, `[profiles.${section}.names]`, line)
   if (!adds(parseToml(before, file), parseOrNothing(after, file), section, name, id)) {
@@ -56,7 +53,7 @@ export async function rememberName(profile: Profile, name: string, id: string): 
       hint: `Add it to the names of the profile ${section} yourself: ${line}`,
     })
   }
-  await replaceFile(file, after)
+  await rewriteFile(file, after)
 }
 
 /** After the header of the table, or with a new table at the end. */

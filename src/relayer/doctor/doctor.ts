@@ -1,5 +1,5 @@
 /** `assent relayer doctor`: checks everything that the relayer needs and says what to change. */
-import { access, constants, readFile } from 'node:fs/promises'
+import { access, constants } from 'node:fs/promises'
 import path from 'node:path'
 
 import pg from 'pg'
@@ -14,6 +14,7 @@ import {
   ok,
   warning,
 } from '../../lib/doctor-finding.ts'
+import { readBytes } from '../../lib/files.ts'
 import { readTrustedRoot } from '../../quote/certificates/certificate-chain.ts'
 import { checkPccs, fetchCollateralFrom } from '../../quote/collateral/pccs.ts'
 import { verifyCollateral } from '../../quote/collateral/trusted-collateral.ts'
@@ -272,7 +273,8 @@ async function examineHook(agent: HookSetting): Promise<DoctorFinding> {
   const { url, tokenFile } = agent
   const { host } = new URL(url)
   try {
-    const token = tokenFile === undefined ? undefined : (await readFile(tokenFile, 'utf8')).trim()
+    const token =
+      tokenFile === undefined ? undefined : (await readBytes(tokenFile)).toString('utf8').trim()
     const { status } = await fetch(url, {
       signal: AbortSignal.timeout(5_000),
       redirect: 'manual',
