@@ -20,6 +20,9 @@ export const states = [
   'revoked',
 ] as const
 
+/** The largest time of 40 bits, which contracts use as "no end" or "no deadline". Unix seconds. */
+export const noEnd = 2 ** 40 - 1
+
 /** One of `states`. */
 export type State = (typeof states)[number]
 

@@ -4,7 +4,7 @@ import { type Address, type PublicClient, zeroAddress } from 'viem'
 import type { Hex } from '../lib/bytes.ts'
 import { type DoctorFinding, failed, ok, warning } from '../lib/doctor-finding.ts'
 import { hostsAbi } from './abi.ts'
-import { type Approval, stateAt } from './approval.ts'
+import { type Approval, noEnd, stateAt } from './approval.ts'
 import type { AssessedSet, HostAssessment } from './assess-host.ts'
 import { readBond, readBondTerms } from './bonds.ts'
 import { toChainError } from './call.ts'
@@ -120,7 +120,7 @@ function examineStatus(
   const update =
     'Update BIOS and microcode, then renew; or ask the DAO: assent host set-tcb-status.'
   if (until <= now) return [failed(check, `the DAO does not accept ${name}`, update)]
-  if (until >= 2 ** 40 - 1) return [ok(check, `${name}, accepted without an end`)]
+  if (until >= noEnd) return [ok(check, `${name}, accepted without an end`)]
   const end = endsAt(check, until, { now, within, nextStep: update })
   return [{ ...end, found: `${name}, accepted ${end.found}` }]
 }

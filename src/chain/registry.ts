@@ -18,6 +18,7 @@ import {
   decodeApproval,
   type Kind,
   kinds,
+  noEnd,
   type State,
   stateAt,
   states,
@@ -210,7 +211,7 @@ export function lift(
   registry: Address,
   kind: Kind,
   ids: readonly Hex[],
-  notAfter: number = never,
+  notAfter: number = noEnd,
 ): Call {
   return {
     to: registry,
@@ -223,9 +224,6 @@ export function lift(
   }
 }
 
-/** The last second that a contract can name: a decision with this `notAfter` has no end. */
-const never = 2 ** 40 - 1
-
 /**
  * Sets the guardian of a registry and how long each suspension lasts.
  *
@@ -237,7 +235,7 @@ export function setGuardian(
   registry: Address,
   guardian: Address,
   suspension: number,
-  notAfter: number = never,
+  notAfter: number = noEnd,
 ): Call {
   return {
     to: registry,
@@ -365,7 +363,7 @@ export function setGatewayAppId(kmsAuth: Address, gatewayAppId: string): Call {
  *
  * @param notAfter execution deadline, Unix seconds; default: no deadline
  */
-export function setHosts(kmsAuth: Address, hosts: Address, notAfter: number = never): Call {
+export function setHosts(kmsAuth: Address, hosts: Address, notAfter: number = noEnd): Call {
   return {
     to: kmsAuth,
     data: encodeFunctionData({

@@ -13,6 +13,7 @@ import {
 
 import { escapeText } from '../../lib/printable.ts'
 import * as abis from '../abi.ts'
+import { noEnd } from '../approval.ts'
 import type { Call } from '../call.ts'
 import type { Addresses } from '../deployments.ts'
 import {
@@ -31,11 +32,10 @@ import {
   verifierDescriptions,
 } from './call-descriptions/kms.ts'
 import { deadlineDescription } from './call-descriptions/registry.ts'
-import {
-  type CallerRole,
-  type DescriptionContext,
-  type FunctionDescription,
-  never,
+import type {
+  CallerRole,
+  DescriptionContext,
+  FunctionDescription,
 } from './call-descriptions/types.ts'
 
 /** Contract types whose calls Assent can describe, with their ABIs and descriptions. */
@@ -227,7 +227,7 @@ export function deadlineOf(calls: readonly Pick<Call, 'data'>[]): number | undef
     }
   })
   const earliest = Math.min(...deadlines)
-  return earliest < never ? earliest : undefined
+  return earliest < noEnd ? earliest : undefined
 }
 
 function decode(contract: ContractType, data: Hex) {

@@ -7,6 +7,7 @@
 import { zeroAddress, zeroHash } from 'viem'
 
 import type { Hex } from '../../lib/bytes.ts'
+import { noEnd } from '../approval.ts'
 import type { KeyEpochs } from '../boot.ts'
 import {
   appRules,
@@ -263,11 +264,8 @@ function answerOf(conditions: readonly Explained[]): Pick<Moment, 'answer' | 're
   return { answer: isUnknown ? 'unknown' : 'allowed', reason: '' }
 }
 
-/** Contracts write times of 40 bits; the largest one means never. */
-const neverTime = 2 ** 40 - 1
-
 function laterChanges(times: readonly number[], at: number): number[] {
-  const later = times.filter((time) => time > at && time < neverTime)
+  const later = times.filter((time) => time > at && time < noEnd)
   return [...new Set(later)].sort((a, b) => a - b)
 }
 

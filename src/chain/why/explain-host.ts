@@ -1,5 +1,6 @@
 /** The conditions of the host registry for one device. */
 import type { Hex } from '../../lib/bytes.ts'
+import { noEnd } from '../approval.ts'
 import { onChainStatuses } from '../governance/call-descriptions/kms.ts'
 import { formatDeadline, formatTime } from '../governance/format-time.ts'
 import { type HostCondition, type HostFacts, hostRules } from '../proven/boot-rules.ts'
@@ -25,7 +26,7 @@ export function explainHost(facts: HostFacts, deviceId: Hex, at: number): readon
   if (facts === 'no-rule') return []
   return hostRules.map(({ condition, holds, changes }): HostPart => {
     const isMet = holds(facts, at)
-    const later = [...changes(facts)].filter((time) => time > at && time < 2 ** 40 - 1)
+    const later = [...changes(facts)].filter((time) => time > at && time < noEnd)
     const until = later.sort((a, b) => a - b).find((time) => holds(facts, time) !== isMet)
     return {
       condition,

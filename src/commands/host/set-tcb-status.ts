@@ -4,6 +4,7 @@
  *
  * @throws USAGE_INVALID for a name that is not a TCB status
  */
+import { noEnd } from '../../chain/approval.ts'
 import { onChainStatuses } from '../../chain/governance/call-descriptions/kms.ts'
 import { setStatusRule } from '../../chain/governance/settings.ts'
 import { AssentError } from '../../errors/index.ts'
@@ -18,7 +19,7 @@ import type { Session } from '../session/session.ts'
 
 export const schema = submissionSchema()
 
-const ends: Readonly<Record<string, number>> = { always: 2 ** 40 - 1, never: 0 }
+const ends: Readonly<Record<string, number>> = { always: noEnd, never: 0 }
 
 export async function run(args: ArgumentsOf<typeof setTcbStatus>, session: Session) {
   const status = onChainStatuses.indexOf(args.status)

@@ -11,6 +11,7 @@ import type {
   quoteVerifierAbi,
   rootKeysAbi,
 } from '../../abi.ts'
+import { noEnd } from '../../approval.ts'
 import type { DaoParameters } from '../settings.ts'
 import { describeEvidence, ownershipDescriptions, registryDescriptions } from './registry.ts'
 import {
@@ -23,7 +24,6 @@ import {
   formatDeadline,
   formatDuration,
   kindLabel,
-  never,
 } from './types.ts'
 
 const dstackTools =
@@ -385,7 +385,7 @@ export const hostsDescriptions: FunctionDescriptions<typeof hostsAbi> = {
     describe: ([status, until, notAfter], context) => [
       until === 0
         ? `deny hosts with TCB status ${statusNames[status] ?? status}`
-        : `accept hosts with TCB status ${statusNames[status] ?? status} ${until >= never ? 'without end time' : `until ${formatDeadline(until, context.now)}`}`,
+        : `accept hosts with TCB status ${statusNames[status] ?? status} ${until >= noEnd ? 'without end time' : `until ${formatDeadline(until, context.now)}`}`,
       describeDeadline(notAfter, context),
     ],
     command: 'host set-tcb-status',

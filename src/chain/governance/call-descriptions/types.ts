@@ -1,7 +1,7 @@
 /** The type of a function description: sentences that are generated from calldata, so that they cannot differ from it. */
 import type { Abi, Address, ContractFunctionArgs, ContractFunctionName } from 'viem'
 
-import { type Kind, kinds } from '../../approval.ts'
+import { type Kind, kinds, noEnd } from '../../approval.ts'
 import { formatDeadline, formatDuration, formatTime } from '../format-time.ts'
 
 /** The account that may call a function. */
@@ -44,12 +44,9 @@ export type FunctionDescriptions<abi extends Abi> = {
   >
 }
 
-/** The largest `uint40`: contracts use it as "no deadline". Unix seconds. */
-export const never = 2 ** 40 - 1
-
 /** Describes the execution deadline of a call. @param notAfter unix seconds */
 export function describeDeadline(notAfter: number, { now }: DescriptionContext): string {
-  return notAfter >= never
+  return notAfter >= noEnd
     ? 'allow execution at any later time'
     : `revert the whole transaction if it is executed after ${formatDeadline(notAfter, now)}`
 }

@@ -11,6 +11,7 @@ import { decodeFunctionResult, encodeFunctionData, keccak256, zeroAddress } from
 import { type AssentError, isAssentError } from '../../../errors/index.ts'
 import type { Hex } from '../../../lib/bytes.ts'
 import { kmsAuthAbi } from '../../abi.ts'
+import { noEnd } from '../../approval.ts'
 import { appRules, type BootRule, kmsRules } from '../../proven/boot-rules.ts'
 import { gatherApp, gatherKms, type PinnedCode } from '../../proven/read-boot-facts.ts'
 import { hostsSlots, implementationSlot, kmsAuthSlots, lowAddress } from '../../proven/slots.ts'
@@ -71,8 +72,6 @@ export interface CompareOptions {
 
 /** Most times at which one boot is evaluated. */
 const maxTimes = 64
-/** Times of 40 bits; the largest one means never. */
-const neverTime = 2 ** 40 - 1
 
 /** @throws CHAIN_UNREACHABLE, CHAIN_ANSWER_INVALID, SIMULATION_TOO_LARGE */
 export async function compareBoots(
@@ -206,7 +205,7 @@ class Comparison {
       this.#changesOf(before, this.#pins[0], boot),
       this.#changesOf(after, this.#pins[1], boot),
     ])
-    const later = found.flat().filter((time) => time > at && time < neverTime)
+    const later = found.flat().filter((time) => time > at && time < noEnd)
     return [at, ...[...new Set(later)].sort((a, b) => a - b)].slice(0, maxTimes)
   }
 
