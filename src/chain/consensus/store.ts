@@ -139,7 +139,7 @@ interface ValidHeaders {
 }
 
 /** `validate_light_client_update` (Altair, with the changes of Capella, Electra and Gloas). */
-export function validateUpdate(
+function validateUpdate(
   network: Network,
   store: LightStore,
   update: Update,
