@@ -69,8 +69,8 @@ export const showProposal = defineCommand({
 
 export const report = defineCommand({
   path: ['dao', 'report'],
-  summary: 'Review exported calls or a proposal; the same bytes for everyone',
-  help: 'The review of the same calls at the same block is the same in every byte. Publish its digest with the proposal, so that voters can compare.',
+  summary: 'Write a reproducible review of exported calls or of a proposal',
+  help: 'The review of the same calls at the same block is the same in every byte. Publish its digest with the proposal, so that voters can compare. The subject is read as a file if a file of this name exists. Of a proposal only the calls are reviewed; dao proposal reviews the text too.',
   examples: [
     'dao report release.json --out review',
     'dao report 582113 --block 19000000 --out review',

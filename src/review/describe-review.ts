@@ -63,9 +63,13 @@ export function describeReview(review: ProposalReview): ReviewSection[] {
   }))
 }
 
-function describeExecution({ execution, after, block }: ProposalReview): [string, ...string[]][] {
-  const { queuedAt, executedAt, failure, assumptions, gasUsed } = execution
-  const times = `${queuedAt === undefined ? '' : `queued ${formatTime(queuedAt)}, `}executed ${formatTime(executedAt)}`
+function describeExecution({
+  execution,
+  executedFirst,
+  block,
+}: ProposalReview): [string, ...string[]][] {
+  const { failure, assumptions, gasUsed } = execution
+  const times = describeTimes(execution)
   const result =
     failure === undefined
       ? `It succeeds (${times}) and uses ${gasUsed} gas.`
@@ -74,10 +78,15 @@ function describeExecution({ execution, after, block }: ProposalReview): [string
     [result],
     [`State of block ${block.number} (${block.hash}).`],
     ...assumptions.map((each): [string] => [`Assumed: ${each}`]),
-    ...(after.length === 0
+    ...(executedFirst.length === 0
       ? []
-      : [[`After the queued proposals ${after.join(', ')}.`] as [string]]),
+      : [[`After the queued proposals ${executedFirst.join(', ')}.`] as [string]]),
   ]
+}
+
+function describeTimes({ queuedAt, executedAt }: ProposalReview['execution']): string {
+  const queue = queuedAt === undefined ? '' : `queued ${formatTime(queuedAt)}, `
+  return `${queue}executed ${formatTime(executedAt)}`
 }
 
 function describeThing(thing: ApprovedThing): [string, ...string[]] {

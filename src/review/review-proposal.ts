@@ -17,7 +17,7 @@ import {
 } from '../chain/governance/describe-call.ts'
 import { timelockDelay } from '../chain/governance/governance.ts'
 import { listChanges } from '../chain/governance/proposal-text.ts'
-import { listProposals, type ProposalFacts, readProposal } from '../chain/governance/proposals.ts'
+import { type ProposalFacts, readQueuedProposals } from '../chain/governance/proposals.ts'
 import { type BlastRadius, compareBoots } from '../chain/simulate/blast-radius/compare-boots.ts'
 import { listBoots } from '../chain/simulate/blast-radius/list-boots.ts'
 import { openBlockState } from '../chain/simulate/block-state.ts'
@@ -70,7 +70,7 @@ export interface ProposalReview {
   /** null: calls that were not proposed. */
   readonly proposal: string | null
   /** Queued proposals that were executed first. */
-  readonly after: readonly string[]
+  readonly executedFirst: readonly string[]
   /** In the order of execution; `value` is wei as decimal text. */
   readonly calls: readonly {
     readonly to: Address
@@ -107,16 +107,10 @@ export async function reviewProposal(
   const delay = await timelockDelay(connectToCopy(chain), contracts.timelock)
   const context = { dao: contracts, book, timelockDelay: delay }
 
-  const after: string[] = []
-  if (afterQueued) {
-    const except = 'facts' in subject ? subject.facts.id : undefined
-    for (const facts of await queuedProposals(client, governor, except)) {
-      onProgress?.('Executing queued proposals', after.length, after.length + 1)
-      const { succeeded } = await simulateProposal(chain, facts, context)
-      if (succeeded) after.push(facts.id.toString())
-    }
-  }
-  const before = await chain.fork()
+  const executedFirst = afterQueued
+    ? await executeQueued(chain, await queuedBefore(client, governor, subject), context, onProgress)
+    : []
+  const stateBefore = await chain.fork()
   const facts =
     'facts' in subject
       ? subject.facts
@@ -142,7 +136,7 @@ export async function reviewProposal(
     text: 'text' in subject ? subject.text : undefined,
     generatedList: listChanges(descriptions, book),
   })
-  const states = { before, after: chain, at: simulation.executedAt }
+  const states = { before: stateBefore, after: chain, at: simulation.executedAt }
   const blastRadius = simulation.succeeded
     ? await compareBoots(
         states,
@@ -161,7 +155,7 @@ export async function reviewProposal(
     block,
     governor,
     proposal: 'facts' in subject ? proposal : null,
-    after,
+    executedFirst,
     calls: facts.calls.map((call, index) => callToJson(call, descriptions[index])),
     things,
     warnings,
@@ -170,7 +164,35 @@ export async function reviewProposal(
   }
 }
 
-function callToJson(
+/** The queued proposals, without the reviewed one. */
+async function queuedBefore(
+  client: PublicClient,
+  governor: Address,
+  subject: ReviewSubject,
+): Promise<ProposalFacts[]> {
+  const reviewed = 'facts' in subject ? subject.facts.id : undefined
+  const queued = await readQueuedProposals(client, governor)
+  return queued.filter(({ id }) => id !== reviewed)
+}
+
+/** Executes proposals on the local copy and returns the ids of those that succeed. */
+async function executeQueued(
+  chain: LocalChain,
+  queued: readonly ProposalFacts[],
+  context: Parameters<typeof simulateProposal>[2],
+  onProgress: ReviewOptions['onProgress'],
+): Promise<string[]> {
+  const executed: string[] = []
+  for (const [index, facts] of queued.entries()) {
+    onProgress?.('Executing queued proposals', index, queued.length)
+    const { succeeded } = await simulateProposal(chain, facts, context)
+    if (succeeded) executed.push(facts.id.toString())
+  }
+  return executed
+}
+
+/** A call with its description as JSON; `value` is wei as decimal text. */
+export function callToJson(
   { to, data, value = 0n }: Call,
   description: CallDescription | undefined,
 ): ProposalReview['calls'][number] {
@@ -185,28 +207,14 @@ function callToJson(
   }
 }
 
-/** Number of recent proposals among which queued ones are searched. */
-const recentProposals = 100
-
-/** Queued proposals in the order in which they can be executed. */
-async function queuedProposals(
-  client: PublicClient,
-  governor: Address,
-  except: bigint | undefined,
-): Promise<ProposalFacts[]> {
-  const { ids } = await listProposals(client, governor, { offset: 0, limit: recentProposals })
-  const queued: ProposalFacts[] = []
-  for (const id of ids) {
-    if (id === except) continue
-    const facts = await readProposal(client, governor, id)
-    if (facts.state === 'queued') queued.push(facts)
-  }
-  return queued.sort((a, b) => a.eta - b.eta || (a.id < b.id ? -1 : 1))
-}
-
 /** The review as bytes: JSON with sorted members and without spaces. */
 export function encodeReview(review: ProposalReview): Uint8Array {
   return utf8ToBytes(canonicalJson(review))
+}
+
+/** The review as plain JSON: the value that {@link encodeReview} encodes. */
+export function reviewToJson(review: ProposalReview): unknown {
+  return JSON.parse(new TextDecoder().decode(encodeReview(review)))
 }
 
 /** SHA-256 of {@link encodeReview}. */

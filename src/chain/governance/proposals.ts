@@ -164,10 +164,29 @@ export async function listProposals(
   }
 }
 
+/**
+ * The queued proposals among the newest 100, in the order in which they can be executed. For equal times the smaller id
+ * comes first.
+ *
+ * @throws CHAIN_UNREACHABLE
+ */
+export async function readQueuedProposals(
+  client: PublicClient,
+  governor: Address,
+): Promise<ProposalFacts[]> {
+  const { ids } = await listProposals(client, governor, { offset: 0, limit: recentProposals })
+  const proposals = await mapWithConcurrency(ids, (id) => readProposal(client, governor, id))
+  return proposals.filter(({ state }) => state === 'queued').sort(compareExecution)
+}
+
+function compareExecution(a: ProposalFacts, b: ProposalFacts): number {
+  return a.eta - b.eta || (a.id < b.id ? -1 : 1)
+}
+
 /** The execution window in seconds (`EXECUTION_WINDOW`): for queueing a successful proposal, and then for executing it. */
 export const executionWindow = 30 * 86_400
 
-/** Number of recent proposals among which an open one is searched. */
+/** Number of newest proposals among which open and queued ones are searched. */
 const recentProposals = 100
 
 const openStates: readonly ProposalState[] = ['pending', 'active', 'succeeded', 'queued']

@@ -13,7 +13,6 @@ import { assentGovernorAbi } from '../abi.ts'
 import { mappingSlot, uint256 } from '../approval.ts'
 import { decodeRevert } from '../call.ts'
 import type { AddressBook } from '../governance/describe-call.ts'
-import { formatTime } from '../governance/format-time.ts'
 import type { ProposalState } from '../governance/governance.ts'
 import type { ProposalFacts } from '../governance/proposals.ts'
 import {
@@ -198,10 +197,4 @@ function failureOf(
     values,
     data,
   }
-}
-
-/** For texts: a time of the simulation. */
-export function describeTimes({ queuedAt, executedAt }: ProposalSimulation): string {
-  const queue = queuedAt === undefined ? '' : `queued ${formatTime(queuedAt)}, `
-  return `${queue}executed ${formatTime(executedAt)}`
 }

@@ -4,8 +4,7 @@
  */
 import { formatUnits } from 'viem'
 import { z } from 'zod'
-import type { Call } from '../../chain/call.ts'
-import { type CallDescription, describeCall } from '../../chain/governance/describe-call.ts'
+import { describeCall } from '../../chain/governance/describe-call.ts'
 import {
   type ProposalState,
   proposalStates,
@@ -18,7 +17,12 @@ import {
   readDescription,
 } from '../../chain/governance/proposals.ts'
 import { readTimeline } from '../../chain/governance/timeline.ts'
-import { encodeReview, type ProposalReview, reviewProposal } from '../../review/review-proposal.ts'
+import {
+  callToJson,
+  type ProposalReview,
+  reviewProposal,
+  reviewToJson,
+} from '../../review/review-proposal.ts'
 import { type OpenedProposal, openProposal, printCalls } from '../calls/on-proposal.ts'
 import { readAddressBook } from '../calls/read-address-book.ts'
 import { readReviewContracts } from '../calls/review-contracts.ts'
@@ -114,8 +118,7 @@ export async function run(args: ArgumentsOf<typeof showProposal>, session: Sessi
       from: from ?? null,
       to: to ?? null,
     })),
-    review:
-      review === undefined ? null : JSON.parse(new TextDecoder().decode(encodeReview(review))),
+    review: review === undefined ? null : reviewToJson(review),
   }
 }
 
@@ -147,17 +150,4 @@ function printVotes({ output }: Session, facts: ProposalFacts, symbol: string): 
   const needed =
     facts.quorum === undefined ? 'known when voting starts' : formatUnits(facts.quorum, 18)
   output.line(`  quorum   ${needed} (for and abstain count)`)
-}
-
-function callToJson({ to, data, value = 0n }: Call, description: CallDescription) {
-  const { contract, functionName, effects, irreversible } = description
-  return {
-    to,
-    value,
-    data,
-    contract: contract ?? null,
-    functionName: functionName ?? null,
-    effects,
-    irreversible: irreversible ?? null,
-  }
 }

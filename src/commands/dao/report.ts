@@ -2,14 +2,20 @@
  * `assent dao report`: reviews a proposal, a draft or an exported file at one block and writes the review as JSON and
  * Markdown. Two people get the same bytes for the same block, so they can compare the SHA-256.
  */
+import { existsSync } from 'node:fs'
+
 import { z } from 'zod'
 
 import type { Call } from '../../chain/call.ts'
 import { readExportedCalls } from '../../chain/governance/read-exports.ts'
-import { isAssentError } from '../../errors/index.ts'
 import { replaceFile } from '../../lib/files.ts'
 import { reviewToMarkdown } from '../../review/describe-review.ts'
-import { encodeReview, reviewDigest, reviewProposal } from '../../review/review-proposal.ts'
+import {
+  encodeReview,
+  reviewDigest,
+  reviewProposal,
+  reviewToJson,
+} from '../../review/review-proposal.ts'
 import { openProposal } from '../calls/on-proposal.ts'
 import { readReviewContracts } from '../calls/review-contracts.ts'
 import type { ArgumentsOf } from '../command.ts'
@@ -50,16 +56,17 @@ export async function run(args: ArgumentsOf<typeof report>, session: Session) {
     output.line(`Written to ${args.out}.json and ${args.out}.md. SHA-256 of the JSON: ${digest}`)
     output.line(`Everyone gets the same bytes with: --block ${review.block.number}`)
   }
-  return { digest, review: JSON.parse(new TextDecoder().decode(encodeReview(review))) }
+  return { digest, review: reviewToJson(review) }
 }
 
-/** The calls of a file in any exported form, or of a proposal. */
-async function readCalls(args: ArgumentsOf<typeof report>, session: Session) {
-  try {
+/** The calls of the file with this name, in any exported form; without such a file, of a proposal. */
+async function readCalls(
+  args: ArgumentsOf<typeof report>,
+  session: Session,
+): Promise<readonly Call[]> {
+  if (existsSync(args.subject)) {
     return readExportedCalls(await readJson(args.subject), session.chainId).calls
-  } catch (error) {
-    if (!isAssentError(error, 'FILE_UNREADABLE')) throw error
-    const opened = await openProposal(session, { ...args, proposal: args.subject })
-    return opened.facts.calls as readonly Call[]
   }
+  const opened = await openProposal(session, { ...args, proposal: args.subject })
+  return opened.facts.calls
 }

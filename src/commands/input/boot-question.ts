@@ -1,24 +1,22 @@
 /** Reads what a boot shows, and opens the state on which it is decided. */
-import type { Address } from 'viem'
 import { z } from 'zod'
 
 import { toChainError } from '../../chain/call.ts'
 import { timelockDelay } from '../../chain/governance/governance.ts'
 import {
-  listProposals,
-  type ProposalFacts,
   readDaoSettings,
   readProposal,
+  readQueuedProposals,
 } from '../../chain/governance/proposals.ts'
 import { readPinnedCode } from '../../chain/proven/pinning.ts'
 import type { PinnedCode, Registry } from '../../chain/proven/read-boot-facts.ts'
 import { registryOf } from '../../chain/registry.ts'
 import { openBlockState } from '../../chain/simulate/block-state.ts'
 import { LocalChain } from '../../chain/simulate/local-chain.ts'
+import { readStateOfCopy } from '../../chain/simulate/local-reader.ts'
 import { simulateProposal } from '../../chain/simulate/simulate-proposal.ts'
 import { readStateOf, type StateReader } from '../../chain/state-reader.ts'
 import type { DecisionTimes, KnownBoot } from '../../chain/why/explain-boot.ts'
-import { readStateOfLocal } from '../../chain/why/simulated-state.ts'
 import { AssentError } from '../../errors/index.ts'
 import type { Hex } from '../../lib/bytes.ts'
 import { to0x } from '../../lib/bytes.ts'
@@ -161,7 +159,7 @@ export async function openState(session: Session, args: StateArguments): Promise
   const { chain, assumptions } = await simulate(session, args.after, args.governor)
   const time = Math.max(at ?? 0, chain.head.timestamp)
   return {
-    reader: readStateOfLocal(chain),
+    reader: readStateOfCopy(chain),
     registry,
     times: { block: time, now: time },
     assumptions,
@@ -201,7 +199,7 @@ async function simulate(session: Session, after: string, governorOption: string 
   const governor = await requireGovernor(session, governorOption)
   const proposals =
     after === 'queued'
-      ? await queuedProposals(session, governor)
+      ? await readQueuedProposals(publicClient, governor)
       : [
           await readProposal(
             publicClient,
@@ -236,17 +234,4 @@ async function simulate(session: Session, after: string, governorOption: string 
     }
   }
   return { chain, assumptions }
-}
-
-/** Bounded: a DAO has few queued proposals, and older ones have expired. */
-const searchedProposals = 200
-
-async function queuedProposals(
-  { publicClient }: Session,
-  governor: Address,
-): Promise<readonly ProposalFacts[]> {
-  const page = { offset: 0, limit: searchedProposals }
-  const { ids } = await listProposals(publicClient, governor, page)
-  const facts = await Promise.all(ids.map((id) => readProposal(publicClient, governor, id)))
-  return facts.filter(({ state }) => state === 'queued').sort((a, b) => a.eta - b.eta)
 }

@@ -52,7 +52,7 @@ export const reviewSchema = z.strictObject({
   block,
   governor: address,
   proposal: decimal.nullable().describe('null: calls that were not proposed'),
-  after: z.array(decimal).describe('queued proposals that were executed first'),
+  executedFirst: z.array(decimal).describe('queued proposals that were executed first'),
   calls: z.array(
     z.strictObject({
       to: address,
