@@ -16,7 +16,6 @@ import type { BootAuthorizer } from './boot.ts'
 import type { LightClient } from './consensus/light-client.ts'
 import { type Network, networkSchema } from './consensus/network.ts'
 import { publicNetworks } from './consensus/networks.ts'
-import { signedHeaders } from './consensus/signed-headers.ts'
 import { createHeartbeat, type Heartbeat } from './heartbeat/heartbeat.ts'
 import { connectNonceRelayer } from './heartbeat/nonce-relayer.ts'
 import { type ChainCheckpoint, openCheckpoint, volatileCheckpoint } from './proven/checkpoint.ts'
@@ -301,11 +300,11 @@ function openSource(
   if (consensus === undefined) return agreedHeaders(rules)
   const network = networkOf(config, consensus)
   let opening: Promise<HeaderSource> | undefined
-  const open = async () =>
-    signedHeaders(rules, await openLightClient(config, consensus, network, options), {
-      network,
-      clock: options.clock,
-    })
+  const open = async () => {
+    const { signedHeaders } = await import('./consensus/signed-headers.ts')
+    const client = await openLightClient(config, consensus, network, options)
+    return signedHeaders(rules, client, { network, clock: options.clock })
+  }
   return {
     newest: async (known) => {
       opening ??= open()

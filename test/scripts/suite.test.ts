@@ -29,10 +29,25 @@ test('the suite command writes all cases except those under other roots', () => 
   expect(left).toEqual(['valid_printable_names', 'root_other_of_same_key'])
 })
 
-test('the command that the suite prints returns the expected verdict for every case', async () => {
+/** The arguments of the command that the suite prints. */
+function printedArguments(): string[] {
   const [, command = ''] = said.trim().split('\n')
-  const [, , ...args] = command.split(' ')
-  // exit code 1: some were not believed
+  return command.split(' ').slice(2)
+}
+
+test('the command that the suite prints finds every verdict as expected', async () => {
+  const { stdout } = await run(process.execPath, ['bin/assent.js', ...printedArguments()], {
+    cwd: projectRoot,
+    maxBuffer: 2 ** 26,
+  })
+
+  expect(stdout.trim().split('\n').at(-1)).toMatch(/^\d{3} as expected, 0 differ/)
+})
+
+test('quote verify returns the expected verdict for every case of the suite', async () => {
+  const args = printedArguments()
+  args.splice(args.indexOf('--expected'), 2, '--json')
+  // exit code 1: some are rejected
   const { stdout } = await run(process.execPath, ['bin/assent.js', ...args], {
     cwd: projectRoot,
     maxBuffer: 2 ** 26,
