@@ -1,5 +1,6 @@
 /** Checks the services of a Compose file: what is not pinned, what reaches out of its container, what is no secret. */
 import type { ComposeFile, Service } from './compose-file.ts'
+import { knownServiceMembers, knownTopMembers } from './compose-members.ts'
 import type { ManifestFinding, Severity } from './finding.ts'
 import { isPinned } from './image-reference.ts'
 import { environmentOf, mountsOf, textsOf } from './services.ts'
@@ -12,10 +13,15 @@ export function lintServices({ services, content }: ComposeFile): ManifestFindin
   return [
     ...lintNames(content),
     ...lintFiles(content),
+    ...lintMembers(content, knownTopMembers, ''),
+    ...lintModels(content),
+    ...lintVolumes(content),
     ...[...services].flatMap(([name, service]) => {
       const at = (member: string) => `services.${name}.${member}`
       return [
+        ...lintMembers(service, knownServiceMembers, `services.${name}.`),
         ...lintImage(service, at),
+        ...lintImageMounts(service, at),
         ...lintReach(service, at),
         ...lintMounts(service, at),
         ...lintSecrets(service, at),
@@ -26,6 +32,23 @@ export function lintServices({ services, content }: ComposeFile): ManifestFindin
 }
 
 type Place = (member: string) => string
+
+/** Members that these checks do not know: nobody has decided what they allow. */
+function lintMembers(
+  content: Service,
+  known: ReadonlySet<string>,
+  place: string,
+): ManifestFinding[] {
+  return Object.keys(content)
+    .filter((name) => !known.has(name) && !name.startsWith('x-'))
+    .map((name) => ({
+      code: 'COMPOSE_MEMBER_UNCHECKED',
+      severity: 'warning',
+      place: `${place}${name}`,
+      found: `The linter does not know what ${name} allows.`,
+      nextStep: 'Remove it, or read in the reference of Docker Compose what it does.',
+    }))
+}
 
 function lintImage({ image, build }: Service, at: Place): ManifestFinding[] {
   if (build !== undefined) {
@@ -39,13 +62,35 @@ function lintImage({ image, build }: Service, at: Place): ManifestFinding[] {
       },
     ]
   }
+  return lintImageName(image, at('image'))
+}
+
+/** Mounts of type `image`: Docker pulls the image and mounts its files. */
+function lintImageMounts({ volumes }: Service, at: Place): ManifestFinding[] {
+  if (!Array.isArray(volumes)) return []
+  return volumes.flatMap((mount) => {
+    const members = new Map(entriesOf(mount))
+    return members.get('type') === 'image'
+      ? lintImageName(members.get('source'), at('volumes'))
+      : []
+  })
+}
+
+/** Models are images too (OCI artifacts). */
+function lintModels({ models }: ComposeFile['content']): ManifestFinding[] {
+  return entriesOf(models).flatMap(([name, value]) =>
+    lintImageName(new Map(entriesOf(value)).get('model'), `models.${name}.model`),
+  )
+}
+
+function lintImageName(image: unknown, place: string): ManifestFinding[] {
   if (typeof image === 'string' && isPinned(image)) return []
   const isVariable = typeof image === 'string' && image.includes('$')
   return [
     {
       code: isVariable ? 'IMAGE_FROM_ENVIRONMENT' : 'IMAGE_UNPINNED',
       severity: 'error',
-      place: at('image'),
+      place,
       found: isVariable
         ? `A variable chooses the image ${image}, so an approved release can run any image.`
         : `The image ${String(image)} has no digest, so its registry can replace it after the vote.`,
@@ -68,10 +113,31 @@ const reachRules: readonly ReachRule[] = [
     code: 'PRIVILEGED',
     severity: 'error',
     member: 'privileged',
-    isFound: ({ privileged }) => privileged === true || typeof privileged === 'string',
+    isFound: ({ privileged }) => isOn(privileged),
     found: 'The container has all rights in the machine and can read all keys of the app.',
     nextStep: 'Remove it, and add single capabilities if they are needed.',
   },
+  {
+    code: 'DOCKER_SOCKET',
+    severity: 'error',
+    member: 'use_api_socket',
+    isFound: ({ use_api_socket: socket }) => isOn(socket),
+    found:
+      'The container gets the Docker API, so it can start any other container and read all keys of the app.',
+    nextStep: 'Remove it.',
+  },
+  ...(['post_start', 'pre_stop'] as const).map(
+    (member): ReachRule => ({
+      code: 'PRIVILEGED',
+      severity: 'error',
+      member,
+      isFound: ({ [member]: hooks }) =>
+        Array.isArray(hooks) &&
+        hooks.some((hook) => isOn(new Map(entriesOf(hook)).get('privileged'))),
+      found: 'The command has all rights in the machine and can read all keys of the app.',
+      nextStep: 'Remove privileged.',
+    }),
+  ),
   {
     code: 'HOST_NETWORK',
     severity: 'warning',
@@ -85,8 +151,11 @@ const reachRules: readonly ReachRule[] = [
     code: 'HOST_NAMESPACE',
     severity: 'error',
     member: 'pid',
-    isFound: ({ pid, ipc, userns_mode: user, cgroup }) => [pid, ipc, user, cgroup].includes('host'),
-    found: 'The container shares a namespace with the machine (pid, ipc, userns_mode or cgroup).',
+    isFound: ({ pid, ipc, userns_mode: user, cgroup, uts, network_mode: network }) =>
+      [pid, ipc, user, cgroup, uts].includes('host') ||
+      [pid, ipc, network].some((mode) => String(mode).startsWith('container:')),
+    found:
+      'The container shares a namespace with the machine or with a container of another project (pid, ipc, uts, userns_mode, cgroup or network_mode).',
     nextStep: 'Remove it.',
   },
   {
@@ -116,6 +185,11 @@ const reachRules: readonly ReachRule[] = [
   },
 ]
 
+/** Docker Compose reads some texts as true, and a variable can give one. */
+function isOn(value: unknown): boolean {
+  return value !== undefined && value !== null && value !== false
+}
+
 function lintReach(service: Service, at: Place): ManifestFinding[] {
   return reachRules
     .filter(({ isFound }) => isFound(service))
@@ -132,58 +206,93 @@ const dockerSocket =
   /(^|\/)(docker|containerd)\.sock$|^\/run\/?$|^\/var\/run\/?$|^\/run\/containerd\/?/
 const agentSocket = /(^|\/)(dstack|tappd)\.sock$/
 const sensitive =
-  /^\/$|^\/(dstack|tapp|etc|proc|sys|dev|boot|usr|bin|root|var\/lib\/docker|var\/volatile)(\/|$)/
+  /^\/(var\/?(lib\/?)?)?$|^\/(dstack|tapp|etc|proc|sys|dev|boot|usr|bin|root|var\/lib\/docker|var\/volatile)(\/|$)/
 
 function lintMounts(service: Service, at: Place): ManifestFinding[] {
-  return mountsOf(service).flatMap(({ source = '', target, isBind }): ManifestFinding[] => {
-    if (!isBind) return []
-    const place = at('volumes')
-    if (dockerSocket.test(source)) {
-      return [
-        {
-          code: 'DOCKER_SOCKET',
-          severity: 'error',
-          place,
-          found: `${source} is mounted, so the container can start any other container and read all keys of the app.`,
-          nextStep: 'Remove it.',
-        },
-      ]
-    }
-    if (agentSocket.test(source)) {
-      return [
-        {
-          code: 'AGENT_SOCKET',
-          severity: 'note',
-          place,
-          found: `${source} is mounted at ${target}, so the container can get keys and quotes of the app.`,
-          nextStep: 'Mount it only into the service that needs keys.',
-        },
-      ]
-    }
-    if (source.includes('$')) {
-      return [
-        {
-          code: 'MOUNT_FROM_ENVIRONMENT',
-          severity: 'error',
-          place,
-          found: `A variable chooses what is mounted: ${source}.`,
-          nextStep: 'Write the path.',
-        },
-      ]
-    }
-    if (sensitive.test(source) || source.includes('..')) {
-      return [
-        {
-          code: 'MACHINE_MOUNTED',
-          severity: 'warning',
-          place,
-          found: `${source} of the machine is mounted at ${target}.`,
-          nextStep: 'Use a named volume, unless the service needs this folder.',
-        },
-      ]
-    }
-    return []
+  return mountsOf(service).flatMap(({ source = '', target, isBind }) =>
+    isBind ? lintSource(source, target, at('volumes')) : [],
+  )
+}
+
+/**
+ * Named volumes: the driver mounts `device` with the options of mount(8). The option `o: bind` gives a path of the machine,
+ * and other file systems come from outside, so each device is checked as the source of a mount.
+ */
+function lintVolumes({ volumes }: ComposeFile['content']): ManifestFinding[] {
+  return entriesOf(volumes).flatMap(([name, value]): ManifestFinding[] => {
+    const options = new Map(entriesOf(new Map(entriesOf(value)).get('driver_opts')))
+    const driver = new Map(entriesOf(value)).get('driver') ?? 'local'
+    if (driver === 'local' && (options.size === 0 || isTmpfs(options))) return []
+    const place = `volumes.${name}.driver_opts`
+    const findings = lintSource(String(options.get('device') ?? ''), `the volume ${name}`, place)
+    if (findings.length > 0) return findings
+    return [
+      {
+        code: 'VOLUME_MOUNTS_DEVICE',
+        severity: 'error',
+        place,
+        found: 'The driver of the volume or its options choose what it contains.',
+        nextStep: 'Remove driver and driver_opts.',
+      },
+    ]
   })
+}
+
+/** With a bind option the type is ignored, so only options that tmpfs itself has are accepted. */
+function isTmpfs(options: ReadonlyMap<string, unknown>): boolean {
+  const settings = String(options.get('o') ?? '').split(',')
+  return (
+    options.get('type') === 'tmpfs' &&
+    settings.every((each) => /^((size|mode|uid|gid)=\w+%?)?$/.test(each))
+  )
+}
+
+function lintSource(source: string, target: string, place: string): ManifestFinding[] {
+  if (dockerSocket.test(source)) {
+    return [
+      {
+        code: 'DOCKER_SOCKET',
+        severity: 'error',
+        place,
+        found: `${source} is mounted, so the container can start any other container and read all keys of the app.`,
+        nextStep: 'Remove it.',
+      },
+    ]
+  }
+  if (agentSocket.test(source)) {
+    return [
+      {
+        code: 'AGENT_SOCKET',
+        severity: 'note',
+        place,
+        found: `${source} is mounted at ${target}, so the container can get keys and quotes of the app.`,
+        nextStep: 'Mount it only into the service that needs keys.',
+      },
+    ]
+  }
+  if (source.includes('$')) {
+    return [
+      {
+        code: 'MOUNT_FROM_ENVIRONMENT',
+        severity: 'error',
+        place,
+        found: `A variable chooses what is mounted: ${source}.`,
+        nextStep: 'Write the path.',
+      },
+    ]
+  }
+  if (sensitive.test(source) || source.includes('..')) {
+    return [
+      {
+        code: 'MACHINE_MOUNTED',
+        severity: 'warning',
+        place,
+        found: `${source} of the machine is mounted at ${target}.`,
+        nextStep: 'Use a named volume, unless the service needs this folder.',
+      },
+    ]
+  }
+  return []
 }
 
 /* SECRETS */

@@ -171,6 +171,17 @@ describe('the linter, services of a Compose file:', () => {
     ['IMAGE_BUILT_IN_GUEST', 'error', 'build: .'],
     ['PRIVILEGED', 'error', 'privileged: true'],
     ['PRIVILEGED', 'error', 'privileged: "${P:-true}"'],
+    ['PRIVILEGED', 'error', 'post_start: [{ command: sh, privileged: true }]'],
+    ['PRIVILEGED', 'error', 'pre_stop: [{ command: sh, privileged: "${P:-true}" }]'],
+    ['DOCKER_SOCKET', 'error', 'use_api_socket: true'],
+    ['IMAGE_UNPINNED', 'error', 'volumes: [{ type: image, source: "evil:latest", target: /x }]'],
+    ['HOST_NAMESPACE', 'error', 'pid: "container:x"'],
+    ['HOST_NAMESPACE', 'error', 'network_mode: "container:x"'],
+    ['HOST_NAMESPACE', 'error', 'uts: host'],
+    ['COMPOSE_MEMBER_UNCHECKED', 'warning', 'device_cgroup_rules: ["a *:* rwm"]'],
+    ['COMPOSE_MEMBER_UNCHECKED', 'warning', 'volumes_from: ["container:x"]'],
+    ['COMPOSE_MEMBER_UNCHECKED', 'warning', 'a_new_member: true'],
+    ['MACHINE_MOUNTED', 'warning', 'volumes: ["/var:/x"]'],
     ['HOST_NETWORK', 'warning', 'network_mode: host'],
     ['HOST_NAMESPACE', 'error', 'pid: host'],
     ['HOST_NAMESPACE', 'error', 'ipc: host'],
@@ -208,6 +219,10 @@ describe('the linter, services of a Compose file:', () => {
     'env_file: /dstack/.host-shared/.decrypted-env',
     'security_opt: ["no-new-privileges:true"]',
     'network_mode: none',
+    'use_api_socket: false',
+    'post_start: [{ command: sh, privileged: false }]',
+    `volumes: [{ type: image, source: "${image}", target: /x }]`,
+    'x-any: true',
   ])('no finding for %s', (line) => {
     expect(lintService(`    ${line}\n`)).toEqual([])
   })
@@ -220,6 +235,29 @@ describe('the linter, services of a Compose file:', () => {
     expect(lintService('', more)).toContainEqual(
       expect.objectContaining({ code: 'FILE_NOT_IN_MANIFEST', place }),
     )
+  })
+
+  test.each([
+    ['DOCKER_SOCKET', 'volumes: { v: { driver_opts: { type: none, o: bind, device: /run } } }\n'],
+    ['MACHINE_MOUNTED', 'volumes: { v: { driver_opts: { type: none, o: bind, device: / } } }\n'],
+    ['VOLUME_MOUNTS_DEVICE', 'volumes: { v: { driver_opts: { type: nfs, device: ":/x" } } }\n'],
+    [
+      'DOCKER_SOCKET',
+      'volumes: { v: { driver_opts: { type: tmpfs, o: "size=1m,bind", device: /run } } }\n',
+    ],
+    ['VOLUME_MOUNTS_DEVICE', 'volumes: { v: { driver: other } }\n'],
+    ['IMAGE_UNPINNED', 'models: { m: { model: ai/evil } }\n'],
+    ['COMPOSE_MEMBER_UNCHECKED', 'a_new_member: {}\n'],
+  ])('%s outside of services: %s', (code, more) => {
+    expect(codes(lintService('', more))).toEqual([code])
+  })
+
+  test.each([
+    'volumes: { v: {}, w: }\n',
+    'volumes: { v: { driver_opts: { type: tmpfs, device: tmpfs, o: "size=1m,uid=1000" } } }\n',
+    `models: { m: { model: "${image}" } }\n`,
+  ])('no finding outside of services: %s', (more) => {
+    expect(lintService('', more)).toEqual([])
   })
 
   test('letters that look like other letters are reported', () => {
