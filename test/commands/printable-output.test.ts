@@ -3,6 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
+import stringWidth from 'string-width'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 
 import { run as verifyLog } from '../../src/commands/log/verify.ts'
@@ -41,6 +42,27 @@ describe('text output', () => {
     createOutput({ json: false }).quotation(`a\r\n\n  - withdraw${esc}[2J`)
 
     expect(lines).toEqual(['  | a', '  | ', '  |   - withdraw\\u001b[2J'])
+  })
+
+  test('each line of a quotation on a terminal has a mark and fits, also with wide characters', () => {
+    const terminal = { isTTY: true, columns: 76 } as typeof process.stdout
+    vi.spyOn(process, 'stdout', 'get').mockReturnValue(terminal)
+    createOutput({ json: false }).quotation(
+      `${'漢'.repeat(37)} Warnings: none. Safe. ${'x'.repeat(90)}`,
+    )
+
+    const screen = lines.flatMap((line) => line.split('\n'))
+    expect(screen.length).toBeGreaterThan(2)
+    for (const line of screen) {
+      expect(line).toMatch(/^ {2}\| /)
+      expect(stringWidth(line)).toBeLessThanOrEqual(76)
+    }
+  })
+
+  test('colour codes inside a quotation are shown as text, also where commands use colours', () => {
+    createOutput({ json: false }).quotation(`${esc}[32m✓ Checked${esc}[39m`)
+
+    expect(lines).toEqual(['  | \\u001b[32m✓ Checked\\u001b[39m'])
   })
 
   test('JSON for another program stays the same JSON', () => {

@@ -21,6 +21,13 @@ describe('wrapText', () => {
       10,
       `${'a'.repeat(20)} ${'b'.repeat(19)}`,
     ],
+    ['wide characters by their columns', `${'漢'.repeat(19)} bbb`, 40, `${'漢'.repeat(19)}\n  bbb`],
+    [
+      'a long word of wide characters',
+      `x ${'漢'.repeat(25)}`,
+      40,
+      `x ${'漢'.repeat(19)}\n  ${'漢'.repeat(6)}`,
+    ],
     [
       'colours, which have no width',
       `\x1b[32m${'a'.repeat(36)}\x1b[39m bbb`,

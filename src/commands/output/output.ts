@@ -1,8 +1,8 @@
 /** Text output of a command: lines on standard output, progress on standard error. */
-import { escapeLines } from '../../lib/printable.ts'
+import { escapeLines, escapeText } from '../../lib/printable.ts'
 import { colors as pc } from './colors.ts'
 import { printableLine } from './printable-line.ts'
-import { wrapText } from './wrap-text.ts'
+import { breakText, wrapText } from './wrap-text.ts'
 
 /**
  * With `--json`, `line`, `heading`, `warning` and `quotation` print nothing. Each prints one line and shows control characters,
@@ -15,7 +15,10 @@ export interface Output {
   heading(text: string): void
   /** A line that must not be overlooked. */
   warning(text: string): void
-  /** Text of another person, with its line ends: each line is marked, so that it cannot look like a line of the command. */
+  /**
+   * Text of another person, with its line ends: each line on the screen is marked, so that none can look like a line of
+   * the command. Colour codes in it are shown as text.
+   */
   quotation(text: string): void
   /** Exactly these bytes, without a line break at the end. */
   exact(text: string): void
@@ -45,7 +48,10 @@ export function createOutput({ json, name }: { json: boolean; name?: string }): 
     line,
     verbatim: (text) => verbatim(escapeLines(text)),
     quotation(text) {
-      for (const each of text.split(/\r?\n/)) line(`  | ${each}`)
+      // escaped before the terminal sees it: also a colour code of foreign text is text
+      for (const each of text.split(/\r?\n/)) {
+        for (const part of fittingParts(escapeText(each))) verbatim(`${quotationMark}${part}`)
+      }
     },
     exact(text) {
       status.clear()
@@ -64,6 +70,15 @@ function forTerminal(text: string): string {
   return isTTY === true ? wrapText(text, columns ?? 80) : text
 }
 
+const quotationMark = '  | '
+
+/** Every line of a quotation gets its mark, so a terminal must not wrap one. */
+function fittingParts(line: string): string[] {
+  const { isTTY, columns } = process.stdout
+  if (isTTY !== true) return [line]
+  return breakText(line, Math.max(40, columns ?? 80) - quotationMark.length)
+}
+
 function createStatus(name: string | undefined) {
   const stream = process.stderr
   const began = Date.now()
@@ -77,7 +92,7 @@ function createStatus(name: string | undefined) {
   const draw = () => {
     const seconds = Math.round((Date.now() - began) / 1000)
     const words = printableLine(`${name} … ${text}${text === '' ? '' : ', '}${seconds} s`)
-    stream.write(`\r\x1b[K${words.slice(0, (stream.columns ?? 80) - 1)}`)
+    stream.write(`\r\x1b[K${breakText(words, (stream.columns ?? 80) - 1)[0]}`)
     shown = true
   }
   const start = () => {

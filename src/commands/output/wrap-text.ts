@@ -1,13 +1,14 @@
-/** Wraps text at words. */
+/** Wraps text at words, by the columns that a terminal uses for it. */
+import stringWidth from 'string-width'
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: terminals take colours as control characters
 const colors = /\x1b\[[0-9;]*m/g
 
 /**
- * Wraps each line of a text at spaces. Continued lines are indented two columns deeper than the line began. A word that is
- * longer than a line, such as a hash, is not broken.
+ * Wraps each line of a text at spaces. Continued lines are indented two columns deeper than the line began. A word of ASCII
+ * characters that is longer than a line, such as a hash, is not broken, so that it can be copied.
  *
- * @param columns maximum length of a line, without colour codes; at least 40
+ * @param columns maximum width of a line, without colour codes; at least 40
  */
 export function wrapText(text: string, columns: number): string {
   const width = Math.max(40, columns)
@@ -17,23 +18,48 @@ export function wrapText(text: string, columns: number): string {
     .join('\n')
 }
 
+/**
+ * Breaks a line of foreign text into parts that fit, also inside words: no part may continue on a line without a mark.
+ *
+ * @param columns maximum width of a part; at least 2, the width of one character
+ * @example
+ * breakText('漢漢 abc', 4) // ['漢漢', ' abc']
+ */
+export function breakText(line: string, columns: number): string[] {
+  const parts: string[] = []
+  let part = ''
+  let used = 0
+  for (const { segment } of new Intl.Segmenter().segment(line)) {
+    const width = stringWidth(segment)
+    if (used + width > columns) {
+      parts.push(part)
+      part = ''
+      used = 0
+    }
+    part += segment
+    used += width
+  }
+  return [...parts, part]
+}
+
+function breakWord(word: string, columns: number): string[] {
+  return /^[\x21-\x7e]*$/.test(word.replace(colors, '')) ? [word] : breakText(word, columns)
+}
+
 function wrapLine(line: string, width: number): string {
-  if (visibleLength(line) <= width) return line
+  if (stringWidth(line) <= width) return line
   const indent = /^ */.exec(line)?.[0] ?? ''
   const lines: string[] = []
   let current = ''
-  for (const word of line.slice(indent.length).split(/(?<=\S) +(?=\S)/)) {
+  const words = line.slice(indent.length).split(/(?<=\S) +(?=\S)/)
+  for (const word of words.flatMap((each) => breakWord(each, width - indent.length - 2))) {
     const start = lines.length === 0 ? indent : `${indent}  `
     const longer = current === '' ? `${start}${word}` : `${current} ${word}`
-    if (current === '' || visibleLength(longer) <= width) current = longer
+    if (current === '' || stringWidth(longer) <= width) current = longer
     else {
       lines.push(current)
       current = `${indent}  ${word}`
     }
   }
   return [...lines, current].join('\n')
-}
-
-function visibleLength(text: string): number {
-  return text.replace(colors, '').length
 }
