@@ -32,6 +32,10 @@ export const manifestErrors = {
     why: 'No release with a published manifest was found: the release was approved by its hash alone, or the app has no release that can boot.',
     fix: 'Compare with a file (`assent app diff`), or approve releases with `assent app release`, which publishes the manifest.',
   },
+  MANIFEST_KMS_DIFFERS: {
+    why: 'The member key_provider_id names the root CA of another KMS than the one on-chain, so the guest would refuse the keys of this KMS.',
+    fix: 'Run `assent app pin-kms` to name the KMS of this deployment, or use the deployment whose KMS the manifest names.',
+  },
   ENV_INVALID: {
     why: 'The environment has an invalid name, a name twice, a value that the guest refuses, or a name that the manifest does not declare.',
     fix: 'Correct the variable named in the message. The guest accepts up to 1024 variables, letters, digits and _ in names, and 128 KiB per value.',

@@ -176,6 +176,19 @@ describe.skipIf(absent)('an app owner', () => {
     expect((await json('app', 'lint', manifestFile())).value.findings).toEqual([])
   })
 
+  test('refuses to seal for a manifest that names another KMS', async () => {
+    const foreign = file('foreign.json')
+    const sealed = file('foreign.sealed')
+    const members = JSON.parse(await readFile(manifestFile(), 'utf8'))
+    const text = JSON.stringify({ ...members, key_provider_id: '11'.repeat(91) })
+    await writeFile(foreign, text)
+
+    const args = [foreign, '--env-file', file('.env'), '--out', sealed]
+    expect(await failure('app', 'env', 'seal', ...args)).toEqual(['MANIFEST_KMS_DIFFERS', 2])
+    expect(await readFile(foreign, 'utf8')).toBe(text)
+    await expect(readFile(sealed)).rejects.toThrow('ENOENT')
+  })
+
   test('sees why the release does not boot yet, and when it will', async () => {
     const question = ['app', 'why', manifestFile(), '--image', image, '--device', device]
     const before = await json(...question)

@@ -51,6 +51,7 @@ export async function run(args: ArgumentsOf<typeof sealEnv>, session: Session) {
   const question = { appId: fromHex(app, 'app id', 20), root, epoch }
   output.progress('asking the KMS for the public key')
   const { publicKey } = await fetchEnvPublicKey({ url, clock: await chainClock(session) }, question)
+  requireKmsKey(manifest, caPubkey)
 
   const sealed = sealEnvironment(publicKey, environment)
   const digest = sealedDigest(sealed)
@@ -71,6 +72,16 @@ export async function run(args: ArgumentsOf<typeof sealEnv>, session: Session) {
     isPinned: !args.noPin,
     composeHash: next.composeHash,
   }
+}
+
+/** @throws MANIFEST_KMS_DIFFERS if the manifest names the key of another KMS: the guest would refuse ours */
+function requireKmsKey({ members }: Manifest, caPubkey: Hex): void {
+  const found = members.key_provider_id
+  const expected = caPubkey.slice(2).toLowerCase()
+  if (!found || String(found).toLowerCase() === expected) return
+  throw new AssentError('MANIFEST_KMS_DIFFERS', 'The manifest names the key of another KMS.', {
+    facts: { member: 'key_provider_id', found: String(found), expected },
+  })
 }
 
 /** With the digest, and with the key of the KMS root CA if the manifest names none. */
