@@ -4,23 +4,14 @@ import { type CommanderError, Command as Node, Option } from 'commander'
 import { type Command, hasValue, kebabCase, type OptionTable } from '../commands/command.ts'
 import { folderSummaries } from '../commands/folder-summaries.ts'
 import { frontDoorOptions } from '../commands/front-door-options.ts'
+import type { Group } from '../commands/groups.ts'
 import { wrapText } from '../commands/output/wrap-text.ts'
 import { AssentError } from '../errors/index.ts'
 import { type CommandLineDoor, runFromCommandLine } from './run-from-command-line.ts'
 
-/** A group, of which only name and summary are loaded at the start. */
-export interface CommandGroup {
-  /** First word after `assent`. */
-  readonly name: string
-  /** One line for `assent --help`. */
-  readonly summary: string
-  /** Imports the table of the group; only the group of the command line is loaded. */
-  readonly load: () => Promise<readonly Command[]>
-}
-
 /** What a program is built from. */
 export interface BuildOptions {
-  readonly groups: readonly CommandGroup[]
+  readonly groups: readonly Group[]
   readonly single: readonly Command[]
   /** Opens settings, chain and account for a command. */
   readonly door: () => Promise<CommandLineDoor>
@@ -59,7 +50,7 @@ export async function buildProgram(options: BuildOptions): Promise<Node> {
     if (group.name === wanted) addCommands(node, await group.load(), door)
     root.addCommand(node)
   }
-  for (const command of single) root.addCommand(describe(command, command.path[0], door))
+  for (const command of single) root.addCommand(commandNode(command, command.path[0], door))
   return root
 }
 
@@ -110,7 +101,7 @@ function addCommands(
     const parent = words
       .slice(0, -1)
       .reduce((node, word) => findOrAdd(node, word, command.path[0]), group)
-    parent.addCommand(describe(command, words.at(-1) as string, door))
+    parent.addCommand(commandNode(command, words.at(-1) as string, door))
   }
 }
 
@@ -132,7 +123,7 @@ function findOrAdd(node: Node, word: string, group: string): Node {
 }
 
 /** One command with its arguments, options and help. */
-function describe(command: Command, word: string, door: () => Promise<CommandLineDoor>): Node {
+function commandNode(command: Command, word: string, door: () => Promise<CommandLineDoor>): Node {
   const node = createNode(word).summary(command.summary).description(descriptionOf(command))
   for (const [name, { description, isOptional, isVariadic }] of Object.entries(command.arguments)) {
     const label = `${kebabCase(name)}${isVariadic ? '...' : ''}`
@@ -145,8 +136,8 @@ function describe(command: Command, word: string, door: () => Promise<CommandLin
     const values = given[Object.keys(command.arguments).length] as Record<string, unknown>
     const names = Object.keys(command.arguments)
     const positional = Object.fromEntries(names.map((name, i) => [name, given[i]]))
-    const unset = { ...defaultsOf(command.options), ...defaultsOf(frontDoorOptions(command)) }
-    await runFromCommandLine(command, { ...unset, ...positional, ...values }, await door())
+    const defaults = { ...defaultsOf(command.options), ...defaultsOf(frontDoorOptions(command)) }
+    await runFromCommandLine(command, { ...defaults, ...positional, ...values }, await door())
   })
   return node
 }

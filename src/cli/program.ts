@@ -5,13 +5,14 @@ import { CommanderError } from 'commander'
 
 import type { Command } from '../commands/command.ts'
 import { exitCodeOf, exitCodes } from '../commands/exit-code.ts'
+import type { Group } from '../commands/groups.ts'
 import { reportError } from '../commands/output/report-error.ts'
-import { buildProgram, type CommandGroup } from './build-program.ts'
+import { buildProgram } from './build-program.ts'
 import type { CommandLineDoor } from './run-from-command-line.ts'
 
 /** The groups and single commands of a program. */
 export interface ProgramOptions {
-  readonly groups: readonly CommandGroup[]
+  readonly groups: readonly Group[]
   /** Commands of one word, such as `completion`. */
   readonly single?: readonly Command[]
   /** Opens what commands need. */

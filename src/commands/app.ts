@@ -1,4 +1,5 @@
 /** The group `app`: what app owners do. */
+import { teeVariants } from '../chain/tee-variants.ts'
 import { defineCommand } from './command.ts'
 import { appOption, ownerOptions, ownerSends, timeOptions } from './options.ts'
 
@@ -167,7 +168,7 @@ export const variants = defineCommand({
   arguments: {
     variants: {
       description: 'tdx (required), gcp-tdx, nitro-enclave, amd-sev-snp, aws-nitro-tpm',
-      choices: ['tdx', 'gcp-tdx', 'nitro-enclave', 'amd-sev-snp', 'aws-nitro-tpm'],
+      choices: teeVariants,
       isVariadic: true,
     },
   },

@@ -52,7 +52,7 @@ export type Need =
 
 /** A command as both front doors see it. */
 export interface Command {
-  /** The words after `assent`: a group, and one or two more. */
+  /** The words after `assent`: a group and one or two more, or one word (`completion`). */
   readonly path: readonly [group: string, ...words: string[]]
   /** One line. */
   readonly summary: string

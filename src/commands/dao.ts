@@ -209,7 +209,8 @@ export const create = defineCommand({
     app: { value: 'APP', description: 'the app that it gets: address, name or first digits' },
   },
   reads: 'the file, and the app',
-  sends: 'createDao to the DaoFactory, which creates token, timelock and governor',
+  sends:
+    'create to the DaoFactory, or transferToNewDao to the app; the factory creates token, timelock and governor',
   load: () => import('./dao/create.ts'),
 })
 

@@ -8,7 +8,7 @@ export const exitCodes = {
   yes: 0,
   /** The answer is no: rejected, denied, refused, failed. */
   no: 1,
-  /** Wrong usage, input or configuration. Nothing was asked or sent. */
+  /** Wrong usage, input or configuration. Nothing was sent. */
   usage: 2,
   /** No complete answer: an outage, or something could not be checked. */
   unknown: 3,

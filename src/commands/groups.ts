@@ -2,10 +2,13 @@
 import type { Command } from './command.ts'
 import { completion } from './completion.ts'
 
+/** A group, of which only name and summary are loaded at the start. */
 export interface Group {
+  /** First word after `assent`. */
   readonly name: string
-  /** One line. */
+  /** One line for `assent --help`. */
   readonly summary: string
+  /** Imports the table of the group. */
   readonly load: () => Promise<readonly Command[]>
 }
 

@@ -3,7 +3,6 @@ import { defineCommand, type OptionsOf } from './command.ts'
 import { outOption, ownerOptions, ownerSends, pageOptions } from './options.ts'
 
 const device = { description: 'the host: device id, its first digits, or a name of the profile' }
-const deviceId = { description: 'device id' }
 const amount = { description: 'amount in smallest token units' }
 
 const socketOption = {
@@ -229,7 +228,7 @@ export const bond = defineCommand({
   path: ['host', 'bond'],
   summary: 'Deposit a bond for a host; only the bond of its operator counts for admission',
   examples: ['host bond 5f1c07 1000000000000000000'],
-  arguments: { device: deviceId, amount },
+  arguments: { device, amount },
   reads: 'terms of the bonds, and the balance of the account',
   sends: 'approve to the token if necessary, and deposit to HostBonds',
   load: () => import('./host/bond.ts'),

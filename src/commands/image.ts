@@ -1,4 +1,5 @@
 /** The group `image`: base images and their measurement sets. */
+import { teeVariants } from '../chain/tee-variants.ts'
 import { defineCommand } from './command.ts'
 import { ownerOptions, ownerSends, pageOptions, timeOptions } from './options.ts'
 
@@ -8,8 +9,6 @@ const images = {
 } as const
 
 const oneImage = { description: 'the image: os_image_hash, its first digits, or its name' }
-
-const variants = ['tdx', 'gcp-tdx', 'nitro-enclave', 'amd-sev-snp', 'aws-nitro-tpm'] as const
 
 export const list = defineCommand({
   path: ['image', 'list'],
@@ -56,7 +55,7 @@ evidence. A measurement set is given as registers, or taken from a quote of a CV
     variant: {
       value: 'NAME',
       description: 'TEE variant of the registers',
-      choices: variants,
+      choices: teeVariants,
       default: 'tdx',
     },
     close: { description: 'close the image: it boots only with an approved measurement set' },
@@ -77,7 +76,7 @@ export const measurements = defineCommand({
   examples: ['image approve-measurements a1a1a1 tdx 0x… --evidence evidence.json'],
   arguments: {
     image: oneImage,
-    variant: { description: 'TEE variant', choices: variants },
+    variant: { description: 'TEE variant', choices: teeVariants },
     registers: { description: 'measurement set in hex; for TDX: MRTD, RTMR0, RTMR1, RTMR2' },
   },
   options: {

@@ -105,21 +105,6 @@ export interface DaoRules {
   readonly suspension: number
 }
 
-/** Parameters for a production chain: two days of review, five of voting, two in the timelock. */
-export function standardRules(token: DaoRules['token'], guardian?: Address): DaoRules {
-  return {
-    token,
-    votingDelay: 2 * 86_400,
-    votingPeriod: 5 * 86_400,
-    proposalThreshold: token.supply / 1000n,
-    quorumPercent: 4,
-    lateQuorumExtension: 86_400,
-    timelockDelay: 2 * 86_400,
-    suspension: 14 * 86_400,
-    ...(guardian === undefined ? {} : { guardian }),
-  }
-}
-
 /**
  * Deploys all contracts of a DAO and its registries, and writes the deployment record after each step. An interrupted
  * deployment continues where it stopped: a contract that exists is not created twice.

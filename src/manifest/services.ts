@@ -29,7 +29,6 @@ export interface Mount {
   readonly target: string
   /** Whether the source is a path of the machine and not a named volume. */
   readonly isBind: boolean
-  readonly isReadOnly: boolean
 }
 
 /** Volumes of a service, from the short and the long syntax. */
@@ -38,14 +37,13 @@ export function mountsOf({ volumes }: Service): readonly Mount[] {
   return volumes.flatMap((each): Mount[] => {
     if (typeof each === 'string') return [readShortMount(each)]
     if (typeof each !== 'object' || each === null) return []
-    const { type, source, target, read_only: readOnly } = each as Record<string, unknown>
+    const { type, source, target } = each as Record<string, unknown>
     const from = typeof source === 'string' ? source : undefined
     return [
       {
         source: from,
         target: String(target ?? ''),
         isBind: type === 'bind' || (from !== undefined && isPath(from)),
-        isReadOnly: readOnly === true,
       },
     ]
   })
@@ -53,12 +51,11 @@ export function mountsOf({ volumes }: Service): readonly Mount[] {
 
 /** `source:target:mode`, or only a target. */
 function readShortMount(text: string): Mount {
-  const [first = '', second, mode = ''] = text.split(':')
+  const [first = '', second] = text.split(':')
   if (second === undefined) {
-    return { source: undefined, target: first, isBind: false, isReadOnly: false }
+    return { source: undefined, target: first, isBind: false }
   }
-  const isReadOnly = mode.split(',').includes('ro')
-  return { source: first, target: second, isBind: isPath(first), isReadOnly }
+  return { source: first, target: second, isBind: isPath(first) }
 }
 
 function isPath(source: string): boolean {

@@ -7,7 +7,8 @@
 import { type Abi, type AbiFunction, type AbiParameter, type Address, getAddress } from 'viem'
 
 import { type Kind, kinds } from '../kinds.ts'
-import { onChainStatuses, variantNames } from './call-descriptions/kms.ts'
+import { teeVariants } from '../tee-variants.ts'
+import { onChainStatuses } from './call-descriptions/kms.ts'
 import type { FunctionDescription } from './call-descriptions/types.ts'
 import { kindLabel } from './call-descriptions/types.ts'
 import { type ContractType, describedContracts } from './describe-call.ts'
@@ -68,7 +69,7 @@ const capital = (text: string) => `${text.slice(0, 1).toUpperCase()}${text.slice
 const enums = {
   Kind: byNumber((Object.keys(kinds) as Kind[]).map((kind) => capital(kindLabel(kinds[kind])))),
   TcbStatus: byNumber(onChainStatuses),
-  TeeVariant: byNumber(variantNames),
+  TeeVariant: byNumber(teeVariants),
   vote: byNumber(
     Object.entries(supports)
       .sort(([, a], [, b]) => a - b)

@@ -1,3 +1,4 @@
+/** The contracts that calls can go to, with their names and types, so that the calls can be described. */
 import type { Address, PublicClient } from 'viem'
 import { isProxyOfAssent } from '../../chain/app.ts'
 import { appKey } from '../../chain/approval.ts'
@@ -14,7 +15,7 @@ import { readDaoSettings } from '../../chain/governance/proposals.ts'
 import { readState } from '../../chain/registry.ts'
 import { codeOfNewApps } from '../../deploy/upgrade.ts'
 import type { Session } from '../session/session.ts'
-/** The contracts that calls can go to, with their names and types, so that the calls can be described. */
+
 /** The address book of the deployment, with the apps among `targets` and the DAO of `governor`. */
 export async function readAddressBook(
   { addresses, deployment, publicClient }: Session,

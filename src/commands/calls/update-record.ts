@@ -1,6 +1,7 @@
+/** Keeps the deployment record equal to the chain after an upgrade. */
 import { recordUpgrades } from '../../deploy/upgrade.ts'
 import type { Session } from '../session/session.ts'
-/** Keeps the deployment record equal to the chain after an upgrade. */
+
 /** Writes the current implementations into the deployment record. Returns the names of the changed ones. */
 export async function updateRecord({
   publicClient,

@@ -10,13 +10,13 @@ import {
   encodeEvidence,
   parseEvidence,
 } from '../../chain/governance/approval-evidence.ts'
-import { variantNames } from '../../chain/governance/call-descriptions/kms.ts'
 import {
   approveMeasurementSets,
   closeImages,
   setImageName,
 } from '../../chain/governance/settings.ts'
 import { approve } from '../../chain/registry.ts'
+import { teeVariants } from '../../chain/tee-variants.ts'
 import { AssentError } from '../../errors/index.ts'
 import { concatBytes, fromHex, type Hex, to0x } from '../../lib/bytes.ts'
 import { parseQuote } from '../../quote/parse.ts'
@@ -107,7 +107,7 @@ async function readRegisters({ registers, like, variant }: ApproveArguments): Pr
 }
 
 async function readQuotedRegisters(file: string, variant: string): Promise<Hex> {
-  if (variant !== variantNames[0]) {
+  if (variant !== teeVariants[0]) {
     throw new AssentError('USAGE_INVALID', '--like reads TDX quotes: use --registers.', {
       facts: { variant },
     })

@@ -5,9 +5,9 @@
 import { z } from 'zod'
 
 import { stateAt } from '../../chain/approval.ts'
-import { variantNames } from '../../chain/governance/call-descriptions/kms.ts'
 import { listMeasurementSets, readRegisteredImage } from '../../chain/images.ts'
 import { readApproval } from '../../chain/registry.ts'
+import { teeVariants } from '../../chain/tee-variants.ts'
 import type { ArgumentsOf } from '../command.ts'
 import type { status } from '../image.ts'
 import { resolveImage } from '../input/names.ts'
@@ -41,7 +41,7 @@ export async function run(args: ArgumentsOf<typeof status>, session: Session) {
   else if (active > 0) output.line(`  closed: boots need one of ${active} measurement sets`)
   else output.warning('  closed, and no measurement set is active: no app boots with it')
   for (const set of sets) {
-    output.line(`  ${set.id}  ${variantNames[set.variant] ?? set.variant}`)
+    output.line(`  ${set.id}  ${teeVariants[set.variant] ?? set.variant}`)
     output.line(`    ${describeApproval(set.approval, now)}; mr_system ${set.mrSystem}`)
   }
   return {
@@ -51,7 +51,7 @@ export async function run(args: ArgumentsOf<typeof status>, session: Session) {
     ...approvalToJson(approval, now),
     measurementSets: sets.map((set) => ({
       id: set.id,
-      variant: variantNames[set.variant] ?? String(set.variant),
+      variant: teeVariants[set.variant] ?? String(set.variant),
       mrSystem: set.mrSystem,
       ...approvalToJson(set.approval, now),
     })),

@@ -1,3 +1,4 @@
+/** Reads arguments that name a contract, and checks that such a contract is there. */
 import type { Abi, Address, PublicClient } from 'viem'
 import { appAbi, assentGovernorAbi } from '../../chain/abi.ts'
 import { toChainError } from '../../chain/call.ts'
@@ -7,7 +8,7 @@ import { AssentError } from '../../errors/index.ts'
 import type { Session } from '../session/session.ts'
 import { readAddress } from './arguments.ts'
 import { resolveApp } from './names.ts'
-/** Reads arguments that name a contract, and checks that such a contract is there. */
+
 /**
  * The governor of `--governor`, of the profile, or of the deployment.
  *

@@ -1,9 +1,10 @@
+/** Contracts and registries that a deployment has. */
 import type { Address } from 'viem'
 import { type Kind, kinds } from '../../chain/kinds.ts'
 import { registryOf } from '../../chain/registry.ts'
 import { AssentError } from '../../errors/index.ts'
 import type { Session } from '../session/session.ts'
-/** What a deployment has. */
+
 /** The DAO's registry of each kind that is deployed. Releases and devices are in the app contracts. */
 export function deployedRegistries({
   addresses,

@@ -1,9 +1,10 @@
+/** Reads `--kms-contract`: a KmsAuth, which needs no deployment record. */
 import type { Address } from 'viem'
 import { findDeployment } from '../../chain/deployments.ts'
 import { AssentError } from '../../errors/index.ts'
 import type { ChainContext } from '../session/session.ts'
 import { readAddress } from './arguments.ts'
-/** Reads `--kms-contract`: a KmsAuth, which needs no deployment record. */
+
 /** @throws USAGE_INVALID, FILE_UNREADABLE, DEPLOYMENT_INVALID */
 export async function readKmsContract(
   { deployments, chainId }: ChainContext,

@@ -1,11 +1,12 @@
-import { variantNames } from '../../chain/governance/call-descriptions/kms.ts'
-import { AssentError } from '../../errors/index.ts'
 /** Reads TEE variants. */
+import { teeVariants } from '../../chain/tee-variants.ts'
+import { AssentError } from '../../errors/index.ts'
+
 /** The number of a TEE variant in contracts/types/TeeVariant.sol. @throws USAGE_INVALID */
 export function readVariant(name: string, what: string): number {
-  const number = variantNames.indexOf(name)
+  const number = teeVariants.findIndex((variant) => variant === name)
   if (number >= 0) return number
-  throw new AssentError('USAGE_INVALID', `${what}: one of ${variantNames.join(', ')}.`, {
+  throw new AssentError('USAGE_INVALID', `${what}: one of ${teeVariants.join(', ')}.`, {
     facts: { argument: what, found: name },
   })
 }

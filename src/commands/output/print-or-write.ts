@@ -1,6 +1,7 @@
+/** JSON for another program: written to a file, or printed. */
 import { replaceFile } from '../../lib/files.ts'
 import type { Output } from './output.ts'
-/** JSON for another program: written to a file, or printed. */
+
 /** @param file undefined: print it */
 export async function printOrWrite(
   output: Output,

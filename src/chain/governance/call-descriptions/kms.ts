@@ -12,6 +12,7 @@ import type {
   rootKeysAbi,
 } from '../../abi.ts'
 import { noEnd } from '../../approval.ts'
+import { teeVariants } from '../../tee-variants.ts'
 import type { DaoParameters } from '../settings.ts'
 import { describeEvidence, ownershipDescriptions, registryDescriptions } from './registry.ts'
 import {
@@ -53,18 +54,9 @@ const renounceUpgrades = {
   command: 'deployment renounce-upgrades',
 } as const
 
-/** Names of the TEE variants; the index is the number in `contracts/types/TeeVariant.sol`. */
-export const variantNames: readonly string[] = [
-  'tdx',
-  'gcp-tdx',
-  'nitro-enclave',
-  'amd-sev-snp',
-  'aws-nitro-tpm',
-]
-
 /** The names of a set of TEE variants. @param bits bit n stands for variant n */
 export function formatVariants(bits: number): string {
-  return variantNames.filter((_, n) => (bits >> n) & 1).join(', ')
+  return teeVariants.filter((_, n) => (bits >> n) & 1).join(', ')
 }
 
 /** The length of hexadecimal data, for example `12 bytes`. */
@@ -491,7 +483,7 @@ export const imagesDescriptions: FunctionDescriptions<typeof imagesAbi> = {
     describe: ([sets, notAfter], context) => [
       ...sets.map(
         ({ osImageHash, variant, registers, activeFrom, expiresAt, evidence }) =>
-          `approve the ${variantNames[variant] ?? variant} measurement set ${registers} of base image ${osImageHash}, ${describeStart(activeFrom, context)}, ${describeEnd(expiresAt, context)}, ${describeEvidence(evidence)}`,
+          `approve the ${teeVariants[variant] ?? variant} measurement set ${registers} of base image ${osImageHash}, ${describeStart(activeFrom, context)}, ${describeEnd(expiresAt, context)}, ${describeEvidence(evidence)}`,
       ),
       describeDeadline(notAfter, context),
     ],
