@@ -73,6 +73,13 @@ describe.skipIf(absent)('a command', () => {
     expect(exitCode).toBe(0)
     expect(text).toContain(`is proposal ${proposal}`)
     expect(text).toContain(`approve base image ${id}`)
+    // 64 decimal digits are no hexadecimal id
+    const long = await assent('dao', 'proposal', proposal.slice(0, 64))
+    expect(long.text).toContain(`is proposal ${proposal}`)
+    const delegated = await assent('dao', 'delegate', from, '--from', from)
+    expect(delegated.text).toContain('CONFIRMATION_MISSING')
+    expect(delegated.text).toContain('To be sent by')
+    expect(delegated.text).not.toContain('Sent by')
     const unknown = await assent('dao', 'proposal', '99999999', '--json')
     expect(unknown).toMatchObject({
       exitCode: 2,

@@ -50,16 +50,22 @@ export async function resolveProposal(
   text: string,
 ): Promise<bigint> {
   const named = nameInProfile(session, text)
-  if (/^\d{70,78}$/.test(named)) return BigInt(named)
-  if (isWhole(named)) return BigInt(with0x(named))
-  if (!/^\d{6,69}$/.test(named) && !/^0x[0-9a-fA-F]{6,63}$/.test(named)) {
+  // without 0x, digits only are decimal, as ids are printed: also 64 of them
+  const isDecimal = /^\d{6,78}$/.test(named)
+  if (/^\d{77,78}$/.test(named)) return BigInt(named)
+  if (!isDecimal && isWhole(named)) return BigInt(with0x(named))
+  if (!isDecimal && !/^0x[0-9a-fA-F]{6,63}$/.test(named)) {
     throw unreadableName('proposal', text, 'its id, the first digits of it (at least 6), or a name')
   }
-  const { ids } = await listProposals(publicClient, governor, { offset: 0, limit: longestList })
+  const page = { offset: 0, limit: longestList }
+  const { ids, total } = await listProposals(publicClient, governor, page)
   const isHex = named.startsWith('0x')
   const found = ids.filter((id) =>
     isHex ? toWord(id).startsWith(named.toLowerCase()) : id.toString().startsWith(named),
   )
+  // an id can be short, and older than the list
+  if (found.length === 0 && /^\d{70,76}$/.test(named)) return BigInt(named)
+  if (total > longestList) throw tooMany('proposal', text, total)
   const id = onlyOne('proposal', text, found.map(String))
   output.line(`${text} is proposal ${id}`)
   return BigInt(id)
@@ -106,12 +112,7 @@ async function resolveListed(session: Session, listed: ListedKind, text: string)
   }
   const { publicClient } = session
   const total = await countApprovals(publicClient, registry, kind)
-  if (total > longestList) {
-    throw new AssentError('NAME_UNKNOWN', `${text}: there are ${total} of kind ${what}.`, {
-      facts: { kind: what, total, searched: longestList },
-      hint: 'Pass the whole id.',
-    })
-  }
+  if (total > longestList) throw tooMany(what, text, total)
   const ids = (await listApprovals(publicClient, registry, kind)).map(({ id }) => id)
   const names = kind === 'osImage' ? await readImageNames(session, ids) : ids.map(() => '')
   const start = kind === 'app' ? `0x${'0'.repeat(24)}${digits}` : `0x${digits}`
@@ -155,6 +156,13 @@ function onlyOne(what: string, text: string, found: readonly string[]): string {
   if (others.length === 0) return first
   throw new AssentError('NAME_AMBIGUOUS', `${text} can be ${found.length} of kind ${what}.`, {
     facts: { name: text, candidates: found.slice(0, shownCandidates), total: found.length },
+  })
+}
+
+function tooMany(what: string, text: string, total: number): AssentError {
+  return new AssentError('NAME_UNKNOWN', `${text}: there are ${total} of kind ${what}.`, {
+    facts: { kind: what, total, searched: longestList },
+    hint: 'Pass the whole id.',
   })
 }
 
