@@ -121,6 +121,7 @@ Commands that cannot be undone ask for confirmation. Without a terminal they nee
 | 1 | no, or it failed: rejected, denied, refused, reverted |
 | 2 | wrong usage, input or configuration. Nothing was sent |
 | 3 | no complete answer: an outage, an invalid answer, a fault of Assent itself, or something could not be checked |
+| 141 | the reader of the output stopped before there was an answer, for example \`head\` |
 
 An RPC endpoint has 10 seconds for its first answer. Each later request is sent twice at most and has 20 seconds each time. Redirects are
 not followed, and an answer that cannot be a result of the method is an outage.

@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs'
 import { CommanderError } from 'commander'
 
 import type { Command } from '../commands/command.ts'
-import { exitCodeOf, exitCodes } from '../commands/exit-code.ts'
+import { exitCodeOf, exitCodes, outputClosed } from '../commands/exit-code.ts'
 import type { Group } from '../commands/groups.ts'
 import { reportError } from '../commands/output/report-error.ts'
 import { buildProgram } from './build-program.ts'
@@ -43,9 +43,9 @@ export async function runProgram(
   }
 }
 
-/** `assent … | head`: the reader of the output has stopped. */
+/** `assent … | head`: the reader of the output has stopped. Without an answer so far, this is no "yes". */
 function stopWhenUnread(error: NodeJS.ErrnoException): void {
-  if (error.code === 'EPIPE') process.exit()
+  if (error.code === 'EPIPE') process.exit(process.exitCode ?? outputClosed)
   throw error
 }
 

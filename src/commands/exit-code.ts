@@ -14,6 +14,9 @@ export const exitCodes = {
   unknown: 3,
 } as const
 
+/** The reader of the output stopped before there was an answer: 128 + SIGPIPE, as shells report it. */
+export const outputClosed = 141
+
 export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes]
 
 /** Codes that say that the question, a file or a setting was wrong. */

@@ -45,7 +45,7 @@ export const list = defineCommand({
   path: ['log', 'list'],
   summary: 'List the entries of a release log: time, decision, app, device, release',
   help: `Nothing is verified: log verify does. Without a filter, all entries about a boot are listed.
-Exit codes: 0 listed, 2 wrong usage, 3 an outage.`,
+Exit codes: 0 listed, 2 wrong usage or a file with other lines, 3 an outage or a node that sends other lines.`,
   examples: [
     'log list ./kms-1 --app 0x5fbdb2 --since 2027-01-31T12:00:00Z',
     'log list https://kms.example:8000 --kind denial --json',
