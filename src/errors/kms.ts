@@ -165,8 +165,8 @@ export const kmsErrors = {
     fix: 'Check that the witnesses run and can be reached. The KMS then serves again without a restart.',
   },
   KMS_LOG_PEER_INVALID: {
-    why: 'The response of a witness was not signed just now by a node with the same root keys.',
-    fix: 'Check that the address of the witness belongs to a replica of this KMS, and that no other server answers for it.',
+    why: 'The head of a log was not signed just now by a node with the expected root keys.',
+    fix: 'Check that the address belongs to a node of this KMS, and that no other server answers for it.',
   },
   KMS_ROOT_UNANNOUNCED: {
     why: 'The KmsAuth contract has no root key: the DAO has not executed `setKmsInfo` yet.',

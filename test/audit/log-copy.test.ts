@@ -7,12 +7,12 @@ import { join } from 'node:path'
 
 import { Hono } from 'hono'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-
 import { openLogServer } from '../../src/audit/log-server.ts'
 import { deriveLogKey } from '../../src/kms/log/key.ts'
 import { createReleaseLog } from '../../src/kms/log/log.ts'
 import { openNodeLog, type RunningNodeLog } from '../../src/kms/log/node-log.ts'
 import { mountLog } from '../../src/kms/log/routes.ts'
+import { readAnswer } from '../../src/kms/log/witness-response.ts'
 import type { LogLocation } from '../../src/kms/log/writer.ts'
 import type { RunningKms } from '../../src/kms/service.ts'
 import { toHex } from '../../src/lib/bytes.ts'
@@ -183,6 +183,15 @@ describe('a node that answers badly', () => {
     }
   }
 
+  test('is named as a node, and an answer of another kind is no lie about the log', () => {
+    expect(() => readAnswer('{"error":"x"}', 'ab', new Uint8Array(33))).toThrow(
+      expect.objectContaining({
+        code: 'KMS_ANSWER_INVALID',
+        message: 'The KMS node gave no valid head of a log.',
+      }),
+    )
+  })
+
   test.each<[string, Parameters<typeof createServer>[1], unknown]>([
     ['without a size', (_, response) => response.end('x'.repeat(10)), 10],
     [
@@ -306,13 +315,27 @@ describe('log list', () => {
     const folder = await made(
       line(0, { kind: 'release', boot: 5, at: 1e300, quote: {} }),
       line(1, { kind: '__proto__', boot: null, at: 9e15 }),
-      '[]',
-      'not JSON',
     )
     const { text, exitCode } = await assent('log', 'list', folder, '--kind', 'all')
 
     expect(exitCode).toBe(0)
     expect(text.split('\n')).toHaveLength(3)
+  })
+
+  test.each([['not JSON'], ['[]'], ['null']])('is incomplete with the line %s', async (other) => {
+    const folder = await made(...entries, other)
+    const { text, exitCode } = await assent('log', 'list', folder)
+
+    expect(exitCode).toBe(2)
+    expect(text).toContain('4 of 5 entries')
+    expect(text).toContain('INPUT_INVALID 1 of 8 lines are no JSON objects')
+  })
+
+  test('does not call an empty file a log', async () => {
+    const folder = await newFolder()
+    await writeFile(join(folder, '00000000.log'), '')
+
+    expect(await assent('log', 'list', folder)).toMatchObject({ exitCode: 2 })
   })
 
   test('tells wrong input', async () => {

@@ -137,6 +137,7 @@ async function readLog(options: KmsClientOptions, { k256PublicKey }: NodeMeta) {
     return readAnswer(page.text, nonce, k256PublicKey)
   } catch (error) {
     if (isAssentError(error, 'KMS_LOG_PEER_INVALID')) return undefined
+    if (isAssentError(error, 'KMS_ANSWER_INVALID')) return undefined
     throw error
   }
 }

@@ -40,9 +40,14 @@ export async function* run(args: ArgumentsOf<typeof list>, context: Context): As
   const newest: Row[] = []
   let dropped = 0
   let entries = 0
+  let lines = 0
+  let broken = 0
   for await (const content of await segmentsOf(args, context)) {
     for await (const line of splitLines(content)) {
-      const row = readRow(line)
+      const members = readMembers(line)
+      lines += 1
+      if (members === undefined) broken += 1
+      const row = members === undefined ? undefined : readRow(members)
       if (row === undefined) continue
       entries += 1
       if (entries % 10_000 === 0) output.progress(`${entries} entries are read`)
@@ -59,6 +64,20 @@ export async function* run(args: ArgumentsOf<typeof list>, context: Context): As
   }
   const rest = dropped === 0 ? '' : `, ${dropped} older ones are not shown (--limit)`
   output.line(`${newest.length} of ${entries} entries${rest}. Not verified: assent log verify.`)
+  if (broken > 0 || lines === 0) throw malformed(args.log, { lines, broken })
+}
+
+function malformed(log: string | undefined, facts: { lines: number; broken: number }): AssentError {
+  const isFolder = log !== undefined && !isAddress(log)
+  const what =
+    facts.lines === 0
+      ? 'The log has no lines.'
+      : `${facts.broken} of ${facts.lines} lines are no JSON objects, so the list has gaps.`
+  return new AssentError(isFolder ? 'INPUT_INVALID' : 'KMS_ANSWER_INVALID', what, { facts })
+}
+
+function isAddress(log: string): boolean {
+  return /^https?:\/\//.test(log)
 }
 
 /** The content of each segment. */
@@ -67,7 +86,7 @@ async function segmentsOf(
   context: Context,
 ): Promise<AsyncIterable<AsyncIterable<Uint8Array>>> {
   const { log } = args
-  const isFolder = log !== undefined && !/^https?:\/\//.test(log)
+  const isFolder = log !== undefined && !isAddress(log)
   if (!isFolder) {
     const server = openLogServer(readKmsUrl(context, log))
     return readSegments(server, readCount(args.fromSegment, '--from-segment'))
@@ -131,8 +150,7 @@ const decisions: Readonly<Record<string, Row['decision']>> = {
 }
 
 /** A line of a log can come from anybody: a member of another type counts as absent. Undefined for headers and seals. */
-function readRow(line: Buffer): Row | undefined {
-  const entry = membersOf(parse(line))
+function readRow(entry: Record<string, unknown>): Row | undefined {
   const seq = wholeNumber(entry.seq)
   if (seq === null || typeof entry.kind !== 'string') return undefined
   const facts = entry.kind === 'onboarded' ? membersOf(entry.source) : entry
@@ -153,9 +171,12 @@ function readRow(line: Buffer): Row | undefined {
   }
 }
 
-function parse(line: Buffer): unknown {
+/** Undefined if the line is no JSON object. */
+function readMembers(line: Buffer): Record<string, unknown> | undefined {
   try {
-    return JSON.parse(line.toString('utf8'))
+    const value: unknown = JSON.parse(line.toString('utf8'))
+    const isObject = typeof value === 'object' && value !== null && !Array.isArray(value)
+    return isObject ? (value as Record<string, unknown>) : undefined
   } catch {
     return undefined
   }

@@ -100,7 +100,7 @@ export function writeAnswer(
 /**
  * Reads an answer and verifies that a node with this root key signed it for this nonce.
  *
- * @throws KMS_LOG_PEER_INVALID
+ * @throws KMS_ANSWER_INVALID for what is no answer, KMS_LOG_PEER_INVALID for an answer of another node
  */
 export function readAnswer(text: string, nonce: string, rootKey: Uint8Array): HeadAnswer {
   const { body, signature } = parse(answerSchema, text)
@@ -140,10 +140,12 @@ function parse<T>(schema: z.ZodType<T>, text: string): T {
   try {
     return schema.parse(JSON.parse(text))
   } catch (cause) {
-    throw invalid('returned an invalid answer', cause)
+    throw new AssentError('KMS_ANSWER_INVALID', 'The KMS node gave no valid head of a log.', {
+      cause,
+    })
   }
 }
 
-function invalid(what: string, cause?: unknown): AssentError {
-  return new AssentError('KMS_LOG_PEER_INVALID', `The witness ${what}.`, { cause })
+function invalid(what: string): AssentError {
+  return new AssentError('KMS_LOG_PEER_INVALID', `The KMS node ${what}.`)
 }
