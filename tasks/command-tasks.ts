@@ -3,9 +3,8 @@ import { emptyTask, task } from 'hardhat/config'
 import { ArgumentType } from 'hardhat/types/arguments'
 import type { TaskDefinition } from 'hardhat/types/tasks'
 
-import { type Command, hasValue, type OptionTable } from '../src/commands/command.ts'
+import { type Command, type Group, hasValue, type OptionTable } from '../src/commands/command.ts'
 import { folderSummaries } from '../src/commands/folder-summaries.ts'
-import type { Group } from '../src/commands/groups.ts'
 import { chainOptions, commonOptions, signerOptions } from '../src/commands/options.ts'
 
 /** Options of tasks beside those of `--help`; `--profile` gives names and defaults, the network comes from Hardhat. */

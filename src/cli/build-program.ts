@@ -1,10 +1,15 @@
 /** Builds the command line from the tables of commands. Only the group that the arguments name is loaded. */
 import { type CommanderError, Command as Node, Option } from 'commander'
 
-import { type Command, hasValue, kebabCase, type OptionTable } from '../commands/command.ts'
+import {
+  type Command,
+  type Group,
+  hasValue,
+  kebabCase,
+  type OptionTable,
+} from '../commands/command.ts'
 import { folderSummaries } from '../commands/folder-summaries.ts'
 import { frontDoorOptions } from '../commands/front-door-options.ts'
-import type { Group } from '../commands/groups.ts'
 import { wrapText } from '../commands/output/wrap-text.ts'
 import { AssentError } from '../errors/index.ts'
 import { type CommandLineDoor, runFromCommandLine } from './run-from-command-line.ts'

@@ -3,9 +3,8 @@ import { readFileSync } from 'node:fs'
 
 import { CommanderError } from 'commander'
 
-import type { Command } from '../commands/command.ts'
+import type { Command, Group } from '../commands/command.ts'
 import { exitCodeOf, exitCodes, outputClosed } from '../commands/exit-code.ts'
-import type { Group } from '../commands/groups.ts'
 import { reportError } from '../commands/output/report-error.ts'
 import { buildProgram } from './build-program.ts'
 import type { CommandLineDoor } from './run-from-command-line.ts'

@@ -164,3 +164,13 @@ export function kebabCase(name: string): string {
 export function nameOfCommand({ path }: Pick<Command, 'path'>): string {
   return ['assent', ...path].join(' ')
 }
+
+/** A group, of which only name and summary are loaded at the start. */
+export interface Group {
+  /** First word after `assent`. */
+  readonly name: string
+  /** One line for `assent --help`. */
+  readonly summary: string
+  /** Imports the table of the group. */
+  readonly load: () => Promise<readonly Command[]>
+}

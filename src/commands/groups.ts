@@ -1,16 +1,6 @@
 /** The groups of commands. A group is loaded when one of its commands is used or listed. */
-import type { Command } from './command.ts'
+import type { Command, Group } from './command.ts'
 import { completion } from './completion.ts'
-
-/** A group, of which only name and summary are loaded at the start. */
-export interface Group {
-  /** First word after `assent`. */
-  readonly name: string
-  /** One line for `assent --help`. */
-  readonly summary: string
-  /** Imports the table of the group. */
-  readonly load: () => Promise<readonly Command[]>
-}
 
 export const groups: readonly Group[] = [
   {
