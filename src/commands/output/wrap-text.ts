@@ -1,8 +1,7 @@
 /** Wraps text at words, by the columns that a terminal uses for it. */
-import stringWidth from 'string-width'
+import { stripVTControlCharacters } from 'node:util'
 
-// biome-ignore lint/suspicious/noControlCharactersInRegex: terminals take colours as control characters
-const colors = /\x1b\[[0-9;]*m/g
+import stringWidth from 'string-width'
 
 /**
  * Wraps each line of a text at spaces. Continued lines are indented two columns deeper than the line began. A word of ASCII
@@ -43,7 +42,7 @@ export function breakText(line: string, columns: number): string[] {
 }
 
 function breakWord(word: string, columns: number): string[] {
-  return /^[\x21-\x7e]*$/.test(word.replace(colors, '')) ? [word] : breakText(word, columns)
+  return /^[\x21-\x7e]*$/.test(stripVTControlCharacters(word)) ? [word] : breakText(word, columns)
 }
 
 function wrapLine(line: string, width: number): string {
