@@ -27,7 +27,7 @@ export interface KmsMetrics {
   /** Counts a finished RPC call. */
   observe(call: { method: string; seconds: number; error: AssentError | undefined }): RequestOutcome
   /** Counts a request or connection that the ingress limits refused. */
-  countRefusal(refusal: IngressRefusal): void
+  countLimited(refusal: IngressRefusal): void
   /** The block of the last decision. */
   setBlock(block: { number: bigint; timestamp: number }): void
   /** Counts an event of the chain view. */
@@ -129,7 +129,7 @@ export function createKmsMetrics(): KmsMetrics {
       }
       return outcome
     },
-    countRefusal: (refusal) => {
+    countLimited: (refusal) => {
       if (overload.includes(refusal)) limited.inc({ limit: refusal })
       else closed.inc({ reason: refusal })
     },

@@ -1,4 +1,4 @@
-/** The KMS as a TLS server: certificates, verification of callers, health, metrics, start and stop. */
+/** The KMS as a TLS server: routes, verification of callers, limits, health, metrics, start and stop. */
 import { constants, createHash } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import { createServer, type ServerOptions } from 'node:https'
@@ -81,8 +81,8 @@ export interface KmsOptions {
   /** Default: issued at start. Workers get those of their node. */
   readonly credentials?: Credentials
   /** Text for `/metrics`; default: the metrics of this process. */
-  readonly exposition?: (own: Registry) => Promise<string>
-  /** The statement of the bootstrap, for `GetMeta`. */
+  readonly metricsText?: (own: Registry) => Promise<string>
+  /** Public root keys and the quote over them, for `GetMeta`; only the node that created the root keys has them. */
   readonly bootstrapInfo?: Pick<BootstrapResponse, 'caPubkey' | 'k256Pubkey' | 'attestation'>
   /** Service log. It never contains keys, quotes or tokens. */
   readonly log: Logger
@@ -98,7 +98,7 @@ export interface KmsLimits extends IngressSettings {
   readonly workers?: number
 }
 
-/** The KMS without a port. */
+/** Routes, limits and certificates of a KMS that does not listen yet. */
 export interface Kms {
   /** HTTP routes; a test can call them without a port. */
   readonly app: Hono
@@ -133,8 +133,8 @@ export const version = '0.1.0'
 const stopAfterMs = 10_000
 /** `/metrics` is collected at most once in this time, because anyone can request it. */
 const metricsCacheMs = 500
-/** How often the counts of denials without a quote are written to the log. */
-const settleMs = 60_000
+/** Time between two writes of the counts of denials without a quote. */
+const denialCountsMs = 60_000
 /** Handshakes that one client may make for each request of its rate. */
 const handshakesPerRequest = 5
 /** A client certificate is verified again on its connection after this time. */
@@ -168,8 +168,10 @@ export async function createKms(options: KmsOptions): Promise<Kms> {
   const ingressLimits = openLimits(limits, workers)
   const rates = createRates(requestsPerMinute, ingressLimits, workers)
   const methods = kmsMethods({
-    ...options,
+    keys,
     rules,
+    chain,
+    insecureAllowAnyGateway: options.insecureAllowAnyGateway,
     kmsNames: [options.domain, ...(options.reservedNames ?? [])],
     appKeys,
     rootPem: toPem(rootCertificate),
@@ -195,7 +197,7 @@ export async function createKms(options: KmsOptions): Promise<Kms> {
     prefix: 'KMS',
     methods,
     caller: callers.identify,
-    failing: (call) => refuse(recorder, call),
+    onFailure: (call) => recordDenial(recorder, call),
     observe: (call) => report(options.log, metrics, call),
   })
   if (options.releaseLog !== 'insecure-off') {
@@ -230,7 +232,7 @@ export async function startKms(options: KmsOptions & ListenOptions): Promise<Run
     handshakesPerMinute: handshakesPerRequest * options.limits.requestsPerMinute,
     explain,
     observe: (refusal, client) => {
-      kms.metrics.countRefusal(refusal)
+      kms.metrics.countLimited(refusal)
       options.log.debug({ refusal, client }, 'request limited')
     },
   })
@@ -238,15 +240,18 @@ export async function startKms(options: KmsOptions & ListenOptions): Promise<Run
   server.on('tlsClientError', (error) => options.log.debug({ err: error }, 'TLS handshake failed'))
   const url = `https://${await ingress.listen(options)}`
   options.log.info({ url, caPublicKey: toHex(kms.caPublicKey) }, 'KMS serves')
-  const settling = setInterval(() => void settle(kms.recorder, options.log), settleMs).unref()
+  const countsTimer = setInterval(
+    () => void writeDenialCounts(kms.recorder, options.log),
+    denialCountsMs,
+  ).unref()
   return {
     ...kms,
     url,
     stop: async () => {
-      clearInterval(settling)
+      clearInterval(countsTimer)
       await ingress.stop(stopAfterMs)
       options.log.info('KMS stopped')
-      await settle(kms.recorder, options.log)
+      await writeDenialCounts(kms.recorder, options.log)
     },
   }
 }
@@ -255,9 +260,9 @@ export async function startKms(options: KmsOptions & ListenOptions): Promise<Run
  * Writes the counted denials of callers without a quote into the release log. A failure is reported and not thrown: it
  * concerns no waiting request.
  */
-async function settle(recorder: DecisionRecorder, log: Logger): Promise<void> {
+async function writeDenialCounts(recorder: DecisionRecorder, log: Logger): Promise<void> {
   try {
-    await recorder.settle()
+    await recorder.writeDenialCounts()
   } catch (error) {
     log.error({ err: error }, 'the counts of denials could not be logged')
   }
@@ -268,8 +273,8 @@ function createApp(
   metrics: KmsMetrics,
   health: () => Promise<Readiness>,
 ): Hono {
-  const { log, exposition = (own: Registry) => own.metrics() } = options
-  const metricsText = cacheFor(metricsCacheMs, () => exposition(metrics.registry))
+  const { log, metricsText = (own: Registry) => own.metrics() } = options
+  const cachedMetrics = cacheFor(metricsCacheMs, () => metricsText(metrics.registry))
   const app = new Hono()
   app.use(async (context, next) => {
     context.header('x-app-version', version)
@@ -281,7 +286,7 @@ function createApp(
     return context.text(text, status)
   })
   app.get('/metrics', async (context) =>
-    context.body(await metricsText(), 200, {
+    context.body(await cachedMetrics(), 200, {
       'content-type': metrics.registry.contentType,
     }),
   )
@@ -344,10 +349,11 @@ function limitAttestedCallers(callers: CallerVerifier, rates: Rates, metrics: Km
     if (incoming === undefined || !isCountedByQuote(incoming)) return next()
     const { client } = clientAddressOf(incoming)
     const isNew = !callers.isKnown(incoming)
-    const untilVerification = isNew ? rates.ofVerification(client) : 0
-    const seconds = untilVerification || rates.ofCaller(client, await verify(context, isNew))
+    // seconds to wait; 0: allowed
+    const waitForVerification = isNew ? rates.ofVerification(client) : 0
+    const seconds = waitForVerification || rates.ofCaller(client, await verify(context, isNew))
     if (seconds === 0) return next()
-    metrics.countRefusal('too-often')
+    metrics.countLimited('too-often')
     const { body, status, headers } = explain('too-often')
     return context.body(body, status as 429, { ...headers, 'retry-after': String(seconds) })
   })
@@ -374,8 +380,12 @@ function openRecorder({ releaseLog, rules }: KmsOptions, metrics: KmsMetrics) {
 }
 
 /** Records denials. Outages and invalid requests are not decisions. */
-async function refuse(recorder: DecisionRecorder, { method, caller, error }: FailedCall<Caller>) {
-  if (outcomeOf(error) === 'denied') await recorder.refuse({ method, error, boot: caller?.boot })
+async function recordDenial(
+  recorder: DecisionRecorder,
+  { method, caller, error }: FailedCall<Caller>,
+): Promise<void> {
+  if (outcomeOf(error) !== 'denied') return
+  await recorder.recordDenial({ method, error, boot: caller?.boot })
 }
 
 /** TLS 1.3 only, with an optional client certificate: its quote decides, so TLS must not reject it. */

@@ -14,7 +14,7 @@ export interface GuestKeyChain extends GuestKeyName {
 }
 
 /**
- * Verifies the signature chain of a key as dstack's `docs/guest-api-v1.md` requires ("Verifying a chain").
+ * Verifies the signature chain of a key as `docs/guest-api-v1.md` of dstack's repository requires ("Verifying a chain").
  *
  * @param rootPublicKey root key of the KMS, 33 bytes compressed. Read it from the chain, never from the KMS itself.
  * @returns the app key, 33 bytes compressed

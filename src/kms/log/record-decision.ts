@@ -15,7 +15,7 @@ import { storedEvidence } from './stored-evidence.ts'
 import type { OnboardingNode } from './witness.ts'
 import type { ReleaseLog } from './writer.ts'
 
-/** What the recorder needs of the log. */
+/** The part of the release log that the recorder uses. */
 export interface LogSink extends Pick<ReleaseLog, 'append'> {
   /**
    * Checks that keys may be released: the log is intact and enough witnesses confirmed it.
@@ -30,14 +30,14 @@ export interface LogSink extends Pick<ReleaseLog, 'append'> {
 /** Records decisions. If a method throws, the decision must not be sent. */
 export interface DecisionRecorder {
   requireReleasable: LogSink['requireReleasable']
-  /** That the chain allows this node itself: once per block. @throws KMS_LOG_UNWRITABLE */
+  /** Records that the chain allows this node itself, once per block. @throws KMS_LOG_UNWRITABLE */
   recordSelf(self: ApprovedBoot): Promise<void>
   /** A release, a handover or a certificate. @throws KMS_LOG_UNWRITABLE */
   record(decision: ApprovedEntry): Promise<void>
   /** A denial. Callers without a valid quote, and too many denials in a minute, are only counted. @throws KMS_LOG_UNWRITABLE */
-  refuse(refusal: DeniedEntry): Promise<void>
+  recordDenial(denial: DeniedEntry): Promise<void>
   /** Appends the counts of denials since the last call. @throws KMS_LOG_UNWRITABLE */
-  settle(): Promise<void>
+  writeDenialCounts(): Promise<void>
 }
 
 /** A verified boot and the chain's approval of it. */
@@ -102,7 +102,7 @@ export function createDecisionRecorder(sink: LogSink, clock: Clock): DecisionRec
       const { evidence } = decided.approval
       return sink.append(entryOf(decided), evidence && storedEvidence(evidence))
     },
-    refuse: async ({ method, error, boot }) => {
+    recordDenial: async ({ method, error, boot }) => {
       if (boot === undefined || isCountedOnly(boot)) {
         const code = `${method} ${error.code}`
         counts[code] = (counts[code] ?? 0) + 1
@@ -123,7 +123,7 @@ export function createDecisionRecorder(sink: LogSink, clock: Clock): DecisionRec
       }
       await sink.append(entry, evidence && storedEvidence(evidence))
     },
-    settle: async () => {
+    writeDenialCounts: async () => {
       if (Object.keys(counts).length === 0) return
       const entry: Entry = { kind: 'denials', since, counts }
       counts = {}
@@ -138,8 +138,8 @@ export const insecureNoRecorder: DecisionRecorder = {
   requireReleasable: () => {},
   recordSelf: async () => {},
   record: async () => {},
-  refuse: async () => {},
-  settle: async () => {},
+  recordDenial: async () => {},
+  writeDenialCounts: async () => {},
 }
 
 function entryOf(decided: ApprovedEntry): Entry {

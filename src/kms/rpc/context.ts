@@ -68,7 +68,7 @@ export interface KmsContext {
   readonly self: SelfAuthorizer | 'insecure-off'
   /** Release keys also while the on-chain gateway id is `any`, which lets guests accept every peer as the gateway. */
   readonly insecureAllowAnyGateway: boolean
-  /** The statement that the contract registers; undefined on replicas. */
+  /** Public root keys and the quote over them; undefined on replicas. */
   readonly bootstrapInfo:
     | Pick<BootstrapResponse, 'caPubkey' | 'k256Pubkey' | 'attestation'>
     | undefined
@@ -84,7 +84,7 @@ export interface KmsContext {
  * Checks that this KMS may serve now: its release log is intact and witnessed, and the chain allows this node. Every
  * method that uses a key calls it first, so that a withdrawn KMS stops at once.
  *
- * @param onboardingNode the caller of `GetKmsKey`: a configured witness may get root keys before it is a witness
+ * @param onboardingNode the caller of `GetKmsKey`: it may be a configured witness that does not run yet
  * @throws KMS_SELF_DENIED, KMS_LOG_*; CHAIN_*, PCCS_*, TEE_* if it cannot be found out
  */
 export async function authorizeThisNode(

@@ -41,7 +41,7 @@ export interface PrpcOptions<C> {
   /** Identifies the caller. Its errors are answered before the method name is checked, as dstack does. */
   readonly caller: (context: Context) => Promise<C>
   /** Called with an error before it is answered. An error that it throws is answered instead. */
-  readonly failing?: (call: FailedCall<C>) => Promise<void>
+  readonly onFailure?: (call: FailedCall<C>) => Promise<void>
   /** Called after every call: for logs and metrics. */
   readonly observe: (call: ObservedCall<C>) => void
 }
@@ -128,13 +128,13 @@ async function answer<C>(context: Context, options: PrpcOptions<C>): Promise<Res
   }
 }
 
-/** Lets `failing` see the error; returns the error to answer. */
+/** Passes the error to `onFailure`. @returns the error to answer */
 async function reportFailure<C>(
-  { failing }: PrpcOptions<C>,
+  { onFailure }: PrpcOptions<C>,
   call: FailedCall<C>,
 ): Promise<AssentError> {
   try {
-    await failing?.(call)
+    await onFailure?.(call)
     return call.error
   } catch (error) {
     return toAssentError(error)

@@ -1,6 +1,6 @@
 /**
- * The methods of the KMS: verify the caller, ask the chain, write the decision to the release log, answer. Messages and
- * the order of checks are dstack's.
+ * The methods of the KMS, in the order of steps in docs/kms.md. The middleware of `service.ts` has verified the quote in the
+ * caller's certificate before. Messages and the order of checks are dstack's.
  */
 import { AssentError } from '../../errors/index.ts'
 import { toHex } from '../../lib/bytes.ts'
@@ -146,8 +146,8 @@ async function getEnvPublicKey(
       facts: { found: appId.length },
     })
   }
-  const counted = await kms.newestEpoch(appId, () => countChainRequest(kms, caller))
-  const newest = counted ?? firstEpoch
+  const openedEpoch = await kms.newestEpoch(appId, () => countChainRequest(kms, caller))
+  const newest = openedEpoch ?? firstEpoch
   const epoch = requestedEpoch === 0 ? newest : requestedEpoch
   if (epoch > newest) {
     throw new AssentError('KMS_REQUEST_INVALID', `The app has not opened epoch ${epoch}`, {
@@ -162,7 +162,7 @@ async function getEnvPublicKey(
     signatureV1: signEnvPublicKey(kms.keys, appId, publicKey, timestamp),
   }
   const answer = epoch === newest ? { ...shown, ...withoutEpoch } : shown
-  if (counted === undefined && requestedEpoch === 0) return answer
+  if (openedEpoch === undefined && requestedEpoch === 0) return answer
   const epochSignature = signEpochEnvPublicKey(kms.keys, { appId, epoch }, publicKey, timestamp)
   return { ...answer, epoch, epochSignature }
 }
@@ -185,7 +185,7 @@ async function getMeta(kms: KmsContext) {
 
 /** Gives the root keys to a new replica, if the chain allows it as a KMS node. */
 async function getKmsKey(kms: KmsContext, { vmConfig }: { vmConfig: string }, caller: Caller) {
-  // as in dstack, the error that this KMS may not serve comes before the error that the caller has no quote
+  // dstack checks this KMS first and the caller second
   if (caller.verifiedAttestation === undefined) await authorizeThisNode(kms, 'caller-unknown')
   const boot = verifyBoot(requireAttestation(caller), vmConfig, 'full', kms.rules)
   rememberBootForLog(caller, boot)

@@ -77,7 +77,7 @@ async function serve(work: WorkerConfig, log: RemoteLog | undefined, channel: Ch
     releaseLog: log ?? 'insecure-off',
     logEntries: releaseLog === 'insecure-off' ? 'closed' : releaseLog.entries,
     ...(bootstrapInfo ? { bootstrapInfo } : {}),
-    exposition: () => channel.ask<string>('exposition'),
+    metricsText: () => channel.ask<string>('metricsText'),
     log: createLog({ service: 'kms', level: config.logLevel, destination: standardOutput() }),
     limits: config,
   })

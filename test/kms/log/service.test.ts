@@ -116,7 +116,7 @@ describe('the release log of a KMS', () => {
       await mint(deployment.keys, { attestation: () => cvm.attestation(new Uint8Array(64)) }),
     )
     expect(await entries()).toHaveLength(before)
-    await kms.recorder.settle()
+    await kms.recorder.writeDenialCounts()
 
     expect((await entries()).at(-1)).toMatchObject({
       kind: 'denials',
@@ -144,7 +144,7 @@ describe('the release log of a KMS', () => {
     await askForKeys(kms, undefined)
     await ask(kms, { path: '/prpc/Nothing' })
 
-    await kms.recorder.settle()
+    await kms.recorder.writeDenialCounts()
     expect(await decided()).toHaveLength(before)
   })
 
@@ -305,9 +305,9 @@ describe('release log: denials of callers with a quote', () => {
     )
     const error = new AssentError('KMS_BOOT_DENIED', 'denied')
     for (let count = 0; count < 50; count++) {
-      await recorder.refuse({ method: 'SignCert', error, boot })
+      await recorder.recordDenial({ method: 'SignCert', error, boot })
     }
-    await recorder.settle()
+    await recorder.writeDenialCounts()
 
     expect(written.filter(({ kind }) => kind === 'denial')).toHaveLength(20)
     expect(written.at(-1)).toMatchObject({
@@ -326,7 +326,7 @@ describe('release log: the measurements that the chain had to approve', () => {
     const proven = await verifyAttestation(await attest(cvm.source, new Uint8Array(64)), rules)
     const boot = verifyBoot(proven, vmConfig, 'boot', rules)
     const error = new AssentError('KMS_BOOT_DENIED', 'denied')
-    await recorder.refuse({ method: 'GetAppKey', error, boot })
+    await recorder.recordDenial({ method: 'GetAppKey', error, boot })
     return written[0]
   }
 
