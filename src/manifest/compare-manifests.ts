@@ -58,16 +58,22 @@ function compare(
   if (JSON.stringify(before) === JSON.stringify(after)) return []
   if (isObject(before) && isObject(after)) {
     const keys = [...new Set([...Object.keys(before), ...Object.keys(after)])]
-    return keys.flatMap((key) => compare(own(before, key), own(after, key), join(place, key)))
+    return keys.flatMap((key) =>
+      compare(ownMember(before, key), ownMember(after, key), join(place, key)),
+    )
   }
-  if (isObject(before) && after === undefined) return leaves(before, place, 'removed')
-  if (before === undefined && isObject(after)) return leaves(after, place, 'added')
+  if (isObject(before) && after === undefined) return membersAsChanges(before, place, 'removed')
+  if (before === undefined && isObject(after)) return membersAsChanges(after, place, 'added')
   if (isTexts(before) && isTexts(after)) return compareLists(before, after, place)
   return [{ kind: kindOf(before, after), place, before: before ?? null, after: after ?? null }]
 }
 
 /** A new or removed service is shown member by member. */
-function leaves(value: { readonly [key: string]: Json }, place: string, kind: ChangeKind) {
+function membersAsChanges(
+  value: { readonly [key: string]: Json },
+  place: string,
+  kind: ChangeKind,
+) {
   const entries = Object.entries(value)
   const shown: ManifestChange[] = entries.flatMap(([key, each]) =>
     kind === 'added'
@@ -113,7 +119,7 @@ function kindOf(before: Json | undefined, after: Json | undefined): ChangeKind {
   return after === undefined ? 'removed' : 'changed'
 }
 
-function own(value: { readonly [key: string]: Json }, key: string): Json | undefined {
+function ownMember(value: { readonly [key: string]: Json }, key: string): Json | undefined {
   return Object.hasOwn(value, key) ? value[key] : undefined
 }
 

@@ -1,7 +1,7 @@
 /**
  * Members of a Docker Compose file that the linter knows (Compose Specification, schema compose-spec.json). It has a check
  * for each of them that reaches out of the container. Another member gets a warning, also a new one of Docker Compose.
- * Left out on purpose, because they reach other containers or the machine and services of dstack do not need them:
+ * Left out on purpose, because they reach other containers or the CVM and services of dstack do not need them:
  * cgroup_parent, credential_spec, develop, device_cgroup_rules, external_links, isolation, label_file, provider, runtime,
  * volumes_from.
  */

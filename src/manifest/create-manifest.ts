@@ -89,7 +89,7 @@ function namesOf(content: unknown, more: readonly string[]): string[] {
       facts: { found: invalid },
     })
   }
-  // a default is a choice of the Compose file, which the sealed environment may replace
+  // variables with a default are declared too: the sealed environment may override them
   const used = usedVariables(content).map(({ name }) => name)
   return [...new Set([...used, ...more])].sort()
 }

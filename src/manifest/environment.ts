@@ -1,4 +1,4 @@
-/** The variables that an app gets in secret: their file, and the limits of the guest. */
+/** The sealed variables of an app: the file with their values, and the limits of the guest. */
 import { AssentError } from '../errors/index.ts'
 import { listMember, type Manifest } from './manifest.ts'
 import { isVariableName } from './variables.ts'

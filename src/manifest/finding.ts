@@ -1,13 +1,12 @@
 /** Findings about a manifest. */
 
-/** `error`: the guest refuses it, or the release promises less than it seems to. `warning`: look at it. `note`: know it. */
+/** `error`: the guest refuses it, or it removes a protection. `warning`: the release is weaker than it could be. `note`: to know. */
 export type Severity = 'error' | 'warning' | 'note'
 
 /** One finding of the linter. */
 export interface ManifestFinding {
-  /** Stable, such as `IMAGE_UNPINNED`. */
+  /** Stable, such as `IMAGE_NOT_PINNED`. */
   readonly code: string
-  /** `error`: a guest refuses the manifest. `warning`: the release is weaker than it could be. `note`: check it. */
   readonly severity: Severity
   /** Member of the manifest, or of its Compose file, such as `services.web.image`. */
   readonly place: string

@@ -208,7 +208,7 @@ const flagRules: readonly FlagRule[] = [
       code: 'SYSINFO_PUBLIC',
       severity: 'warning',
       place: 'public_sysinfo',
-      found: 'Everybody can read processes, memory and load of the machine.',
+      found: 'Everybody can read processes, memory and load of the CVM.',
       nextStep: 'Set it to false.',
     },
   },
@@ -229,7 +229,7 @@ const flagRules: readonly FlagRule[] = [
       code: 'TIME_NOT_SECURE',
       severity: 'warning',
       place: 'secure_time',
-      found: 'The host sets the clock of the machine.',
+      found: 'The host sets the clock of the CVM.',
       nextStep: 'Set it to true.',
     },
   },
@@ -268,7 +268,7 @@ function lintFlags({ members }: Manifest): ManifestFinding[] {
   return flagRules.flatMap(({ isFound, finding }) => (isFound(members) ? [finding] : []))
 }
 
-/** Scripts run as root in the machine, outside the containers. */
+/** Scripts run as root in the CVM, outside the containers. */
 function lintScripts(manifest: Manifest): ManifestFinding[] {
   const { members } = manifest
   const script = textMember(manifest, 'pre_launch_script') ?? ''
@@ -285,7 +285,7 @@ function lintScripts(manifest: Manifest): ManifestFinding[] {
             code: 'SCRIPT_RUNS_AS_ROOT',
             severity: 'warning',
             place,
-            found: 'The script runs as root in the machine and can read all keys of the app.',
+            found: 'The script runs as root in the CVM and can read all keys of the app.',
             nextStep: 'Read it line by line. What it downloads is not measured.',
           },
         ]
@@ -296,7 +296,7 @@ function lintScripts(manifest: Manifest): ManifestFinding[] {
 /* ENVIRONMENT */
 
 /** Names that change how the guest's own scripts run, before or instead of the containers. */
-const rulesOverRunner =
+const reservedNames =
   /^(PATH|ENV|BASH_ENV|BASHOPTS|SHELLOPTS|IFS|PS4|HOME|TMPDIR|LD_.*|COMPOSE_.*|DOCKER_.*|NERDCTL_.*|CONTAINERD_.*|APP_COMPOSE_FILE|PCCS_URL|NODE_OPTIONS|PYTHON.*|https?_proxy|HTTPS?_PROXY|ALL_PROXY|no_proxy|NO_PROXY)$/
 
 function lintEnvironment(manifest: Manifest): ManifestFinding[] {
@@ -313,11 +313,11 @@ function lintEnvironment(manifest: Manifest): ManifestFinding[] {
         nextStep: 'Use letters, digits and _, and no digit first.',
       }),
     )
-  const ruling = names
-    .filter((name) => rulesOverRunner.test(name))
+  const reserved = names
+    .filter((name) => reservedNames.test(name))
     .map(
       (name): ManifestFinding => ({
-        code: 'ENV_RULES_RUNNER',
+        code: 'ENV_NAME_RESERVED',
         severity: 'error',
         place,
         found: `${name} changes how the guest starts the containers, so its value can run other code.`,
@@ -339,7 +339,7 @@ function lintEnvironment(manifest: Manifest): ManifestFinding[] {
               'Pin it: assent app env seal. Then the guest compares its digest before the containers start.',
           },
         ]
-  return [...invalid, ...ruling, ...unpinned]
+  return [...invalid, ...reserved, ...unpinned]
 }
 
 /* COMPOSE FILE */

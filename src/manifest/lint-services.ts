@@ -1,4 +1,4 @@
-/** Checks the services of a Compose file: what is not pinned, what reaches out of its container, what is no secret. */
+/** Checks the services of a Compose file: pinned images, isolation of containers, secrets in plain text. */
 import type { ComposeFile, Service } from './compose-file.ts'
 import { knownServiceMembers, knownTopMembers } from './compose-members.ts'
 import type { ManifestFinding, Severity } from './finding.ts'
@@ -7,7 +7,7 @@ import { environmentOf, mountsOf, textsOf } from './services.ts'
 
 /**
  * Findings about the services of a Compose file: images without digests, host access, secrets in plain text, files
- * that the machine does not have.
+ * that the CVM does not have.
  */
 export function lintServices({ services, content }: ComposeFile): ManifestFinding[] {
   return [
@@ -22,7 +22,7 @@ export function lintServices({ services, content }: ComposeFile): ManifestFindin
         ...lintMembers(service, knownServiceMembers, `services.${name}.`),
         ...lintImage(service, at),
         ...lintImageMounts(service, at),
-        ...lintReach(service, at),
+        ...lintIsolation(service, at),
         ...lintMounts(service, at),
         ...lintSecrets(service, at),
         ...lintServiceFiles(service, at),
@@ -57,7 +57,7 @@ function lintImage({ image, build }: Service, at: Place): ManifestFinding[] {
         code: 'IMAGE_BUILT_IN_GUEST',
         severity: 'error',
         place: at('build'),
-        found: 'The image is built in the machine from files that are not part of the manifest.',
+        found: 'The image is built in the CVM from files that are not part of the manifest.',
         nextStep: 'Build the image before, publish it, and name it by its digest.',
       },
     ]
@@ -88,7 +88,7 @@ function lintImageName(image: unknown, place: string): ManifestFinding[] {
   const isVariable = typeof image === 'string' && image.includes('$')
   return [
     {
-      code: isVariable ? 'IMAGE_FROM_ENVIRONMENT' : 'IMAGE_UNPINNED',
+      code: isVariable ? 'IMAGE_FROM_ENVIRONMENT' : 'IMAGE_NOT_PINNED',
       severity: 'error',
       place,
       found: isVariable
@@ -99,7 +99,7 @@ function lintImageName(image: unknown, place: string): ManifestFinding[] {
   ]
 }
 
-interface ReachRule {
+interface IsolationRule {
   readonly code: string
   readonly severity: Severity
   readonly member: string
@@ -108,13 +108,13 @@ interface ReachRule {
   readonly nextStep: string
 }
 
-const reachRules: readonly ReachRule[] = [
+const isolationRules: readonly IsolationRule[] = [
   {
     code: 'PRIVILEGED',
     severity: 'error',
     member: 'privileged',
     isFound: ({ privileged }) => isOn(privileged),
-    found: 'The container has all rights in the machine and can read all keys of the app.',
+    found: 'The container has all rights in the CVM and can read all keys of the app.',
     nextStep: 'Remove it, and add single capabilities if they are needed.',
   },
   {
@@ -127,14 +127,14 @@ const reachRules: readonly ReachRule[] = [
     nextStep: 'Remove it.',
   },
   ...(['post_start', 'pre_stop'] as const).map(
-    (member): ReachRule => ({
+    (member): IsolationRule => ({
       code: 'PRIVILEGED',
       severity: 'error',
       member,
       isFound: ({ [member]: hooks }) =>
         Array.isArray(hooks) &&
         hooks.some((hook) => isOn(new Map(entriesOf(hook)).get('privileged'))),
-      found: 'The command has all rights in the machine and can read all keys of the app.',
+      found: 'The command has all rights in the CVM and can read all keys of the app.',
       nextStep: 'Remove privileged.',
     }),
   ),
@@ -144,7 +144,7 @@ const reachRules: readonly ReachRule[] = [
     member: 'network_mode',
     isFound: ({ network_mode: mode }) => mode === 'host',
     found:
-      'The container shares the network of the machine and reaches services that listen on localhost.',
+      'The container shares the network of the CVM and reaches services that listen on localhost.',
     nextStep: 'Publish the ports that it needs instead.',
   },
   {
@@ -155,7 +155,7 @@ const reachRules: readonly ReachRule[] = [
       [pid, ipc, user, cgroup, uts].includes('host') ||
       [pid, ipc, network].some((mode) => String(mode).startsWith('container:')),
     found:
-      'The container shares a namespace with the machine or with a container of another project (pid, ipc, uts, userns_mode, cgroup or network_mode).',
+      'The container shares a namespace with the CVM or with a container of another project (pid, ipc, uts, userns_mode, cgroup or network_mode).',
     nextStep: 'Remove it.',
   },
   {
@@ -180,7 +180,7 @@ const reachRules: readonly ReachRule[] = [
     severity: 'warning',
     member: 'devices',
     isFound: ({ devices }) => Array.isArray(devices) && devices.length > 0,
-    found: 'The container gets a device of the machine.',
+    found: 'The container gets a device of the CVM.',
     nextStep: 'Check that the service needs it.',
   },
 ]
@@ -190,8 +190,8 @@ function isOn(value: unknown): boolean {
   return value !== undefined && value !== null && value !== false
 }
 
-function lintReach(service: Service, at: Place): ManifestFinding[] {
-  return reachRules
+function lintIsolation(service: Service, at: Place): ManifestFinding[] {
+  return isolationRules
     .filter(({ isFound }) => isFound(service))
     .map(({ code, severity, member, found, nextStep }) => ({
       code,
@@ -215,7 +215,7 @@ function lintMounts(service: Service, at: Place): ManifestFinding[] {
 }
 
 /**
- * Named volumes: the driver mounts `device` with the options of mount(8). The option `o: bind` gives a path of the machine,
+ * Named volumes: the driver mounts `device` with the options of mount(8). The option `o: bind` gives a path of the CVM,
  * and other file systems come from outside, so each device is checked as the source of a mount.
  */
 function lintVolumes({ volumes }: ComposeFile['content']): ManifestFinding[] {
@@ -284,10 +284,10 @@ function lintSource(source: string, target: string, place: string): ManifestFind
   if (sensitive.test(source) || source.includes('..')) {
     return [
       {
-        code: 'MACHINE_MOUNTED',
+        code: 'CVM_PATH_MOUNTED',
         severity: 'warning',
         place,
-        found: `${source} of the machine is mounted at ${target}.`,
+        found: `${source} of the CVM is mounted at ${target}.`,
         nextStep: 'Use a named volume, unless the service needs this folder.',
       },
     ]
@@ -343,7 +343,7 @@ function plainSecret(place: string, what: string): ManifestFinding {
 
 /* FILES AND NAMES */
 
-/** The machine has no other files than the manifest and the sealed environment. */
+/** The CVM has no other files than the manifest and the sealed environment. */
 function lintFiles(content: ComposeFile['content']): ManifestFinding[] {
   const included: ManifestFinding[] =
     content.include === undefined
@@ -374,7 +374,7 @@ function fileMissing(place: string, found: string): ManifestFinding {
     code: 'FILE_NOT_IN_MANIFEST',
     severity: 'error',
     place,
-    found: `${found} The machine has only the manifest and the sealed environment.`,
+    found: `${found} The CVM has only the manifest and the sealed environment.`,
     nextStep: 'Write the content into the Compose file.',
   }
 }

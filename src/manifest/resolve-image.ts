@@ -29,7 +29,7 @@ const maxToken = 64 * 1024
 /**
  * Reads the manifest of an image and returns its digest, computed from the bytes. It asks without an account.
  *
- * The registry decides what a tag means, so look at what it delivered before you approve it.
+ * The registry decides which image a tag means, so look at the image before you approve it.
  *
  * @returns the name with its digest, such as `nginx:1.29@sha256:…`; a name that has one is returned as it is
  * @throws IMAGE_REFERENCE_INVALID, REGISTRY_UNREACHABLE, REGISTRY_REFUSED, REGISTRY_ANSWER_INVALID
@@ -38,25 +38,28 @@ export async function resolveImage(text: string, options: ResolveOptions = {}): 
   const image = parseImageReference(text)
   if (image.digest !== undefined) return text
   const signal = AbortSignal.timeout(options.timeoutMs ?? 20_000)
-  const { body, headers } = await readManifest(image, { ...options, signal })
+  const { body, headers } = await fetchImageManifest(image, { ...options, signal })
   const digest = `sha256:${createHash('sha256').update(body).digest('hex')}`
-  const told = headers.get('docker-content-digest')
-  if (told !== null && told !== digest) {
+  const stated = headers.get('docker-content-digest')
+  if (stated !== null && stated !== digest) {
     throw invalid(image, 'its digest is not the hash of the manifest', {
       expected: digest,
-      found: told,
+      found: stated,
     })
   }
   requireImage(image, headers, body)
   return `${text}@${digest}`
 }
 
-interface Asking {
+interface RequestOptions {
   readonly fetch?: typeof globalThis.fetch
   readonly signal: AbortSignal
 }
 
-async function readManifest(image: ImageReference, options: Asking): Promise<HttpResponse> {
+async function fetchImageManifest(
+  image: ImageReference,
+  options: RequestOptions,
+): Promise<HttpResponse> {
   const url = new URL(
     `/v2/${image.repository}/manifests/${image.tag ?? 'latest'}`,
     originOf(image.registry),
@@ -88,7 +91,7 @@ async function askWithToken(
   image: ImageReference,
   url: URL,
   { accept, challenge }: { accept: { accept: string }; challenge: string },
-  options: Asking,
+  options: RequestOptions,
 ): Promise<HttpResponse> {
   const member = (name: string) => new RegExp(`\\b${name}="([^"]{1,2000})"`).exec(challenge)?.[1]
   const realm = member('realm')
@@ -96,7 +99,7 @@ async function askWithToken(
     throw invalid(image, 'it asks for a kind of login that is not supported', {})
   }
   const tokenUrl = new URL(realm)
-  // a registry must not make this machine ask services in its own network
+  // otherwise a registry could direct requests into the local network
   if (tokenUrl.protocol !== 'https:' && tokenUrl.origin !== url.origin) {
     throw invalid(image, 'it sends to a login service without https', { realm })
   }
@@ -121,7 +124,7 @@ async function ask(
   url: URL,
   headers: Record<string, string>,
   maxBytes: number,
-  { signal, fetch = globalThis.fetch }: Asking,
+  { signal, fetch = globalThis.fetch }: RequestOptions,
 ): Promise<HttpResponse> {
   try {
     return await get(url, {
@@ -156,7 +159,7 @@ function parseJson(body: Uint8Array): unknown {
   }
 }
 
-/** Images of this machine's own registry need no TLS, as in Docker. */
+/** Images of a registry on this computer need no TLS, as in Docker. */
 function originOf(registry: string): string {
   if (registry === dockerHub) return 'https://registry-1.docker.io'
   const isLocal = /^(localhost|127\.0\.0\.1)(:|$)/.test(registry)

@@ -1,6 +1,6 @@
 /**
- * Seals an environment for an app, as dstack's clients do (docs/encrypted-env-spec.md there): X25519 (RFC 7748) with an
- * ephemeral key, and AES-256-GCM with the raw shared secret as key.
+ * Seals an environment for an app, as dstack's clients do (`docs/encrypted-env-spec.md` of dstack's repository): X25519
+ * (RFC 7748) with an ephemeral key, and AES-256-GCM with the raw shared secret as key.
  *
  * It hides the values from the host. It does not prove who sealed them: see `environment-pin.ts`.
  */

@@ -1,7 +1,7 @@
 /** Members of a Compose service in one form, whichever of their spellings the file uses. */
 import type { Service } from './compose-file.ts'
 
-/** Environment of a service by name; null: the value comes from the environment of the machine. */
+/** Environment of a service by name; null: the value comes from the environment of the CVM. */
 export function environmentOf({ environment }: Service): ReadonlyMap<string, string | null> {
   if (Array.isArray(environment)) {
     const pairs = environment.filter((each) => typeof each === 'string').map(splitPair)
@@ -27,7 +27,7 @@ export interface Mount {
   readonly source: string | undefined
   /** Path inside the container. */
   readonly target: string
-  /** Whether the source is a path of the machine and not a named volume. */
+  /** Whether the source is a path of the CVM and not a named volume. */
   readonly isBind: boolean
 }
 

@@ -66,10 +66,10 @@ describe('the linter, members of a manifest:', () => {
     ['COMPOSE_INVALID', 'error', { docker_compose_file: null }, 'docker_compose_file'],
     ['COMPOSE_INVALID', 'error', { docker_compose_file: 'services: [' }, 'docker_compose_file'],
     ['ENV_NAME_INVALID', 'error', { allowed_envs: ['A-B'] }, 'allowed_envs'],
-    ['ENV_RULES_RUNNER', 'error', { allowed_envs: ['BASH_ENV'] }, 'allowed_envs'],
-    ['ENV_RULES_RUNNER', 'error', { allowed_envs: ['APP_COMPOSE_FILE'] }, 'allowed_envs'],
-    ['ENV_RULES_RUNNER', 'error', { allowed_envs: ['LD_PRELOAD'] }, 'allowed_envs'],
-    ['ENV_RULES_RUNNER', 'error', { allowed_envs: ['COMPOSE_PROJECT_NAME'] }, 'allowed_envs'],
+    ['ENV_NAME_RESERVED', 'error', { allowed_envs: ['BASH_ENV'] }, 'allowed_envs'],
+    ['ENV_NAME_RESERVED', 'error', { allowed_envs: ['APP_COMPOSE_FILE'] }, 'allowed_envs'],
+    ['ENV_NAME_RESERVED', 'error', { allowed_envs: ['LD_PRELOAD'] }, 'allowed_envs'],
+    ['ENV_NAME_RESERVED', 'error', { allowed_envs: ['COMPOSE_PROJECT_NAME'] }, 'allowed_envs'],
     ['ENV_NOT_PINNED', 'warning', { allowed_envs: ['TOKEN'] }, 'allowed_envs'],
   ])('%s (%s): %j', (code, severity, change, place) => {
     const findings = lint({ ...sound, ...change })
@@ -158,8 +158,8 @@ describe('the linter, services of a Compose file:', () => {
     lint({ ...sound, docker_compose_file: `services:\n  web:\n    image: ${name}\n` })
 
   test.each([
-    ['IMAGE_UNPINNED', 'nginx:1.29'],
-    ['IMAGE_UNPINNED', '1'],
+    ['IMAGE_NOT_PINNED', 'nginx:1.29'],
+    ['IMAGE_NOT_PINNED', '1'],
     ['IMAGE_FROM_ENVIRONMENT', '${IMAGE:-nginx}'],
   ])('%s: %s', (code, name) => {
     expect(lintImage(name)).toContainEqual(
@@ -174,14 +174,14 @@ describe('the linter, services of a Compose file:', () => {
     ['PRIVILEGED', 'error', 'post_start: [{ command: sh, privileged: true }]'],
     ['PRIVILEGED', 'error', 'pre_stop: [{ command: sh, privileged: "${P:-true}" }]'],
     ['DOCKER_SOCKET', 'error', 'use_api_socket: true'],
-    ['IMAGE_UNPINNED', 'error', 'volumes: [{ type: image, source: "evil:latest", target: /x }]'],
+    ['IMAGE_NOT_PINNED', 'error', 'volumes: [{ type: image, source: "evil:latest", target: /x }]'],
     ['HOST_NAMESPACE', 'error', 'pid: "container:x"'],
     ['HOST_NAMESPACE', 'error', 'network_mode: "container:x"'],
     ['HOST_NAMESPACE', 'error', 'uts: host'],
     ['COMPOSE_MEMBER_UNCHECKED', 'warning', 'device_cgroup_rules: ["a *:* rwm"]'],
     ['COMPOSE_MEMBER_UNCHECKED', 'warning', 'volumes_from: ["container:x"]'],
     ['COMPOSE_MEMBER_UNCHECKED', 'warning', 'a_new_member: true'],
-    ['MACHINE_MOUNTED', 'warning', 'volumes: ["/var:/x"]'],
+    ['CVM_PATH_MOUNTED', 'warning', 'volumes: ["/var:/x"]'],
     ['HOST_NETWORK', 'warning', 'network_mode: host'],
     ['HOST_NAMESPACE', 'error', 'pid: host'],
     ['HOST_NAMESPACE', 'error', 'ipc: host'],
@@ -192,8 +192,8 @@ describe('the linter, services of a Compose file:', () => {
     ['DOCKER_SOCKET', 'error', 'volumes: ["/var/run:/host"]'],
     ['DOCKER_SOCKET', 'error', 'volumes: [{ type: bind, source: /run/docker.sock, target: /s }]'],
     ['AGENT_SOCKET', 'note', 'volumes: ["/var/run/dstack.sock:/var/run/dstack.sock"]'],
-    ['MACHINE_MOUNTED', 'warning', 'volumes: ["/:/host:ro"]'],
-    ['MACHINE_MOUNTED', 'warning', 'volumes: ["/dstack/x/../..:/host"]'],
+    ['CVM_PATH_MOUNTED', 'warning', 'volumes: ["/:/host:ro"]'],
+    ['CVM_PATH_MOUNTED', 'warning', 'volumes: ["/dstack/x/../..:/host"]'],
     ['MOUNT_FROM_ENVIRONMENT', 'error', 'volumes: ["${DIR:-/x}:/host"]'],
     ['ENV_UNDECLARED', 'error', 'command: "$TOKEN"'],
     ['ENV_UNDECLARED', 'error', 'environment: [TOKEN]'],
@@ -239,14 +239,14 @@ describe('the linter, services of a Compose file:', () => {
 
   test.each([
     ['DOCKER_SOCKET', 'volumes: { v: { driver_opts: { type: none, o: bind, device: /run } } }\n'],
-    ['MACHINE_MOUNTED', 'volumes: { v: { driver_opts: { type: none, o: bind, device: / } } }\n'],
+    ['CVM_PATH_MOUNTED', 'volumes: { v: { driver_opts: { type: none, o: bind, device: / } } }\n'],
     ['VOLUME_MOUNTS_DEVICE', 'volumes: { v: { driver_opts: { type: nfs, device: ":/x" } } }\n'],
     [
       'DOCKER_SOCKET',
       'volumes: { v: { driver_opts: { type: tmpfs, o: "size=1m,bind", device: /run } } }\n',
     ],
     ['VOLUME_MOUNTS_DEVICE', 'volumes: { v: { driver: other } }\n'],
-    ['IMAGE_UNPINNED', 'models: { m: { model: ai/evil } }\n'],
+    ['IMAGE_NOT_PINNED', 'models: { m: { model: ai/evil } }\n'],
     ['COMPOSE_MEMBER_UNCHECKED', 'a_new_member: {}\n'],
   ])('%s outside of services: %s', (code, more) => {
     expect(codes(lintService('', more))).toEqual([code])
@@ -286,8 +286,8 @@ describeRecorded('the linter, recorded manifests:', () => {
         "SYSINFO_PUBLIC public_sysinfo",
         "INSTANCES_SHARE_DISK_KEY no_instance_id",
         "TIME_NOT_SECURE secure_time",
-        "MACHINE_MOUNTED services.launcher.volumes",
-        "MACHINE_MOUNTED services.signer-key-export.volumes",
+        "CVM_PATH_MOUNTED services.launcher.volumes",
+        "CVM_PATH_MOUNTED services.signer-key-export.volumes",
         "AGENT_SOCKET services.launcher.volumes",
       ]
     `)
@@ -300,15 +300,15 @@ describeRecorded('the linter, recorded manifests:', () => {
 
     expect(findings.map(({ code, place }) => `${code} ${place}`)).toMatchInlineSnapshot(`
       [
-        "IMAGE_UNPINNED services.dstack-agent.image",
-        "IMAGE_UNPINNED services.dstack-verifier.image",
+        "IMAGE_NOT_PINNED services.dstack-agent.image",
+        "IMAGE_NOT_PINNED services.dstack-verifier.image",
         "KMS_NOT_PINNED key_provider_id",
         "LOGS_PUBLIC public_logs",
         "SYSINFO_PUBLIC public_sysinfo",
         "TIME_NOT_SECURE secure_time",
         "SCRIPT_RUNS_AS_ROOT pre_launch_script",
         "HOST_NETWORK services.dstack-agent.network_mode",
-        "MACHINE_MOUNTED services.dstack-agent.volumes",
+        "CVM_PATH_MOUNTED services.dstack-agent.volumes",
         "AGENT_SOCKET services.dstack-agent.volumes",
         "AGENT_SOCKET services.dstack-agent.volumes",
       ]
