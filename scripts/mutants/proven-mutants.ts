@@ -259,8 +259,8 @@ const mutants: readonly Mutant[] = [
   {
     name: 'old updates count',
     file: 'chain/consensus/store.ts',
-    from: 'if (attested.slot > store.finalized.slot || bringsCommittee) return',
-    to: 'if (attested.slot > 0 || bringsCommittee) return',
+    from: 'if (attested.slot > store.finalized.slot || bringsNextCommittee(network, store, update)) return',
+    to: 'if (attested.slot > 0 || bringsNextCommittee(network, store, update)) return',
     test: lightStore,
   },
   {

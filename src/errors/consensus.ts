@@ -10,7 +10,7 @@ export const consensusErrors = {
   },
   CONSENSUS_FORK_UNKNOWN: {
     why: 'This version of Assent does not know the fork of a message for this network.',
-    fix: 'Update Assent, or correct the fork schedule of your own network.',
+    fix: 'Update Assent, or correct the fork schedule of your custom network.',
   },
   CONSENSUS_ROOT_MISMATCH: {
     why: 'The header of a bootstrap has another root than the trusted block root.',

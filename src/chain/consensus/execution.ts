@@ -6,14 +6,11 @@ import { depthOf, isValidBranch, rootOfBranch } from './merkle.ts'
 import type { LightClientHeader } from './messages.ts'
 import { epochAt, isActive, type Network } from './network.ts'
 
-/** What a beacon block says of the execution chain. */
+/** The data of the execution chain in a beacon block. */
 export interface Execution {
   /** `get_lc_execution_root`: of the payload header, or the block hash since Gloas. */
   readonly root: Uint8Array
-  /**
-   * Hash of an execution block that this beacon block has in its past: its own until Fulu, the parent of its bid
-   * since Gloas.
-   */
+  /** Hash of the execution block: of this beacon block until Fulu, of its parent since Gloas. */
   readonly blockHash: Uint8Array
 }
 

@@ -18,7 +18,13 @@ import {
   type Update,
 } from './messages.ts'
 import { type AnnouncedFork, type Network, periodAt, slotAt } from './network.ts'
-import { beginStore, type LightStore, requireFresh, takeUpdate } from './store.ts'
+import {
+  beginStore,
+  bringsNextCommittee,
+  type LightStore,
+  requireFresh,
+  takeUpdate,
+} from './store.ts'
 import type { StoreFolder } from './store-folder.ts'
 
 /** What a light client follows, and from where. */
@@ -64,8 +70,8 @@ export interface LightClient {
    */
   begin(trustedRoot: Uint8Array): Promise<LightClientProgress>
   /**
-   * Asks all endpoints for news and takes what can be verified. What is new and final is on the disk when this
-   * returns.
+   * Asks all endpoints for updates and takes those that can be verified. A new finalized header is on the disk when
+   * this returns.
    *
    * @throws CONSENSUS_STORE_MISSING, CONSENSUS_STORE_INVALID, CONSENSUS_HEADER_TOO_OLD if this node slept past the
    * weak subjectivity period, CONSENSUS_UNREACHABLE if no endpoint gave an answer that can be verified
@@ -77,12 +83,12 @@ export interface LightClient {
 
 const defaultGraceMs = 1_000
 
-/** The best store so far, and what went wrong. */
-interface Session {
+/** The state of one run of `advance`: the best store so far, and the answers that were refused. */
+interface Round {
   readonly options: LightClientOptions
   store: LightStore
   readonly dissents: BeaconDissent[]
-  /** Endpoints of which no answer was refused: they brought news, or showed what is known. */
+  /** Endpoints that gave a valid answer, new or not. */
   readonly answered: Set<string>
 }
 
@@ -100,10 +106,10 @@ export function createLightClient(options: LightClientOptions): LightClient {
   const advance = async (): Promise<LightClientProgress> => {
     const before = newest(await options.folder.read(), known, options)
     requireFresh(options.network, before.finalized.slot, options.clock())
-    const session: Session = { options, store: before, dissents: [], answered: new Set() }
-    await catchUp(session)
-    await askForNews(session)
-    const { store, dissents, answered } = session
+    const round: Round = { options, store: before, dissents: [], answered: new Set() }
+    await catchUp(round)
+    await askForNews(round)
+    const { store, dissents, answered } = round
     if (answered.size === 0) throw unreachable(dissents)
     if (isFurther(store, before)) await options.folder.write(store)
     known = store
@@ -116,7 +122,7 @@ export function createLightClient(options: LightClientOptions): LightClient {
       known = progress.store
       return progress
     },
-    // who asks meanwhile shares the answer
+    // concurrent calls share one run
     advance: () => {
       running ??= advance().finally(() => {
         running = undefined
@@ -196,30 +202,30 @@ async function bootstrap(
 /* FOLLOWING */
 
 /** Takes updates, period by period, until the committee of the current period is known. */
-async function catchUp(session: Session): Promise<void> {
-  const { network, clock } = session.options
+async function catchUp(round: Round): Promise<void> {
+  const { network, clock } = round.options
   for (;;) {
-    const { finalized, next } = session.store
+    const { finalized, next } = round.store
     const from = periodAt(network, finalized.slot)
     const current = periodAt(network, slotAt(network, clock()))
     const isBehind = next === undefined || current > from + 1
     if (!isBehind) return
-    const before = session.store
-    await askAll(session, async (endpoint) => {
+    const before = round.store
+    await askAll(round, async (endpoint) => {
       const start = next === undefined ? from : from + 1
       const messages = await endpoint.updates(start, Math.min(current - start + 1, maxUpdates))
       return messages.map((raw) => () => readUpdate(network, raw))
     })
     const moved =
-      periodAt(network, session.store.finalized.slot) > from ||
-      (before.next === undefined && session.store.next !== undefined)
+      periodAt(network, round.store.finalized.slot) > from ||
+      (before.next === undefined && round.store.next !== undefined)
     if (!moved) return
   }
 }
 
 /** Finality and optimistic updates, all at once. */
-async function askForNews(session: Session): Promise<void> {
-  const { network } = session.options
+async function askForNews(round: Round): Promise<void> {
+  const { network } = round.options
   const read =
     (ask: (endpoint: BeaconEndpoint) => Promise<RawMessage>, reader: typeof readUpdate) =>
     async (endpoint: BeaconEndpoint) => {
@@ -228,11 +234,11 @@ async function askForNews(session: Session): Promise<void> {
     }
   await Promise.all([
     askAll(
-      session,
+      round,
       read((each) => each.finalityUpdate(), readFinalityUpdate),
     ),
     askAll(
-      session,
+      round,
       read((each) => each.optimisticUpdate(), readOptimisticUpdate),
     ),
   ])
@@ -241,14 +247,14 @@ async function askForNews(session: Session): Promise<void> {
 type Readers = readonly (() => Update)[]
 
 /**
- * Asks every endpoint and takes its updates as they come. After news, or answers of more than half of the endpoints,
- * the others are waited for a moment: one that answers fast and says nothing does not silence those that are slow.
+ * Asks every endpoint and takes its updates as they come. After a useful answer, or answers of more than half of the
+ * endpoints, the others have one more second. A fast endpoint without news does not end the wait alone.
  */
 async function askAll(
-  session: Session,
+  round: Round,
   ask: (endpoint: BeaconEndpoint) => Promise<Readers>,
 ): Promise<void> {
-  const { endpoints, graceMs = defaultGraceMs } = session.options
+  const { endpoints, graceMs = defaultGraceMs } = round.options
   let isOver = false
   let answers = 0
   let timer: NodeJS.Timeout | undefined
@@ -256,16 +262,16 @@ async function askAll(
   const each = async (endpoint: BeaconEndpoint) => {
     try {
       const readers = await ask(endpoint)
-      // what comes too late would change a store that is in use
+      // a late answer would change a store that is in use
       if (isOver) return
       let news = 0
-      for (const reader of readers) news += take(session, reader()) ? 1 : 0
+      for (const reader of readers) news += take(round, reader()) ? 1 : 0
       answers += 1
-      session.answered.add(endpoint.name)
+      round.answered.add(endpoint.name)
       if (news > 0 || answers > endpoints.length / 2) timer ??= setTimeout(enough.resolve, graceMs)
     } catch (error) {
       if (!isAssentError(error)) throw error
-      if (!isOver) session.dissents.push({ endpoint: endpoint.name, code: error.code })
+      if (!isOver) round.dissents.push({ endpoint: endpoint.name, code: error.code })
     }
   }
   try {
@@ -276,23 +282,19 @@ async function askAll(
   }
 }
 
-/** @returns whether it brought news; what does not is not worth a signature check */
-function take(session: Session, update: Update): boolean {
-  const { network, clock } = session.options
-  if (!isNews(network, session.store, update)) return false
-  session.store = takeUpdate(network, session.store, update, clock()).store
+/** @returns whether the update is news; the signature of another update is not checked, because it costs time */
+function take(round: Round, update: Update): boolean {
+  const { network, clock } = round.options
+  if (!isNews(network, round.store, update)) return false
+  round.store = takeUpdate(network, round.store, update, clock()).store
   return true
 }
 
-function isNews(network: Network, { finalized, optimistic, next }: LightStore, update: Update) {
-  const bringsCommittee =
-    next === undefined &&
-    update.next !== undefined &&
-    periodAt(network, update.attested.slot) === periodAt(network, finalized.slot)
+function isNews(network: Network, store: LightStore, update: Update) {
   return (
-    bringsCommittee ||
-    update.attested.slot > optimistic.slot ||
-    (update.finality?.header?.slot ?? 0) > finalized.slot
+    bringsNextCommittee(network, store, update) ||
+    update.attested.slot > store.optimistic.slot ||
+    (update.finality?.header?.slot ?? 0) > store.finalized.slot
   )
 }
 

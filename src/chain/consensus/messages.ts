@@ -202,7 +202,7 @@ function isEmptyHeader({ form, value }: LightClientHeader): boolean {
   return equalBytes(header.serialize(value), header.serialize(header.defaultValue()))
 }
 
-/** Slots are counted in numbers; no chain of this universe reaches the bound. */
+/** Slots are JavaScript numbers here. 2^40 slots are more than any chain reaches. */
 function toSlot(slot: bigint): number {
   if (slot < 2n ** 40n) return Number(slot)
   throw invalid('has a slot beyond all bounds', String(slot))

@@ -1,7 +1,7 @@
 /**
  * Beacon networks: presets, fork schedule, time.
  *
- * The schedule is data (`networks.ts`, or a file for an own network), so that a fork is known weeks before it comes.
+ * The schedule is data (`networks.ts`, or a file for a custom network), so that a fork is known weeks before it comes.
  */
 import { z } from 'zod'
 
@@ -67,7 +67,7 @@ const epochSchema = z
   .min(0)
   .max(2 ** 40)
 
-/** An own network, as a JSON file holds it: the members of `Network`. */
+/** JSON form of a custom network: the members of `Network`. */
 export const networkSchema = z
   .strictObject({
     name: z.string().regex(/^[a-z0-9-]{1,64}$/),
@@ -107,7 +107,7 @@ export const networkSchema = z
   })
 
 /**
- * Reads the description of an own network.
+ * Reads the description of a custom network.
  *
  * @throws CONSENSUS_NETWORK_INVALID
  * @example parseNetwork(JSON.parse(readFileSync('devnet.json', 'utf8')))

@@ -17,7 +17,7 @@ import type { LightStore } from './store.ts'
 
 /**
  * @param rules who has to show the block; their `finality` is not used
- * @throws from `newest`: CONSENSUS_* if the light client does not get on, CHAIN_* if too few endpoints show the block
+ * @throws from `newest`: CONSENSUS_* if the light client makes no progress, CHAIN_* if too few endpoints show the block
  * @example signedHeaders({ endpoints, required: 2, chainId: 1, finality: 'finalized' }, client, { network, clock })
  */
 export function signedHeaders(

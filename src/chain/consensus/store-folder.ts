@@ -1,8 +1,8 @@
 /**
  * The light client's store on disk: survives restarts, never goes back.
  *
- * The records (`record-folder.ts`) are named by the finalized slot. The seal shows that this node wrote the file; the
- * headers in it are verified again when it is read.
+ * The records (`record-folder.ts`) are named by the finalized slot. The MAC (`seal`) shows that this node wrote the file. When it is
+ * read, only the execution block of the header is proven again.
  */
 import { randomBytes, timingSafeEqual } from 'node:crypto'
 import { mkdir, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
@@ -27,7 +27,7 @@ import type { KnownHeader, LightStore } from './store.ts'
 export interface StoreFolder {
   /** @throws CONSENSUS_STORE_MISSING, CONSENSUS_STORE_INVALID */
   read(): Promise<LightStore>
-  /** Durable when it returns; an older store than that on the disk is left aside. @throws CONSENSUS_STORE_UNWRITABLE */
+  /** Durable when it returns. A store that is older than the one on disk is not written. @throws CONSENSUS_STORE_UNWRITABLE */
   write(store: LightStore): Promise<void>
   /** The first store of a new node. @throws CONSENSUS_STORE_EXISTS, CONSENSUS_STORE_UNWRITABLE */
   begin(store: LightStore): Promise<void>
@@ -35,7 +35,7 @@ export interface StoreFolder {
 
 /** Where a light-client store is kept, and for which network. */
 export interface StoreFolderOptions {
-  /** Created if it does not exist. One process of a node uses it. */
+  /** Created if it does not exist. Several processes of a node can share it. */
   readonly folder: string
   /** A store of another network is refused. */
   readonly network: Network
@@ -47,7 +47,7 @@ const countSchema = z.int().min(0).max(65_536)
 
 /**
  * Version 2; version 1 had no messages. Messages that introduced committees are large and rarely change, so each is a
- * file of its own, named by its hash. The optimistic header is not kept: it only denies, and the next question brings a
+ * file of its own, named by its hash. The optimistic header is not kept: it only denies, and the next request brings a
  * newer one.
  */
 const recordSchema = z.strictObject({

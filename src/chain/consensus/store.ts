@@ -3,7 +3,7 @@
  *
  * Source: `sync-protocol.md` of `ethereum/consensus-specs`, Altair to Gloas. Two things differ on purpose. Nothing is
  * forced (`process_slot_for_light_client_store`): a header is final only if the chain finalized it. And a refusal
- * names its reason. What is cheap is checked first, the signature last, and nothing is changed before all is checked.
+ * names its reason. Cheap checks come first, the signature comes last, and nothing changes before all checks succeed.
  */
 import { AssentError } from '../../errors/index.ts'
 import { equalBytes, to0x } from '../../lib/bytes.ts'
@@ -21,7 +21,7 @@ export interface KnownHeader extends LightClientHeader {
   readonly execution: Execution | undefined
 }
 
-/** `LightClientStore` (Altair), less what only forced updates need. A value: changes make a new one. */
+/** `LightClientStore` (Altair) without the members that only forced updates use. Immutable. */
 export interface LightStore {
   /** Newest header that the chain finalized and two thirds of a known committee signed: it may allow. */
   readonly finalized: KnownHeader
@@ -39,7 +39,7 @@ export interface LightStore {
   readonly proof: FinalityProof
 }
 
-/** `GeneralizedIndex` of what is proven in a state, by the fork of the state. */
+/** Generalized indices of the proven values in a state, by the fork of the state. */
 const indices = {
   altair: { finalizedRoot: 105, currentCommittee: 54, nextCommittee: 55 },
   electra: { finalizedRoot: 169, currentCommittee: 86, nextCommittee: 87 },
@@ -108,7 +108,7 @@ export function requireFresh(network: Network, slot: number, time: number): void
   )
 }
 
-/** What one update changed. */
+/** The effect of one update. */
 export interface Advance {
   /** The new store; the old one if the update brought nothing new. */
   readonly store: LightStore
@@ -204,14 +204,23 @@ function signingCommittee(
   )
 }
 
-/** An update must bring a newer header, or the next committee where none is known. */
+/** Whether an update brings the committee of the next period, which the store does not know. */
+export function bringsNextCommittee(
+  network: Network,
+  { finalized, next }: LightStore,
+  update: Update,
+): boolean {
+  return (
+    next === undefined &&
+    update.next !== undefined &&
+    periodAt(network, update.attested.slot) === periodAt(network, finalized.slot)
+  )
+}
+
+/** An update must bring a newer header, or the next committee if the store does not know it. */
 function requireRelevant(network: Network, store: LightStore, update: Update): void {
-  const { attested, next } = update
-  const bringsCommittee =
-    store.next === undefined &&
-    next !== undefined &&
-    periodAt(network, attested.slot) === periodAt(network, store.finalized.slot)
-  if (attested.slot > store.finalized.slot || bringsCommittee) return
+  const { attested } = update
+  if (attested.slot > store.finalized.slot || bringsNextCommittee(network, store, update)) return
   throw new AssentError(
     'CONSENSUS_NOT_NEWER',
     `An update of slot ${attested.slot} is not newer than slot ${store.finalized.slot}.`,
@@ -251,7 +260,7 @@ function requireBranch(
   )
 }
 
-/** Two thirds of the committee: what a finalized header needs. */
+/** Whether two thirds of the committee signed, which a finalized header needs. */
 export function isSupermajority({ signers, bits }: Pick<Update, 'signers' | 'bits'>): boolean {
   return signers * 3 >= bits.length * 2
 }
@@ -272,13 +281,15 @@ function applyUpdate(
     currentMaxSigners,
     optimistic: isSafe ? attested : before.optimistic,
   }
-  const bringsCommittee =
+  // `has_finalized_next_sync_committee` of the specification: the header in the period of the committee is final
+  const finalizesNextCommittee =
     store.next === undefined &&
     update.next !== undefined &&
     update.finality !== undefined &&
     periodAt(network, finalized?.slot ?? 0) === periodAt(network, attested.slot)
   const isNewer = (finalized?.slot ?? 0) > store.finalized.slot
-  if (!isSupermajority(update) || !(isNewer || bringsCommittee)) return { store, isFinal: false }
+  if (!isSupermajority(update) || !(isNewer || finalizesNextCommittee))
+    return { store, isFinal: false }
   const after = finalize(network, store, finalized, update.next?.committee)
   const added = {
     isFinal: after.finalized !== store.finalized,
