@@ -9,7 +9,7 @@ import { historyOf } from '../chain/history.ts'
 import type { Hex } from '../lib/bytes.ts'
 
 /** An approval in one registry. */
-export interface ApprovedThing {
+export interface ApprovalRef {
   readonly registry: Address
   readonly kind: Kind
   readonly id: Hex
@@ -24,7 +24,7 @@ export interface DecidingVote {
 }
 
 /** How an approval came to the chain. */
-export interface ApprovalDecision extends ApprovedThing {
+export interface ApprovalDecision extends ApprovalRef {
   readonly transaction: Hex
   readonly block: bigint
   /** Unix seconds of the block. */
@@ -44,11 +44,11 @@ export interface ApprovalDecision extends ApprovedThing {
  */
 export async function findDecision(
   client: PublicClient,
-  thing: ApprovedThing,
+  approval: ApprovalRef,
   fromBlock: bigint,
   onProgress?: (read: bigint, total: bigint) => void,
 ): Promise<ApprovalDecision | undefined> {
-  const { registry, kind, id } = thing
+  const { registry, kind, id } = approval
   const logs = await historyOf(client, registry, fromBlock, {
     abi: approvalRegistryAbi,
     events: ['ApprovalGiven'],
@@ -66,7 +66,7 @@ export async function findDecision(
     ])
     const at = Number(timestamp)
     const vote = await voteIn(client, receipt.logs)
-    return { ...thing, transaction, block, at, sender: receipt.from, vote }
+    return { ...approval, transaction, block, at, sender: receipt.from, vote }
   } catch (cause) {
     throw toChainError(cause, `read the transaction ${transaction}`)
   }

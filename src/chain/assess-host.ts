@@ -24,7 +24,7 @@ import {
 
 /** A verdict under one set of collateral, and whether the rules of the registry accept it. */
 export interface AssessedSet {
-  /** Who judged: the verifier on the chain, or this program with collateral of a PCCS. */
+  /** Where the quote was verified: by the verifier on the chain, or here with collateral of a PCCS. */
   readonly from: 'chain' | 'pccs'
   /** TCB status; null: the quote is rejected. */
   readonly status: string | null
@@ -33,6 +33,23 @@ export interface AssessedSet {
   readonly evaluationNumber: number
   /** Why the registry would refuse it; empty: it would accept it. */
   readonly problems: readonly string[]
+}
+
+/**
+ * The result for one set in a sentence part: status, advisories, evaluation number and problems.
+ *
+ * @example describeSet(assessed.today) // 'TCB UpToDate, evaluation number 17'
+ */
+export function describeSet({
+  status,
+  advisories,
+  evaluationNumber,
+  problems,
+}: AssessedSet): string {
+  const affected = advisories.length === 0 ? '' : ` with ${advisories.join(', ')}`
+  const proven =
+    status === null ? [] : [`TCB ${status}${affected}, evaluation number ${evaluationNumber}`]
+  return [...proven, ...problems].join('; ')
 }
 
 export interface HostAssessment {

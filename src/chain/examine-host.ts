@@ -5,7 +5,7 @@ import type { Hex } from '../lib/bytes.ts'
 import { type DoctorFinding, failed, ok, warning } from '../lib/doctor-finding.ts'
 import { hostsAbi } from './abi.ts'
 import { type Approval, noEnd, stateAt } from './approval.ts'
-import type { AssessedSet, HostAssessment } from './assess-host.ts'
+import { type AssessedSet, describeSet, type HostAssessment } from './assess-host.ts'
 import { readBond, readBondTerms } from './bonds.ts'
 import { toChainError } from './call.ts'
 import { onChainStatuses } from './governance/call-descriptions/kms.ts'
@@ -181,12 +181,6 @@ function unknownQuote({ attestedAt }: Host, deviceId: Hex): DoctorFinding {
     attestedAt === 0 ? 'there is no quote' : 'the quote of the proof is not in its transaction'
   const nextStep = `Pass a quote of this host: assent host doctor ${deviceId} --quote host-quote.json`
   return warning(check, found, nextStep)
-}
-
-function describeSet({ status, advisories, evaluationNumber, problems }: AssessedSet): string {
-  const affected = advisories.length === 0 ? '' : ` with ${advisories.join(', ')}`
-  const proven = status === null ? [] : [`${status}${affected} (number ${evaluationNumber})`]
-  return [...proven, ...problems].join('; ')
 }
 
 function examineToday(today: AssessedSet, deviceId: Hex): DoctorFinding {

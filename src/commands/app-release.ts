@@ -1,6 +1,7 @@
-/** Commands of the group `app` for the way from a Docker Compose file to a release that boots. */
+/** Commands of the group `app` from a Docker Compose file to a release that boots. */
 import { defineCommand } from './command.ts'
-import { appOption, governorOption, pccsOptions } from './options.ts'
+import { appOption, pccsOptions } from './options.ts'
+import { why } from './why.ts'
 
 const manifest = { description: 'the manifest: app-compose.json' }
 
@@ -132,78 +133,6 @@ The file has one NAME=value per line. Values with spaces or other signs are in q
   load: () => import('./app/env-seal.ts'),
 })
 
-const bootOptions = {
-  quote: {
-    value: 'FILE',
-    description: 'answer of the guest agent to GetQuote (JSON): names the whole boot',
-  },
-  collateral: {
-    value: 'FILE',
-    description: 'collateral bundle: verifies the quote and gives its TCB status',
-  },
-  image: { value: 'IMAGE', description: 'base image: hash, first digits or name' },
-  device: { value: 'DEVICE', description: 'device id of the host, or first digits' },
-  tcb: { value: 'STATUS', description: 'TCB status, for example UpToDate' },
-  after: {
-    value: 'PROPOSAL',
-    description: 'answer for the state after this proposal; "queued": after all that are queued',
-  },
-  at: { value: 'TIME', description: 'answer for this time (default: now)' },
-  pinnedCode: {
-    value: 'FILE',
-    description: 'pinnedCode of a KMS (default: the code that the chain has now)',
-  },
-  ...governorOption,
-} as const
-
-const whyHelp = `Every condition is listed in the order of the KMS: met, unmet, or unknown if the question does not say enough; until when it holds, and the command that mends it. The first unmet one is the reason that the KMS gives. It runs the rules of the KMS on the answers of one endpoint, without proofs.
-Exit code: 0 allowed, 1 denied, 3 the question does not say enough.`
-
-export const why = defineCommand({
-  path: ['app', 'why'],
-  summary: 'Explain if a release may boot: every condition, until when it holds, and what mends it',
-  help: whyHelp,
-  examples: [
-    'app why app-compose.json --image dstack-0.6.0 --device 3f1c2a',
-    'app why --quote quote.json',
-    'app why app-compose.json --after 582113',
-  ],
-  arguments: { manifest: { ...manifest, isOptional: true } },
-  options: { ...appOption, ...bootOptions },
-  reads: 'the registries, as a KMS reads them',
-  load: () => import('./app/why.ts'),
-})
-
-export const kmsWhy = defineCommand({
-  path: ['kms', 'why'],
-  summary:
-    'Explain if a KMS node may boot: every condition, until when it holds, and what mends it',
-  help: whyHelp,
-  examples: ['kms why --quote quote.json', 'kms why --measurement 8d2f01 --device 3f1c2a'],
-  options: {
-    measurement: { value: 'MR', description: 'aggregated measurement, or first digits' },
-    ...bootOptions,
-  },
-  reads: 'the registries, as a KMS reads them',
-  load: () => import('./kms/why.ts'),
-})
-
-export const hostWhy = defineCommand({
-  path: ['host', 'why'],
-  summary: 'Explain if a host is admitted: every condition, until when it holds, and what mends it',
-  help: 'Exit code: 0 admitted, 1 not admitted.',
-  examples: ['host why 3f1c2a'],
-  arguments: { device: { description: 'device id of the host, or first digits' } },
-  options: {
-    after: bootOptions.after,
-    at: bootOptions.at,
-    pinnedCode: bootOptions.pinnedCode,
-    ...governorOption,
-  },
-  reads: 'the host registry, as a KMS reads it',
-  load: () => import('./host/why.ts'),
-})
-
 export const verify = defineCommand({
   path: ['app', 'verify'],
   summary: 'Verify the chain of trust of a running app, from its certificate or quote to the votes',
@@ -247,5 +176,3 @@ Exit codes: 0 every step holds, 1 a step does not hold, 2 wrong input, 3 not eve
 })
 
 export const releaseCommands = [verify, init, lint, hash, diff, changes, pinKms, sealEnv, why]
-export const kmsReleaseCommands = [kmsWhy]
-export const hostReleaseCommands = [hostWhy]

@@ -26,7 +26,7 @@ export const groups: readonly Group[] = [
     summary: 'Register hosts, deposit bonds, set the rules for hosts',
     load: async () => [
       ...(await import('./host.ts')).hostCommands,
-      ...(await import('./app-release.ts')).hostReleaseCommands,
+      (await import('./why.ts')).hostWhy,
     ],
   },
   {
@@ -34,7 +34,7 @@ export const groups: readonly Group[] = [
     summary: 'Run a KMS node, and prepare one',
     load: async () => [
       ...(await import('./kms.ts')).kmsCommands,
-      ...(await import('./app-release.ts')).kmsReleaseCommands,
+      (await import('./why.ts')).kmsWhy,
     ],
   },
   {

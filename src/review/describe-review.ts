@@ -7,13 +7,13 @@ import type {
   ChangedPeriod,
 } from '../chain/simulate/blast-radius/compare-boots.ts'
 import {
-  anyDevice,
-  anyMeasurements,
   type ListedBoot,
+  unlistedDevice,
+  unlistedMeasurements,
 } from '../chain/simulate/blast-radius/list-boots.ts'
 import { escapeMarkdown, escapeText } from '../lib/printable.ts'
 import { formatComparison } from '../manifest/compare-manifests.ts'
-import type { ApprovedThing } from './approved-things.ts'
+import type { ApprovalReview } from './approval-review.ts'
 import { type ProposalReview, reviewDigest } from './review-proposal.ts'
 
 /** A part of a review. */
@@ -31,7 +31,7 @@ const maxChanges = 60
 
 /** The sections of a review in their order. Foreign text is one line without control characters. */
 export function describeReview(review: ProposalReview): ReviewSection[] {
-  const { calls, things, warnings, execution, blastRadius } = review
+  const { calls, approvals, warnings, execution, blastRadius } = review
   return [
     {
       title: 'Warnings',
@@ -45,7 +45,7 @@ export function describeReview(review: ProposalReview): ReviewSection[] {
         ...(irreversible === null ? [] : [`cannot be undone: ${irreversible}`]),
       ]),
     },
-    { title: 'What the hashes stand for', points: things.map(describeThing) },
+    { title: 'What the hashes stand for', points: approvals.map(describeApprovalReview) },
     { title: 'Execution', points: describeExecution(review) },
     {
       title: 'Changed storage',
@@ -89,8 +89,8 @@ function describeTimes({ queuedAt, executedAt }: ProposalReview['execution']): s
   return `${queue}executed ${formatTime(executedAt)}`
 }
 
-function describeThing(thing: ApprovedThing): [string, ...string[]] {
-  const { kind, id, registry, evidence, imageName, release, activeFrom, expiresAt } = thing
+function describeApprovalReview(approval: ApprovalReview): [string, ...string[]] {
+  const { kind, id, registry, evidence, imageName, release, activeFrom, expiresAt } = approval
   const end = expiresAt === 0 ? 'without an end' : `until ${formatTime(expiresAt)}`
   const lines = [`from ${formatTime(activeFrom)} ${end}, in ${registry}`]
   if (imageName !== undefined) lines.push(`named ${imageName}`)
@@ -135,7 +135,7 @@ function describeBlastRadius({ losses, gains, evaluated, omitted }: BlastRadius)
     {
       title: 'Evaluated boots',
       points: [
-        [`${evaluated} combinations of registered things, for TDX.`],
+        [`${evaluated} combinations of registered ids, for TDX.`],
         ...omitted.map((each): [string] => [each]),
       ],
     },
@@ -147,11 +147,11 @@ function describeBoot({ boot, periods }: ChangedBoot): [string, ...string[]] {
 }
 
 function nameOfBoot(boot: ListedBoot): string {
-  const device = boot.deviceId === anyDevice ? 'any other device' : `device ${boot.deviceId}`
-  if (boot.question === 'kms') {
+  const device = boot.deviceId === unlistedDevice ? 'any other device' : `device ${boot.deviceId}`
+  if (boot.bootOf === 'kms') {
     return `KMS node ${boot.mrAggregated} on image ${boot.osImageHash}, ${device}`
   }
-  const measured = boot.mrSystem === anyMeasurements ? '' : `, measurements ${boot.mrSystem}`
+  const measured = boot.mrSystem === unlistedMeasurements ? '' : `, measurements ${boot.mrSystem}`
   const status = boot.tcbStatus === 'UpToDate' ? '' : `, TCB ${boot.tcbStatus}`
   return `app ${boot.appId}, release ${boot.composeHash} on image ${boot.osImageHash}, ${device}${measured}${status}`
 }

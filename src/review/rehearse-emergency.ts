@@ -18,7 +18,7 @@ import {
 } from '../chain/registry.ts'
 import { openBlockState } from '../chain/simulate/block-state.ts'
 import { LocalChain } from '../chain/simulate/local-chain.ts'
-import { connectToCopy } from '../chain/simulate/local-reader.ts'
+import { connectToLocalCopy } from '../chain/simulate/local-reader.ts'
 import { proposeLocally } from '../chain/simulate/propose-locally.ts'
 import { simulateProposal } from '../chain/simulate/simulate-proposal.ts'
 import type { Hex } from '../lib/bytes.ts'
@@ -141,7 +141,10 @@ async function rehearse(
     ...target,
     suspension,
     revocation,
-    exposedSeconds: await exposedSeconds(chain, target, { suspension, revocation, start }),
+    exposedSeconds: secondsExposed(
+      suspension,
+      await secondsToEnd(chain, target, revocation, start),
+    ),
   }
 }
 
@@ -150,11 +153,11 @@ async function suspendLocally(
   { kind, registry, id }: Target,
   start: number,
 ): Promise<SuspensionResult> {
-  const { guardian } = await readGuardian(connectToCopy(chain), registry)
+  const { guardian } = await readGuardian(connectToLocalCopy(chain), registry)
   if (guardian === zeroAddress) return { refused: 'the registry has no guardian' }
   const result = await send(chain, guardian, suspend(registry, kind, [id]), start + nextBlock)
   if (!result.succeeded) return { refused: decodeRevert(result.data).error }
-  const { suspendedUntil } = await readApproval(connectToCopy(chain), registry, kind, id)
+  const { suspendedUntil } = await readApproval(connectToLocalCopy(chain), registry, kind, id)
   return { by: guardian, at: nextBlock, until: suspendedUntil - start }
 }
 
@@ -165,13 +168,13 @@ async function revokeLocally(
   start: number,
 ): Promise<RevocationResult> {
   const call = revoke(registry, kind, [id])
-  const { owner } = await readContractOwner(connectToCopy(chain), registry)
+  const { owner } = await readContractOwner(connectToLocalCopy(chain), registry)
   if (owner.toLowerCase() !== contracts.timelock.toLowerCase()) {
     const result = await send(chain, owner, call, Math.max(chain.head.timestamp, start + nextBlock))
     if (!result.succeeded) return { refused: decodeRevert(result.data).error }
     return { by: 'owner', account: owner, at: chain.head.timestamp - start }
   }
-  const delay = await timelockDelay(connectToCopy(chain), contracts.timelock)
+  const delay = await timelockDelay(connectToLocalCopy(chain), contracts.timelock)
   const facts = await proposeLocally(
     chain,
     contracts.governor,
@@ -189,22 +192,25 @@ function send(chain: LocalChain, from: Address, { to, data }: Call, timestamp: n
   return chain.execute({ from: lower(from), to: lower(to), data }, { timestamp })
 }
 
-/** Seconds in which the approval allows boots after the discovery. */
-async function exposedSeconds(
+/** Seconds from the discovery to the end of the approval: its revocation, or its own end; null: it has no end. */
+async function secondsToEnd(
   chain: LocalChain,
   { kind, registry, id }: Target,
-  {
-    suspension,
-    revocation,
-    start,
-  }: { suspension: SuspensionResult; revocation: RevocationResult; start: number },
+  revocation: RevocationResult,
+  start: number,
 ): Promise<number | null> {
-  const suspendedFrom = 'at' in suspension ? suspension.at : undefined
-  const suspendedUntil = 'at' in suspension ? suspension.until : 0
-  if ('refused' in revocation) {
-    const { expiresAt } = await readApproval(connectToCopy(chain), registry, kind, id)
-    return expiresAt === 0 ? null : expiresAt - start
-  }
-  if (suspendedFrom === undefined) return revocation.at
-  return suspendedFrom + Math.max(0, revocation.at - suspendedUntil)
+  if ('at' in revocation) return revocation.at
+  const { expiresAt } = await readApproval(connectToLocalCopy(chain), registry, kind, id)
+  return expiresAt === 0 ? null : expiresAt - start
+}
+
+/**
+ * Seconds after the discovery in which the approval allows boots: until its end, without the time of its suspension.
+ *
+ * @param end seconds from the discovery to the end of the approval; null: it has no end
+ * @returns null if the approval has no end
+ */
+export function secondsExposed(suspension: SuspensionResult, end: number | null): number | null {
+  if (end === null || 'refused' in suspension) return end
+  return Math.min(suspension.at, end) + Math.max(0, end - suspension.until)
 }

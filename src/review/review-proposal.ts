@@ -22,11 +22,15 @@ import { type BlastRadius, compareBoots } from '../chain/simulate/blast-radius/c
 import { listBoots } from '../chain/simulate/blast-radius/list-boots.ts'
 import { openBlockState } from '../chain/simulate/block-state.ts'
 import { LocalChain } from '../chain/simulate/local-chain.ts'
-import { connectToCopy } from '../chain/simulate/local-reader.ts'
+import { connectToLocalCopy } from '../chain/simulate/local-reader.ts'
 import { proposeLocally } from '../chain/simulate/propose-locally.ts'
-import { type ProposalSimulation, simulateProposal } from '../chain/simulate/simulate-proposal.ts'
+import {
+  executeProposals,
+  type ProposalSimulation,
+  simulateProposal,
+} from '../chain/simulate/simulate-proposal.ts'
 import { type Hex, to0x, utf8ToBytes } from '../lib/bytes.ts'
-import { type ApprovedThing, readApprovedThings } from './approved-things.ts'
+import { type ApprovalReview, reviewApprovals } from './approval-review.ts'
 import { findWarnings, type Warning } from './warnings.ts'
 
 /** The contracts of the DAO that decides, and those of the deployment. */
@@ -81,8 +85,8 @@ export interface ProposalReview {
     readonly effects: readonly string[]
     readonly irreversible: string | null
   }[]
-  /** What the approved ids stand for, in the order of the events. */
-  readonly things: readonly ApprovedThing[]
+  /** The approvals that it gives and the meaning of their ids, in the order of the events. */
+  readonly approvals: readonly ApprovalReview[]
   readonly warnings: readonly Warning[]
   /** Result of the execution on a local copy of the chain. */
   readonly execution: Omit<ProposalSimulation, 'calls' | 'block' | 'proposal'>
@@ -104,11 +108,13 @@ export async function reviewProposal(
     blockNumber === undefined ? {} : { number: blockNumber },
   )
   const chain = await LocalChain.open(state)
-  const delay = await timelockDelay(connectToCopy(chain), contracts.timelock)
+  const delay = await timelockDelay(connectToLocalCopy(chain), contracts.timelock)
   const context = { dao: contracts, book, timelockDelay: delay }
 
-  const executedFirst = afterQueued
-    ? await executeQueued(chain, await queuedBefore(client, governor, subject), context, onProgress)
+  const executed = afterQueued
+    ? await executeProposals(chain, await queuedBefore(client, governor, subject), context, {
+        onProgress: (done, total) => onProgress?.('Executing queued proposals', done, total),
+      })
     : []
   const stateBefore = await chain.fork()
   const facts =
@@ -119,20 +125,20 @@ export async function reviewProposal(
   const simulation = await simulateProposal(chain, facts, context)
 
   const descriptions = facts.calls.map((call) => describeCall(book, call))
-  const things = await readApprovedThings(simulation.events, {
+  const approvals = await reviewApprovals(simulation.events, {
     client,
     blockNumber: state.block.number,
     fromBlock,
     images: addresses.images as Hex | undefined,
     files,
-    now: simulation.executedAt,
+    executedAt: simulation.executedAt,
   })
   const warnings = findWarnings({
     calls: facts.calls,
     descriptions,
     book,
     simulation,
-    things,
+    approvals,
     text: 'text' in subject ? subject.text : undefined,
     generatedList: listChanges(descriptions, book),
   })
@@ -155,9 +161,9 @@ export async function reviewProposal(
     block,
     governor,
     proposal: 'facts' in subject ? proposal : null,
-    executedFirst,
+    executedFirst: executed.filter(({ succeeded }) => succeeded).map(({ proposal: id }) => id),
     calls: facts.calls.map((call, index) => callToJson(call, descriptions[index])),
-    things,
+    approvals,
     warnings,
     execution,
     blastRadius,
@@ -173,22 +179,6 @@ async function queuedBefore(
   const reviewed = 'facts' in subject ? subject.facts.id : undefined
   const queued = await readQueuedProposals(client, governor)
   return queued.filter(({ id }) => id !== reviewed)
-}
-
-/** Executes proposals on the local copy and returns the ids of those that succeed. */
-async function executeQueued(
-  chain: LocalChain,
-  queued: readonly ProposalFacts[],
-  context: Parameters<typeof simulateProposal>[2],
-  onProgress: ReviewOptions['onProgress'],
-): Promise<string[]> {
-  const executed: string[] = []
-  for (const [index, facts] of queued.entries()) {
-    onProgress?.('Executing queued proposals', index, queued.length)
-    const { succeeded } = await simulateProposal(chain, facts, context)
-    if (succeeded) executed.push(facts.id.toString())
-  }
-  return executed
 }
 
 /** A call with its description as JSON; `value` is wei as decimal text. */

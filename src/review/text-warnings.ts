@@ -2,7 +2,7 @@
 import type { Hex } from '../lib/bytes.ts'
 import { escapeText } from '../lib/printable.ts'
 
-/** Text in which letters of different scripts are mixed in one word, as in `аpprove` with a Cyrillic first letter. */
+/** One word. */
 const words = /[\p{L}\p{M}\p{N}_-]+/gu
 const scripts = {
   Latin: /\p{Script=Latin}/u,
@@ -24,7 +24,7 @@ export function hiddenCharacters(text: string): string[] {
   return [...new Set(found.map(escapeText))].slice(0, maxListed)
 }
 
-/** Words that mix scripts, or whose letters have forms that look like Latin ones. */
+/** Words that mix scripts, as `аpprove` with a Cyrillic first letter, or whose letters look like Latin ones. */
 export function lookAlikeWords(text: string): string[] {
   const mixed = [...text.matchAll(words)]
     .map(([word]) => word)
@@ -36,7 +36,7 @@ export function lookAlikeWords(text: string): string[] {
 }
 
 /**
- * Addresses and ids in the text that occur in none of the calls and are no known address.
+ * Addresses and ids in the text that are neither in the calls nor known addresses.
  *
  * @param known lower case, without `0x`: calldata, targets and addresses of the deployment
  */
@@ -52,7 +52,7 @@ export function unrelatedIds(text: string, known: readonly string[]): Hex[] {
 const generatedMark = 'Assent generated this list from the calls of this proposal.'
 
 /**
- * Whether a text with Assent's list of changes has another list than its calls give. A text without such a list has none.
+ * Whether the text contains a list of changes that differs from that of the calls. False if it contains no list.
  *
  * @param expected the list that the calls give, as Markdown
  */

@@ -7,7 +7,7 @@ import { formatTime } from '../chain/governance/format-time.ts'
 import type { TracedCall } from '../chain/simulate/local-chain.ts'
 import type { ProposalSimulation } from '../chain/simulate/simulate-proposal.ts'
 import type { Hex } from '../lib/bytes.ts'
-import type { ApprovedThing } from './approved-things.ts'
+import type { ApprovalReview } from './approval-review.ts'
 import { hasForeignList, hiddenCharacters, lookAlikeWords, unrelatedIds } from './text-warnings.ts'
 
 /** Every warning, and what it means. */
@@ -43,7 +43,7 @@ export interface Warning {
   readonly message: string
 }
 
-/** What warnings are found in. */
+/** The parts of a review in which warnings are searched. */
 export interface WarningInput {
   readonly calls: readonly Call[]
   /** Of `calls`, in the same order. */
@@ -51,7 +51,7 @@ export interface WarningInput {
   readonly book: AddressBook
   /** The execution on a local copy. */
   readonly simulation: ProposalSimulation
-  readonly things: readonly ApprovedThing[]
+  readonly approvals: readonly ApprovalReview[]
   /** The text of the proposal; undefined for a draft. */
   readonly text: string | undefined
   /** The list of changes that the calls give, as in a generated text. */
@@ -78,7 +78,7 @@ export function findWarnings(input: WarningInput): Warning[] {
   return found.sort((a, b) => order.indexOf(a.code) - order.indexOf(b.code))
 }
 
-function callWarnings({ calls, descriptions, book, things }: WarningInput): Warning[] {
+function callWarnings({ calls, descriptions, book, approvals }: WarningInput): Warning[] {
   const warnings: Warning[] = []
   for (const [index, { to, data, value = 0n }] of calls.entries()) {
     const { contract, functionName, irreversible } = descriptions[index] as CallDescription
@@ -103,7 +103,7 @@ function callWarnings({ calls, descriptions, book, things }: WarningInput): Warn
     const message = `The proposal has ${calls.length} calls.`
     warnings.push({ code: 'MANY_CALLS', message })
   }
-  for (const { kind, id, evidence, release } of things) {
+  for (const { kind, id, evidence, release } of approvals) {
     if (kind !== 'release' && kind !== 'osImage') continue
     if (evidence !== undefined || release !== undefined) continue
     const what = kind === 'release' ? 'Release' : 'Image'
@@ -164,8 +164,8 @@ function foreignDelegateCalls(
   })
 }
 
-/** What events of an execution mean for the powers over the contracts. */
-const powerEvents: Readonly<Record<string, WarningCode>> = {
+/** Warning codes of events that change who controls a contract, or its code. */
+const controlEvents: Readonly<Record<string, WarningCode>> = {
   RoleGranted: 'ROLE',
   RoleRevoked: 'ROLE',
   RoleAdminChanged: 'ROLE',
@@ -188,7 +188,7 @@ const powerEvents: Readonly<Record<string, WarningCode>> = {
 
 function eventWarnings({ simulation, book }: WarningInput): Warning[] {
   return simulation.events.flatMap(({ address, name, args }) => {
-    const code = name === undefined ? undefined : powerEvents[name]
+    const code = name === undefined ? undefined : controlEvents[name]
     if (code === undefined) return []
     const values = args.map((arg) => `${arg.name} ${valueText(arg.value, book)}`).join(', ')
     return [{ code, message: `${nameOf(book, address)}: ${name} (${values}).` }]
@@ -200,7 +200,7 @@ function valueText(value: unknown, book: AddressBook): string {
   return /^0x[0-9a-fA-F]{40}$/.test(text) ? nameOf(book, text as Hex) : text
 }
 
-function textWarnings({ text, calls, book, generatedList, things }: WarningInput): Warning[] {
+function textWarnings({ text, calls, book, generatedList, approvals }: WarningInput): Warning[] {
   if (text === undefined) return []
   const warnings: Warning[] = []
   const hidden = hiddenCharacters(text)
@@ -216,7 +216,7 @@ function textWarnings({ text, calls, book, generatedList, things }: WarningInput
   const known = [
     ...calls.flatMap(({ to, data }) => [to.toLowerCase(), data.toLowerCase()]),
     ...book.names.keys(),
-    ...things.map(({ id }) => id),
+    ...approvals.map(({ id }) => id),
     // the mark at the end of a generated text
     ...[...text.matchAll(/#proposer=(0x[0-9a-f]{40})\s*$/gi)].map(([, proposer = '']) =>
       proposer.toLowerCase(),

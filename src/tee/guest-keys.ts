@@ -3,7 +3,7 @@
  * about them.
  *
  * v0 derives from a path only, and the app chooses the text of the claim. v1 binds algorithm and domain into key and
- * claim. Source: dstack `docs/guest-api-v1.md`, and `guest-agent` for v0.
+ * claim. Source: `docs/guest-api-v1.md` of dstack's repository, and its `guest-agent` for v0.
  */
 import { ed25519 } from '@noble/curves/ed25519.js'
 import { secp256k1 } from '@noble/curves/secp256k1.js'

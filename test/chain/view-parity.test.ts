@@ -437,7 +437,7 @@ type Boot = ReturnType<typeof bootOf>
 
 /** `assent app why` and `assent kms why` name the reason of the KMS. */
 function expectFirstDenial(explained: BootExplanation, denial: DenialReason | undefined) {
-  const first = explained.conditions.find(({ verdict }) => verdict === 'unmet')
+  const first = explained.conditions.find(({ state }) => state === 'unmet')
   expect(first?.denial).toBe(denial)
   expect([explained.answer, explained.reason]).toEqual(
     denial === undefined ? ['allowed', ''] : ['denied', reasons[denial]],
@@ -461,8 +461,8 @@ async function comparePartial(
   const reader = isByEndpoint ? readStateOf(onChain.client, state.header.number) : state.read()
   const registry = { kms: onChain.kmsAuth, pinned: onChain.pinned }
   const partial = await explainApp(reader, registry, known, { block: at, now: at })
-  for (const [index, { verdict }] of partial.conditions.entries()) {
-    if (verdict !== 'unknown') expect(verdict).toBe(complete.conditions[index]?.verdict)
+  for (const [index, { state }] of partial.conditions.entries()) {
+    if (state !== 'unknown') expect(state).toBe(complete.conditions[index]?.state)
   }
   if (kept.length === optional.length) expect(partial.answer).toBe(complete.answer)
   if (partial.answer !== 'unknown') expect(partial.answer).toBe(complete.answer)

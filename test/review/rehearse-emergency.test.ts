@@ -5,7 +5,7 @@ import { addressBook } from '../../src/chain/governance/describe-call.ts'
 import { propose } from '../../src/chain/governance/governance.ts'
 import { approve, readState, revoke, setGuardian, suspend } from '../../src/chain/registry.ts'
 import type { Hex } from '../../src/lib/bytes.ts'
-import { rehearseEmergency } from '../../src/review/rehearse-emergency.ts'
+import { rehearseEmergency, secondsExposed } from '../../src/review/rehearse-emergency.ts'
 import type { ReviewContracts } from '../../src/review/review-proposal.ts'
 import { findAnvil } from '../anvil.ts'
 import { daoTimes } from '../chain/dao.ts'
@@ -20,6 +20,15 @@ import {
 
 const absent = findAnvil() === undefined
 const image = idOf('a1')
+
+test.each([
+  ['a suspension that ends before the approval', 100, 1 + 80],
+  ['a suspension that ends after the approval', 15, 1],
+  ['an approval without an end', null, null],
+])('the exposed time leaves out the suspended time: %s', (_, end, expected) => {
+  const by: Hex = `0x${'aa'.repeat(20)}`
+  expect(secondsExposed({ by, at: 1, until: 20 }, end)).toBe(expected)
+})
 
 describe.skipIf(absent)('the rehearsal of an emergency', () => {
   let dao: LocalDao

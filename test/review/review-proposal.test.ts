@@ -90,8 +90,8 @@ describe.skipIf(absent)('a review', () => {
     const next = manifest('b', ['TOKEN', 'REGION'])
     const found = await review([approveManifest(dao.app, sha256(next), next, { notAfter: never })])
 
-    const [thing] = found.things
-    expect(thing).toMatchObject({
+    const [approval] = found.approvals
+    expect(approval).toMatchObject({
       kind: 'release',
       id: sha256(next),
       release: {
@@ -104,7 +104,7 @@ describe.skipIf(absent)('a review', () => {
         difference: { from: sha256(manifest('a', ['TOKEN'])) },
       },
     })
-    expect(thing?.release?.difference?.changes.map(({ place }) => place)).toEqual(
+    expect(approval?.release?.difference?.changes.map(({ place }) => place)).toEqual(
       expect.arrayContaining(['services.web.image']),
     )
     expect(found.warnings).toEqual([])
@@ -118,8 +118,8 @@ describe.skipIf(absent)('a review', () => {
     const withFile = await review([call], { files: [manifest('d'), next] })
     const withOther = await review([call], { files: [manifest('d')] })
 
-    expect(withFile.things[0]?.release).toMatchObject({ source: 'file' })
-    expect(withOther.things[0]?.release).toBeUndefined()
+    expect(withFile.approvals[0]?.release).toMatchObject({ source: 'file' })
+    expect(withOther.approvals[0]?.release).toBeUndefined()
     expect(withOther.warnings.map(({ code }) => code)).toEqual(['NO_EVIDENCE'])
   })
 
@@ -135,7 +135,7 @@ describe.skipIf(absent)('a review', () => {
     }
     const found = await review([approve(dao.addresses.kmsAuth, [terms], never)])
 
-    expect(found.things[0]).toMatchObject({ kind: 'osImage', evidence })
+    expect(found.approvals[0]).toMatchObject({ kind: 'osImage', evidence })
     expect(found.warnings).toEqual([])
   })
 

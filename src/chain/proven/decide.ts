@@ -17,7 +17,7 @@ import {
   type ChainSnapshot,
   dropHead,
   headStragglerTimeoutMs,
-  registryOf,
+  pinnedDeploymentOf,
   requireRecent,
   toDecisionBlock,
   type ViewContext,
@@ -115,7 +115,7 @@ async function evaluateBoot(
   made: (evidence: ChainEvidence) => void,
 ): Promise<BootEvaluation> {
   const reading = state.read()
-  const registry = registryOf(options)
+  const deployment = pinnedDeploymentOf(options)
   let known: ChainEvidence | undefined
   const evidence = (): ChainEvidence => {
     if (known !== undefined) return known
@@ -132,11 +132,11 @@ async function evaluateBoot(
     return known
   }
   if (question === 'isKmsAllowed') {
-    const { facts, gatewayAppId } = await gatherKms(reading, registry, ids)
+    const { facts, gatewayAppId } = await gatherKms(reading, deployment, ids)
     const denialReason = (tcbStatus: string, at: number) => kmsDenialReason(facts, tcbStatus, at)
     return { denialReason, epochs: () => undefined, isForeign: false, gatewayAppId, evidence }
   }
-  const { facts, gatewayAppId } = await gatherApp(reading, registry, ids)
+  const { facts, gatewayAppId } = await gatherApp(reading, deployment, ids)
   rememberShared(options.shared, reading.addresses(), ids.appId)
   return {
     denialReason: (tcbStatus, at) => appDenialReason(facts, tcbStatus, at, options.foreignApps),

@@ -47,8 +47,8 @@ export interface PinnedCode {
   readonly images: readonly Hex[]
 }
 
-/** The contract to read and its pinned code. */
-export interface Registry {
+/** A deployment whose contracts are read from storage, and the code that they must have. */
+export interface PinnedDeployment {
   /** The `KmsAuth` contract, from which the addresses of all other contracts are read. */
   readonly kms: Hex
   /** A contract with other code stops the decision with an error: its storage could have another layout. */
@@ -93,7 +93,7 @@ const longestGateway = 1024
 /** Reads what `KmsAuth.isAppAllowed` reads. @throws CHAIN_*, CONTRACT_MISSING */
 export async function gatherApp(
   reading: StateReader,
-  registry: Registry,
+  deployment: PinnedDeployment,
   boot: BootIds,
 ): Promise<BootFacts<AppBootFacts>> {
   const wanted = [
@@ -102,12 +102,12 @@ export async function gatherApp(
     kmsAuthSlots.hosts,
     kmsAuthSlots.images,
   ]
-  const { words, gatewayAppId } = await readKmsAuth(reading, registry, wanted)
+  const { words, gatewayAppId } = await readKmsAuth(reading, deployment, wanted)
   const [app = 0n, image = 0n, hosts = 0n, images = 0n] = words
   const [contract, host, measurements] = await Promise.all([
-    gatherContract(reading, registry, boot),
-    gatherHost(reading, registry, hosts, boot.deviceId),
-    gatherMeasurements(reading, registry, images, boot),
+    gatherContract(reading, deployment, boot),
+    gatherHost(reading, deployment, hosts, boot.deviceId),
+    gatherMeasurements(reading, deployment, images, boot),
   ])
   const approvals = { app: decodeApproval(app), image: decodeApproval(image) }
   return { facts: { ...approvals, contract, host, measurements }, gatewayAppId }
@@ -116,17 +116,17 @@ export async function gatherApp(
 /** Reads what `Hosts.admission` reads. @throws CHAIN_*, CONTRACT_MISSING */
 export async function gatherHostFacts(
   reading: StateReader,
-  registry: Registry,
+  deployment: PinnedDeployment,
   deviceId: Hex,
 ): Promise<HostFacts> {
-  const { words } = await readKmsAuth(reading, registry, [kmsAuthSlots.hosts])
-  return gatherHost(reading, registry, words[0] ?? 0n, deviceId)
+  const { words } = await readKmsAuth(reading, deployment, [kmsAuthSlots.hosts])
+  return gatherHost(reading, deployment, words[0] ?? 0n, deviceId)
 }
 
 /** Reads what `KmsAuth.isKmsAllowed` reads. @throws CHAIN_*, CONTRACT_MISSING */
 export async function gatherKms(
   reading: StateReader,
-  registry: Registry,
+  deployment: PinnedDeployment,
   boot: BootIds,
 ): Promise<BootFacts<KmsBootFacts>> {
   const wanted = [
@@ -136,13 +136,13 @@ export async function gatherKms(
     kmsAuthSlots.hosts,
     kmsAuthSlots.images,
   ]
-  const { words, gatewayAppId } = await readKmsAuth(reading, registry, wanted)
+  const { words, gatewayAppId } = await readKmsAuth(reading, deployment, wanted)
   const [image = 0n, measurement = 0n, device = 0n, hosts = 0n, images = 0n] = words
   // for a KMS node the contract has no further rules, because its whole measurement is approved
   const isFree = boot.requiredMrSystem === undefined
   const [host, measurements] = await Promise.all([
-    gatherHost(reading, registry, hosts, boot.deviceId),
-    isFree ? ('open' as const) : gatherMeasurements(reading, registry, images, boot),
+    gatherHost(reading, deployment, hosts, boot.deviceId),
+    isFree ? ('open' as const) : gatherMeasurements(reading, deployment, images, boot),
   ])
   const approvals = {
     image: decodeApproval(image),
@@ -159,10 +159,10 @@ export async function gatherKms(
  */
 export async function gatherKmsAuth(
   reading: StateReader,
-  registry: Registry,
+  deployment: PinnedDeployment,
 ): Promise<KmsAuthFacts> {
   const wanted = [kmsAuthSlots.appImplementation]
-  const { words, gatewayAppId } = await readKmsAuth(reading, registry, wanted)
+  const { words, gatewayAppId } = await readKmsAuth(reading, deployment, wanted)
   return { gatewayAppId, appImplementation: readAddress(words[0] ?? 0n) ?? zeroAddress }
 }
 
@@ -174,12 +174,12 @@ export async function gatherKmsAuth(
  */
 export async function gatherRules(
   reading: StateReader,
-  registry: Registry,
+  deployment: PinnedDeployment,
   address: Hex,
 ): Promise<AppRules | undefined> {
-  const { words } = await readKmsAuth(reading, registry, [approvalSlot('app', appKey(address))])
+  const { words } = await readKmsAuth(reading, deployment, [approvalSlot('app', appKey(address))])
   if (decodeApproval(words[0] ?? 0n).version === 0) return undefined
-  const { pinned } = registry
+  const { pinned } = deployment
   const [implementation = 0n, rules = 0n, ends = 0n] = await reading.words(address, [
     implementationSlot,
     appSlots.rules,
@@ -189,7 +189,11 @@ export async function gatherRules(
   return code === 'known' ? readAppRules(rules, ends) : undefined
 }
 
-async function readKmsAuth(reading: StateReader, { kms, pinned }: Registry, slots: readonly Hex[]) {
+async function readKmsAuth(
+  reading: StateReader,
+  { kms, pinned }: PinnedDeployment,
+  slots: readonly Hex[],
+) {
   const [implementation = 0n, gateway = 0n, ...words] = await reading.words(kms, [
     implementationSlot,
     kmsAuthSlots.gatewayAppId,
@@ -201,7 +205,7 @@ async function readKmsAuth(reading: StateReader, { kms, pinned }: Registry, slot
 
 async function gatherContract(
   reading: StateReader,
-  { pinned }: Registry,
+  { pinned }: PinnedDeployment,
   { appId, composeHash, deviceId }: BootIds,
 ): Promise<AppBootFacts['contract']> {
   const [implementation = 0n, rules = 0n, ends = 0n, release = 0n, device = 0n] =
@@ -223,7 +227,7 @@ async function gatherContract(
 
 async function gatherHost(
   reading: StateReader,
-  { pinned }: Registry,
+  { pinned }: PinnedDeployment,
   hosts: bigint,
   deviceId: Hex,
 ): Promise<HostFacts> {
@@ -270,7 +274,7 @@ async function gatherBond(
 
 async function gatherMeasurements(
   reading: StateReader,
-  { pinned }: Registry,
+  { pinned }: PinnedDeployment,
   images: bigint,
   { osImageHash, mrSystem, requiredMrSystem }: BootIds,
 ): Promise<MeasurementFacts> {

@@ -12,7 +12,7 @@ import type { EndpointHealth } from './endpoint-health.ts'
 import type { BlockHeader, HeaderField } from './header.ts'
 import type { HeaderSource } from './header-quorum.ts'
 import type { FetchProof } from './prover.ts'
-import type { PinnedCode, Registry } from './read-boot-facts.ts'
+import type { PinnedCode, PinnedDeployment } from './read-boot-facts.ts'
 import type { Endpoint } from './rpc-endpoint.ts'
 import type { ProvenState, StateCache } from './state.ts'
 
@@ -190,7 +190,7 @@ export function dropHead(
 }
 
 /** The part of the options that readers of contract storage need. */
-export function registryOf({ kms, pinned }: ViewContext): Registry {
+export function pinnedDeploymentOf({ kms, pinned }: ViewContext): PinnedDeployment {
   return { kms, pinned }
 }
 

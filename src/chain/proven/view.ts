@@ -16,7 +16,7 @@ import { gatherKmsAuth, gatherRules } from './read-boot-facts.ts'
 import { assemble, createSnapshotRefresher, readShared } from './snapshot.ts'
 import { createStateCache } from './state.ts'
 import {
-  registryOf,
+  pinnedDeploymentOf,
   requireRecent,
   requireRecentByClock,
   toDecisionBlock,
@@ -65,7 +65,7 @@ export function openView(viewOptions: ViewOptions): ChainView {
     facts: async () => {
       const { final } = await snapshots.current()
       requireRecent(final.state.header, options)
-      const facts = await gatherKmsAuth(final.state.read(), registryOf(options))
+      const facts = await gatherKmsAuth(final.state.read(), pinnedDeploymentOf(options))
       return { ...facts, block: toDecisionBlock(final.state.header) }
     },
     newestEpoch: async (appId, beforeRequest) => {
@@ -73,7 +73,7 @@ export function openView(viewOptions: ViewOptions): ChainView {
       requireRecent(final.state.header, options)
       requireLength(appId, 'app id', 20)
       const reading = final.state.read(beforeRequest)
-      const rules = await gatherRules(reading, registryOf(options), to0x(appId))
+      const rules = await gatherRules(reading, pinnedDeploymentOf(options), to0x(appId))
       return rules === undefined ? undefined : rules.epochsOpened + 1
     },
     bootstrap: async () => {

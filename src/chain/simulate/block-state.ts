@@ -162,26 +162,26 @@ export async function openBlockState(
   }
 }
 
-/** A request with a schema for its answer, within the limits. */
+/** Returns a function that sends a request, checks its answer and counts it against the limits. */
 function boundedRequests(client: PublicClient, limits: SimulationLimits) {
   const deadline = Date.now() + limits.milliseconds
   const used = { requests: 0, bytes: 0 }
-  const require = (isWithin: boolean, limit: keyof SimulationLimits) => {
+  const requireWithin = (isWithin: boolean, limit: keyof SimulationLimits) => {
     if (isWithin) return
     throw new AssentError('SIMULATION_TOO_LARGE', 'The simulation reached a limit.', {
       facts: { limit, allowed: limits[limit] },
     })
   }
   return async <T>(method: string, params: unknown[], schema: z.ZodType<T>): Promise<T> => {
-    require(++used.requests <= limits.requests, 'requests')
+    requireWithin(++used.requests <= limits.requests, 'requests')
     const answer = await withDeadline(deadline, () =>
       client.request({ method, params } as never).catch((cause: unknown) => {
         throw toChainError(cause, `answer ${method}`)
       }),
     )
-    require(answer !== late, 'milliseconds')
+    requireWithin(answer !== late, 'milliseconds')
     used.bytes += sizeOf(answer)
-    require(used.bytes <= limits.bytes, 'bytes')
+    requireWithin(used.bytes <= limits.bytes, 'bytes')
     const parsed = schema.safeParse(answer)
     if (parsed.success) return parsed.data
     throw new AssentError(

@@ -169,7 +169,7 @@ export function decodeChanges(
   return words.flatMap(({ address, slot, before, after }): DecodedChange[] => {
     const contract = context.book.names.get(address)
     const base = { address, contract, slot }
-    const parts = partsOf(address, slot, context).filter(
+    const parts = namedPartsAt(address, slot, context).filter(
       (each) => bytesOf(before, each) !== bytesOf(after, each),
     )
     if (parts.length === 0) {
@@ -184,7 +184,7 @@ export function decodeChanges(
   })
 }
 
-function partsOf(address: Hex, slot: Hex, { book, preimages }: ChangeContext): NamedPart[] {
+function namedPartsAt(address: Hex, slot: Hex, { book, preimages }: ChangeContext): NamedPart[] {
   const standard = standardSlots[slot]
   if (standard !== undefined) return [standard]
   // the bond token can be any ERC-20 token, whose layout is unknown

@@ -16,7 +16,7 @@ import { type ChangedAccount, type ChangedWord, LocalState, type ReadSet } from 
 /** Gas that one transaction may use (EIP-7825). */
 export const transactionGasLimit = 16_777_216n
 
-/** Gas of a read. A KmsAuth gives a foreign app one million. */
+/** Gas of a read: enough for `isAppAllowed`, which forwards at most one million to the app. */
 const readGas = 10_000_000n
 
 /** A call to execute. */

@@ -10,9 +10,9 @@ import type { LocalChain } from './local-chain.ts'
  * The state of a local copy for the rules of a boot.
  *
  * @example
- * const explanation = await explainApp(readStateOfCopy(chain), registry, boot, times)
+ * const explanation = await explainApp(readStateOfLocalCopy(chain), registry, boot, times)
  */
-export function readStateOfCopy(chain: LocalChain): StateReader {
+export function readStateOfLocalCopy(chain: LocalChain): StateReader {
   return {
     account: async (address) => {
       const code = await chain.code(address)
@@ -27,7 +27,7 @@ export function readStateOfCopy(chain: LocalChain): StateReader {
  *
  * @param timestamp time that contracts see, unix seconds; default: the time of the copy's newest block
  */
-export function connectToCopy(
+export function connectToLocalCopy(
   chain: LocalChain,
   { timestamp }: { timestamp?: number } = {},
 ): PublicClient {

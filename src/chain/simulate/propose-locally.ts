@@ -7,7 +7,7 @@ import { type Call, decodeRevert } from '../call.ts'
 import { proposalCall, proposalIdOf } from '../governance/governance.ts'
 import { type ProposalFacts, readProposal } from '../governance/proposals.ts'
 import type { LocalChain } from './local-chain.ts'
-import { connectToCopy } from './local-reader.ts'
+import { connectToLocalCopy } from './local-reader.ts'
 
 /** Storage slot of `_proposalThreshold` in AssentGovernor; a test compares it with the compiler's layout. */
 export const proposalThresholdSlot = 7n
@@ -36,7 +36,7 @@ export async function proposeLocally(
     { from: proposer, to: to.toLowerCase() as Hex, data },
     { timestamp: chain.head.timestamp + 1 },
   )
-  // a parameter like any other for the execution that follows
+  // the execution must see the real threshold
   chain.assume(at, slot, threshold)
   if (!created.succeeded) {
     const { error, values } = decodeRevert(created.data)
@@ -44,6 +44,6 @@ export async function proposeLocally(
       facts: { governor, error, values },
     })
   }
-  const client = connectToCopy(chain)
+  const client = connectToLocalCopy(chain)
   return readProposal(client, governor, await proposalIdOf(client, governor, calls, text))
 }

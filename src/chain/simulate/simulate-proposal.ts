@@ -25,8 +25,8 @@ import {
 } from './decode-result.ts'
 import type { LocalChain, LocalExecution, TracedCall } from './local-chain.ts'
 
-/** The contracts of the DAO that decides. */
-export interface DeciderContracts {
+/** The contracts of the DAO that votes. */
+export interface DaoContracts {
   readonly governor: Address
   readonly timelock: Address
 }
@@ -80,7 +80,7 @@ export const proposalVotesSlot = 9n
 
 /** The DAO that executes the proposal, and the names for its results. */
 export interface SimulationContext {
-  readonly dao: DeciderContracts
+  readonly dao: DaoContracts
   readonly book: AddressBook
   /** Seconds from queueing to execution, as the timelock has it at the block. */
   readonly timelockDelay: number
@@ -135,6 +135,28 @@ export async function simulateProposal(
     accounts: decodeAccounts(await chain.changedAccounts(before), book),
     calls: last.calls,
   }
+}
+
+/**
+ * Executes proposals on `chain`, one after another, as {@link simulateProposal} does. A proposal that fails changes
+ * nothing.
+ *
+ * @param proposals in the order of their execution
+ * @returns one result per proposal, in the same order
+ * @throws as {@link simulateProposal}
+ */
+export async function executeProposals(
+  chain: LocalChain,
+  proposals: readonly ProposalFacts[],
+  context: SimulationContext,
+  { onProgress }: { onProgress?: (done: number, total: number) => void } = {},
+): Promise<ProposalSimulation[]> {
+  const results: ProposalSimulation[] = []
+  for (const [index, facts] of proposals.entries()) {
+    onProgress?.(index, proposals.length)
+    results.push(await simulateProposal(chain, facts, context))
+  }
+  return results
 }
 
 function requireOpen({ id, state }: ProposalFacts): void {

@@ -6,7 +6,7 @@ import { formatDeadline, formatTime } from '../governance/format-time.ts'
 export interface Supersession {
   /** Unix seconds; undefined: it ended at a time that the contract no longer stores. */
   readonly from: number | undefined
-  /** Number of the oldest release that goes on. */
+  /** Number of the oldest release that is not superseded. */
   readonly oldest: number
 }
 

@@ -1,4 +1,4 @@
-/** What was found for each condition of a boot, and who mends it with which command. */
+/** Texts for the conditions of a boot: what the chain says, who can fix it, and with which command. */
 import type { Approval } from '../approval.ts'
 import { stateAt } from '../approval.ts'
 import type { AppBootFacts, DenialReason, HostFacts, KmsBootFacts } from '../proven/boot-rules.ts'
@@ -7,24 +7,24 @@ import { describeApproval, type Supersession } from './describe-approval.ts'
 import type { KnownBoot } from './explain-boot.ts'
 
 /** The next step that makes a condition hold. */
-export interface Fix {
+export interface NextStep {
   /** Who can do it. */
   readonly by: 'app owner' | 'DAO' | 'host operator' | 'KMS operator' | 'anyone'
   /** A command line, with values in angle brackets that are not known here. */
   readonly command: string
-  /** What to know before; null if there is nothing. */
+  /** What to know before the command; null: nothing. */
   readonly note: string | null
 }
 
-/** What a condition found, and how to change it. */
-export interface Finding {
+/** The text of one condition and the next step. */
+export interface ConditionText {
   /** What the chain says, in one sentence. */
   readonly found: string
   /** How to make the condition hold; null if nothing has to be done, or nothing can be. */
-  readonly fix: Fix | null
+  readonly nextStep: NextStep | null
 }
 
-type Describe<Facts> = (facts: Facts, boot: KnownBoot, at: number) => Finding
+type Describe<Facts> = (facts: Facts, boot: KnownBoot, at: number) => ConditionText
 
 /** @param at unix seconds */
 export function describeAppCondition(
@@ -32,8 +32,8 @@ export function describeAppCondition(
   facts: AppBootFacts,
   boot: KnownBoot,
   at: number,
-): Finding {
-  return (appFindings[denial] ?? unused)(facts, boot, at)
+): ConditionText {
+  return (appTexts[denial] ?? notChecked)(facts, boot, at)
 }
 
 /** @param at unix seconds */
@@ -42,112 +42,121 @@ export function describeKmsCondition(
   facts: KmsBootFacts,
   boot: KnownBoot,
   at: number,
-): Finding {
-  return (kmsFindings[denial] ?? unused)(facts, boot, at)
+): ConditionText {
+  return (kmsTexts[denial] ?? notChecked)(facts, boot, at)
 }
 
-const unused = (): Finding => ({ found: 'This condition is not asked.', fix: null })
+const notChecked = (): ConditionText => ({
+  found: 'Not checked, because an earlier condition is not met.',
+  nextStep: null,
+})
 
-const machineFindings: Partial<
+const hostTexts: Partial<
   Record<DenialReason, Describe<Pick<AppBootFacts, 'host' | 'measurements'>>>
 > = {
   hostNotRegistered: ({ host }, boot) => describeHost(host, boot),
   measurementsNotAllowed: ({ measurements }, { osImageHash }, at) => {
-    if (osImageHash === undefined) return missing('the image')
+    if (osImageHash === undefined) return notGiven('image')
     if (measurements === 'open') {
-      return { found: 'The base image may have any measurements.', fix: null }
+      const found =
+        'The image is not closed, so its measurements are not compared with approved sets.'
+      return { found, nextStep: null }
     }
-    const set = `The measurement set of the machine: ${describeApproval(measurements, at)}.`
+    const set = `The measurement set of the CVM: ${describeApproval(measurements, at)}.`
     const command = `assent image approve-measurements ${osImageHash} tdx <measurements>`
-    return { found: set, fix: fixUnless(measurements, at, 'DAO', command) }
+    return { found: set, nextStep: nextStepUnless(measurements, at, 'DAO', command) }
   },
 }
 
 const imageNotAllowed: Describe<Pick<AppBootFacts, 'image'>> = ({ image }, { osImageHash }, at) =>
   osImageHash === undefined
-    ? missing('the image')
+    ? notGiven('image')
     : {
         found: `The base image: ${describeApproval(image, at)}.`,
-        fix: fixUnless(image, at, 'DAO', `assent dao approve os-image ${osImageHash}`),
+        nextStep: nextStepUnless(image, at, 'DAO', `assent dao approve os-image ${osImageHash}`),
       }
 
-const appFindings: Partial<Record<DenialReason, Describe<AppBootFacts>>> = {
-  ...machineFindings,
+const appTexts: Partial<Record<DenialReason, Describe<AppBootFacts>>> = {
+  ...hostTexts,
   imageNotAllowed,
   appNotRegistered: ({ app }, { appId }, at) => ({
     found: `The app: ${describeApproval(app, at)}.`,
-    fix:
+    nextStep:
       stateAt(app, at) === 'none'
         ? { by: 'anyone', command: `assent app register ${appId}`, note: null }
-        : fixUnless(app, at, 'DAO', `assent dao approve app ${appId}`),
+        : nextStepUnless(app, at, 'DAO', `assent dao approve app ${appId}`),
   }),
   appHasNoCode: ({ contract }) =>
     contract === 'none'
       ? {
           found: 'There is no contract at the app id.',
-          fix: { by: 'app owner', command: 'assent app create', note: 'It makes a new app id.' },
+          nextStep: {
+            by: 'app owner',
+            command: 'assent app create',
+            note: 'It makes a new app id.',
+          },
         }
-      : { found: 'There is a contract at the app id.', fix: null },
+      : { found: 'There is a contract at the app id.', nextStep: null },
   appForeign: ({ contract }) =>
     contract === 'foreign'
       ? {
           found: 'The code of the app contract is not among the pinned ones.',
-          fix: {
+          nextStep: {
             by: 'KMS operator',
             command: 'assent kms pinned-code',
             note: 'Each KMS pins the code of apps in its settings, which are part of its measurement.',
           },
         }
-      : { found: 'The code of the app contract is pinned.', fix: null },
+      : { found: 'The code of the app contract is pinned.', nextStep: null },
   tcbNotUpToDate: ({ contract }, { tcbStatus }) => {
-    if (typeof contract === 'string') return unused()
+    if (typeof contract === 'string') return notChecked()
     if (!contract.rules.requireTcbUpToDate) {
-      return { found: 'The app accepts every TCB status.', fix: null }
+      return { found: 'The app accepts every TCB status.', nextStep: null }
     }
     return describeTcb('The app', tcbStatus)
   },
   releaseNotAllowed: ({ contract }, { appId, composeHash }, at) => {
-    if (typeof contract === 'string') return unused()
-    if (composeHash === undefined) return missing('the manifest')
+    if (typeof contract === 'string') return notChecked()
+    if (composeHash === undefined) return notGiven('manifest')
     const { release, rules } = contract
     const words = describeApproval(release, at, supersessionOf(release, rules, at))
     const number = release.index === 0 ? '' : ` ${release.index}`
     return {
       found: `The release${number}: ${words}.`,
-      fix: isSuperseded(release, rules, at)
+      nextStep: isSuperseded(release, rules, at)
         ? {
             by: 'app owner',
             command: `assent app release <manifest> --app ${appId}`,
             note: 'A superseded release never boots again. Approve a new one.',
           }
-        : fixUnless(release, at, 'app owner', `assent app release <manifest> --app ${appId}`),
+        : nextStepUnless(release, at, 'app owner', `assent app release <manifest> --app ${appId}`),
     }
   },
   deviceNotAllowed: ({ contract }, { appId, deviceId }, at) => {
-    if (typeof contract === 'string') return unused()
+    if (typeof contract === 'string') return notChecked()
     if (contract.rules.allowAnyDevice) {
-      return { found: 'The app may run on every device.', fix: null }
+      return { found: 'The app may run on every device.', nextStep: null }
     }
-    if (deviceId === undefined) return missing('the device')
+    if (deviceId === undefined) return notGiven('device')
     const { device } = contract
     const command = `assent app devices add ${deviceId} --app ${appId}`
     return {
       found: `The device: ${describeApproval(device, at)}.`,
-      fix: fixUnless(device, at, 'app owner', command),
+      nextStep: nextStepUnless(device, at, 'app owner', command),
     }
   },
 }
 
-const kmsFindings: Partial<Record<DenialReason, Describe<KmsBootFacts>>> = {
-  ...machineFindings,
+const kmsTexts: Partial<Record<DenialReason, Describe<KmsBootFacts>>> = {
+  ...hostTexts,
   imageNotAllowed,
   tcbNotUpToDate: (_, { tcbStatus }) => describeTcb('A KMS node', tcbStatus),
   measurementNotAllowed: ({ measurement }, { mrAggregated }, at) =>
     mrAggregated === undefined
-      ? missing('the measurement')
+      ? notGiven('measurement')
       : {
           found: `The measurement: ${describeApproval(measurement, at)}.`,
-          fix: fixUnless(
+          nextStep: nextStepUnless(
             measurement,
             at,
             'DAO',
@@ -156,28 +165,28 @@ const kmsFindings: Partial<Record<DenialReason, Describe<KmsBootFacts>>> = {
         },
   kmsDeviceNotAllowed: ({ device }, { deviceId }, at) =>
     deviceId === undefined
-      ? missing('the device')
+      ? notGiven('device')
       : {
           found: `The device, for KMS nodes: ${describeApproval(device, at)}.`,
-          fix: fixUnless(device, at, 'DAO', `assent dao approve kms-device ${deviceId}`),
+          nextStep: nextStepUnless(device, at, 'DAO', `assent dao approve kms-device ${deviceId}`),
         },
 }
 
-function describeTcb(subject: string, tcbStatus: string | undefined): Finding {
-  if (tcbStatus === undefined) return missing('the TCB status')
+function describeTcb(subject: string, tcbStatus: string | undefined): ConditionText {
+  if (tcbStatus === undefined) return notGiven('TCB status')
   const found = `${subject} needs the TCB status UpToDate; the quote has ${tcbStatus}.`
-  if (tcbStatus === 'UpToDate') return { found, fix: null }
+  if (tcbStatus === 'UpToDate') return { found, nextStep: null }
   const command = 'assent host quote'
   const note = 'Update firmware and microcode of the host first; the command shows the new status.'
-  return { found, fix: { by: 'host operator', command, note } }
+  return { found, nextStep: { by: 'host operator', command, note } }
 }
 
-function describeHost(host: HostFacts, { deviceId }: KnownBoot): Finding {
-  if (host === 'no-rule') return { found: 'No host registry is asked.', fix: null }
-  if (deviceId === undefined) return missing('the device')
+function describeHost(host: HostFacts, { deviceId }: KnownBoot): ConditionText {
+  if (host === 'no-rule') return { found: 'No host registry is asked.', nextStep: null }
+  if (deviceId === undefined) return notGiven('device')
   return {
     found: 'The host registry must admit the host; its conditions are listed below.',
-    fix: null,
+    nextStep: null,
   }
 }
 
@@ -199,12 +208,17 @@ function isSuperseded(release: Approval, rules: AppRules, at: number): boolean {
   return supersession !== undefined && (supersession.from ?? at) <= at
 }
 
-function missing(what: string): Finding {
-  return { found: `The question does not say ${what}.`, fix: null }
+function notGiven(what: string): ConditionText {
+  return { found: `The ${what} is not given.`, nextStep: null }
 }
 
 /** The command for an approval that is not active, according to its state. */
-function fixUnless(approval: Approval, at: number, by: Fix['by'], command: string): Fix | null {
+function nextStepUnless(
+  approval: Approval,
+  at: number,
+  by: NextStep['by'],
+  command: string,
+): NextStep | null {
   switch (stateAt(approval, at)) {
     case 'active':
       return null
@@ -217,7 +231,7 @@ function fixUnless(approval: Approval, at: number, by: Fix['by'], command: strin
         note: 'The suspension ends by itself. Only the owner can lift it earlier.',
       }
     case 'revoked':
-      return { by, command, note: 'This id is revoked for ever. Approve another one.' }
+      return { by, command, note: 'This id is revoked permanently. Approve another one.' }
     default:
       return { by, command, note: null }
   }

@@ -1,5 +1,5 @@
 /**
- * Explains the decision about a boot: every condition, until when it holds, and the command that mends it.
+ * Explains the decision about a boot: every condition, until when it holds, and the command that fixes it.
  *
  * It runs the rules that the KMS runs (`proven/boot-rules.ts`). So the first condition that is not met is the reason that
  * the KMS gives.
@@ -25,10 +25,14 @@ import {
   gatherApp,
   gatherHostFacts,
   gatherKms,
-  type Registry,
+  type PinnedDeployment,
 } from '../proven/read-boot-facts.ts'
 import type { StateReader } from '../state-reader.ts'
-import { describeAppCondition, describeKmsCondition, type Finding } from './describe-conditions.ts'
+import {
+  type ConditionText,
+  describeAppCondition,
+  describeKmsCondition,
+} from './describe-conditions.ts'
 import { explainHost, type HostPart } from './explain-host.ts'
 
 /** What is known of a boot. A condition that needs a missing member is `unknown`. */
@@ -59,20 +63,20 @@ export interface DecisionTimes {
   readonly now: number
 }
 
-/** `unknown`: the question lacks a value. `not-asked`: an earlier condition makes it meaningless. */
-export type Verdict = 'met' | 'unmet' | 'unknown' | 'not-asked'
+/** `unknown`: a value that it needs is missing. `not-checked`: an earlier condition makes it meaningless. */
+export type ConditionState = 'met' | 'unmet' | 'unknown' | 'not-checked'
 
 /** One condition of a boot in the order of the KMS. The first unmet one is the reason of a denial. */
-export interface Condition extends Finding {
+export interface Condition extends ConditionText {
   /** Name of the denial that this condition causes. */
   readonly denial: DenialReason
   /** Reason string of a denial by this condition. */
   readonly reason: string
-  /** `unknown` if the question does not contain enough to decide it. */
-  readonly verdict: Verdict
-  /** Values that the question lacks, if the verdict is `unknown`. */
+  /** `unknown` if a value that it needs is missing. */
+  readonly state: ConditionState
+  /** Missing values, if the state is `unknown`. */
   readonly missing: readonly (keyof KnownBoot)[]
-  /** First second in which the verdict is another one without a transaction; null: none known. */
+  /** First second in which the state changes without a transaction; null: no such time is known. */
   readonly until: number | null
 }
 
@@ -86,13 +90,13 @@ export interface Moment {
   readonly reason: string
 }
 
-/** `unknown` is neither: a fact is missing in the question, and the facts that are there deny nothing. */
+/** `unknown`: a value is missing, and the values that are known deny nothing. */
 export type Answer = 'allowed' | 'denied' | 'unknown'
 
 /** Every condition of a boot at one time, the answer that follows, and later times at which the answer changes. */
 export interface BootExplanation {
-  readonly question: 'app' | 'kms'
-  /** The facts that the question named. */
+  readonly bootOf: 'app' | 'kms'
+  /** The given values. */
   readonly boot: KnownBoot
   /** The time at which the conditions are evaluated, unix seconds. */
   readonly at: number
@@ -101,7 +105,7 @@ export interface BootExplanation {
   readonly reason: string
   /** In the order in which the KMS checks them. */
   readonly conditions: readonly Condition[]
-  /** Conditions of the host registry; empty without one, or without a device. */
+  /** Conditions of the host registry; empty without a host registry or without a device. */
   readonly host: readonly HostPart[]
   /** The answer now and after each change that needs no transaction. */
   readonly timeline: readonly Moment[]
@@ -119,11 +123,11 @@ export interface BootExplanation {
  */
 export async function explainApp(
   reader: StateReader,
-  registry: Registry,
+  deployment: PinnedDeployment,
   boot: KnownBoot & { readonly appId: Hex },
   times: DecisionTimes,
 ): Promise<BootExplanation> {
-  const { facts } = await gatherApp(reader, registry, idsOf(boot))
+  const { facts } = await gatherApp(reader, deployment, idsOf(boot))
   const { explained, at } = explain({ rules: appRules, facts, boot, times })
   const conditions = explained.map((condition) => ({
     ...condition,
@@ -131,7 +135,7 @@ export async function explainApp(
   }))
   const answered = answerOf(conditions)
   return {
-    question: 'app',
+    bootOf: 'app',
     boot,
     at,
     ...answered,
@@ -145,18 +149,18 @@ export async function explainApp(
 /** Explains if a KMS node may serve or get the root keys. @throws CHAIN_*, CONTRACT_MISSING */
 export async function explainKms(
   reader: StateReader,
-  registry: Registry,
+  deployment: PinnedDeployment,
   boot: KnownBoot,
   times: DecisionTimes,
 ): Promise<BootExplanation> {
-  const { facts } = await gatherKms(reader, registry, idsOf(boot))
+  const { facts } = await gatherKms(reader, deployment, idsOf(boot))
   const { explained, at } = explain({ rules: kmsRules, facts, boot, times })
   const conditions = explained.map((condition) => ({
     ...condition,
     ...describeKmsCondition(condition.denial, facts, boot, at),
   }))
   return {
-    question: 'kms',
+    bootOf: 'kms',
     boot,
     at,
     ...answerOf(conditions),
@@ -170,14 +174,17 @@ export async function explainKms(
 /** The conditions of the host registry for one device. @throws CHAIN_*, CONTRACT_MISSING */
 export async function explainHostOf(
   reader: StateReader,
-  registry: Registry,
+  deployment: PinnedDeployment,
   deviceId: Hex,
   at: number,
 ): Promise<readonly HostPart[]> {
-  return explainHost(await gatherHostFacts(reader, registry, deviceId), deviceId, at)
+  return explainHost(await gatherHostFacts(reader, deployment, deviceId), deviceId, at)
 }
 
-/** Zero stands for a missing value. No registry approves it, so a rule can hold only if it does not need the value. */
+/**
+ * A missing value is asked as zero, which no registry approves. So a rule that holds for zero does not need the value,
+ * except the rule about measurements: see `stateOfRule`.
+ */
 function idsOf(boot: KnownBoot): BootIds {
   return {
     appId: boot.appId ?? zeroAddress,
@@ -197,7 +204,7 @@ interface Evaluated<Facts> {
   readonly times: DecisionTimes
 }
 
-type Explained = Omit<Condition, keyof Finding>
+type Explained = Omit<Condition, keyof ConditionText>
 
 function explain<Facts>({ rules, facts, boot, times }: Evaluated<Facts>) {
   const context = contextOf(boot)
@@ -205,14 +212,14 @@ function explain<Facts>({ rules, facts, boot, times }: Evaluated<Facts>) {
   const isDeniedAtBlock = firstDenial(rules, facts, times.block, context) !== undefined
   const at = isDeniedAtBlock ? times.block : Math.max(times.block, times.now)
   const explained = rules.map((rule): Explained => {
-    const verdictAt = (time: number) => verdictOf(rule, facts, time, boot)
-    const verdict = verdictAt(at)
-    const until = laterChanges(rule.changes(facts), at).find((time) => verdictAt(time) !== verdict)
+    const stateAtTime = (time: number) => stateOfRule(rule, facts, time, boot)
+    const state = stateAtTime(at)
+    const until = laterChanges(rule.changes(facts), at).find((time) => stateAtTime(time) !== state)
     return {
       denial: rule.denial,
       reason: reasons[rule.denial],
-      verdict,
-      missing: verdict === 'unknown' ? missingFor(rule.denial, boot) : [],
+      state,
+      missing: state === 'unknown' ? missingFor(rule.denial, boot) : [],
       until: until ?? null,
     }
   })
@@ -223,15 +230,15 @@ function contextOf({ tcbStatus = '' }: KnownBoot): RuleContext {
   return { tcbStatus, foreignApps: 'refuse' }
 }
 
-function verdictOf<Facts>(
+function stateOfRule<Facts>(
   rule: BootRule<Facts>,
   facts: Facts,
   at: number,
   boot: KnownBoot,
-): Verdict {
+): ConditionState {
   const holds = rule.holds(facts, at, contextOf(boot))
-  if (holds === undefined) return 'not-asked'
-  // whether an image is closed cannot be seen without its hash
+  if (holds === undefined) return 'not-checked'
+  // an unknown image is read as open, so the rule about measurements holds for it
   const isBlind = rule.denial === 'measurementsNotAllowed' && boot.osImageHash === undefined
   if (holds && !isBlind) return 'met'
   return missingFor(rule.denial, boot).length > 0 ? 'unknown' : 'unmet'
@@ -258,9 +265,9 @@ function missingFor(denial: DenialReason, boot: KnownBoot): (keyof KnownBoot)[] 
 }
 
 function answerOf(conditions: readonly Explained[]): Pick<Moment, 'answer' | 'reason'> {
-  const denial = conditions.find(({ verdict }) => verdict === 'unmet')
+  const denial = conditions.find(({ state }) => state === 'unmet')
   if (denial !== undefined) return { answer: 'denied', reason: denial.reason }
-  const isUnknown = conditions.some(({ verdict }) => verdict === 'unknown')
+  const isUnknown = conditions.some(({ state }) => state === 'unknown')
   return { answer: isUnknown ? 'unknown' : 'allowed', reason: '' }
 }
 

@@ -5,18 +5,18 @@ import { onChainStatuses } from '../governance/call-descriptions/kms.ts'
 import { formatDeadline, formatTime } from '../governance/format-time.ts'
 import { type HostCondition, type HostFacts, hostRules } from '../proven/boot-rules.ts'
 import { describeApproval } from './describe-approval.ts'
-import type { Fix } from './describe-conditions.ts'
+import type { NextStep } from './describe-conditions.ts'
 
 /** One condition of the admission of a host. */
 export interface HostPart {
   readonly condition: HostCondition
-  readonly verdict: 'met' | 'unmet'
+  readonly state: 'met' | 'unmet'
   /** What the chain says, in one sentence. */
   readonly found: string
-  /** First second in which the verdict is another one without a transaction; null: none known. */
+  /** First second in which the state changes without a transaction; null: no such time is known. */
   readonly until: number | null
-  /** The command or the time that makes an unmet condition met; null if nothing does. */
-  readonly fix: Fix | null
+  /** How to make an unmet condition met; null if nothing can. */
+  readonly nextStep: NextStep | null
 }
 
 type KnownHost = Exclude<HostFacts, 'no-rule'>
@@ -30,10 +30,10 @@ export function explainHost(facts: HostFacts, deviceId: Hex, at: number): readon
     const until = later.sort((a, b) => a - b).find((time) => holds(facts, time) !== isMet)
     return {
       condition,
-      verdict: isMet ? 'met' : 'unmet',
+      state: isMet ? 'met' : 'unmet',
       found: describe[condition](facts, at),
       until: until ?? null,
-      fix: isMet ? null : fixes[condition](deviceId),
+      nextStep: isMet ? null : nextSteps[condition](deviceId),
     }
   })
 }
@@ -59,7 +59,7 @@ const describe: Readonly<Record<HostCondition, (facts: KnownHost, at: number) =>
     isBonded ? 'The bond is sufficient.' : 'The bond of the operator is too small.',
 }
 
-const fixes: Readonly<Record<HostCondition, (deviceId: Hex) => Fix>> = {
+const nextSteps: Readonly<Record<HostCondition, (deviceId: Hex) => NextStep>> = {
   'proof-valid': prove,
   'proof-recent': prove,
   'status-admitted': (deviceId) => ({
@@ -79,7 +79,7 @@ const fixes: Readonly<Record<HostCondition, (deviceId: Hex) => Fix>> = {
   }),
 }
 
-function prove(deviceId: Hex): Fix {
+function prove(deviceId: Hex): NextStep {
   return {
     by: 'host operator',
     command: `assent host renew ${deviceId}`,

@@ -19,9 +19,9 @@ import { sealEnvironment, sealedDigest } from '../../manifest/seal-environment.t
 import type { sealEnv } from '../app-release.ts'
 import type { ArgumentsOf } from '../command.ts'
 import { readBytes, readText } from '../input/arguments.ts'
-import { openState } from '../input/boot-question.ts'
 import { chainClock } from '../input/chain-clock.ts'
 import { requireApp } from '../input/contracts.ts'
+import { openState } from '../input/decided-state.ts'
 import { pinKmsKey, readKmsInfo } from '../input/kms-root.ts'
 import { readKmsUrl } from '../input/kms-url.ts'
 import { bytes, bytes32 } from '../output/json.ts'
@@ -92,8 +92,8 @@ function pinned(manifest: Manifest, digest: Hex, caPubkey: Hex): Manifest {
 
 async function newestEpoch(session: Session, app: Hex): Promise<number> {
   const none = { after: undefined, at: undefined, pinnedCode: undefined, governor: undefined }
-  const { reader, registry } = await openState(session, none)
-  const rules = await gatherRules(reader, registry, app)
+  const { reader, deployment } = await openState(session, none)
+  const rules = await gatherRules(reader, deployment, app)
   // other apps have dstack's keys, which are those of the first epoch
   return (rules?.epochsOpened ?? 0) + 1
 }

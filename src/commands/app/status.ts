@@ -14,7 +14,7 @@ import { readApproval } from '../../chain/registry.ts'
 import type { status } from '../app.ts'
 import type { ArgumentsOf } from '../command.ts'
 import { requireApp } from '../input/contracts.ts'
-import { colorState, describeApproval } from '../output/approval-text.ts'
+import { colorApproval, colorState } from '../output/approval-text.ts'
 import { address, approvalSchema, bytes32, seconds, unixTime } from '../output/json.ts'
 import type { Output } from '../output/output.ts'
 import type { Session } from '../session/session.ts'
@@ -69,7 +69,7 @@ export async function run(args: ArgumentsOf<typeof status>, session: Session) {
     { fromBlock, now },
   )
   output.heading(`App ${app}`)
-  output.line(`  registration: ${describeApproval(registered, now)}`)
+  output.line(`  registration: ${colorApproval(registered, now)}`)
   printRules(session, facts)
   printList(output, 'release', releases.map(describeRelease))
   printList(output, 'device', devices.map(describeListed))
@@ -83,9 +83,8 @@ export async function run(args: ArgumentsOf<typeof status>, session: Session) {
   )
   printList(
     output,
-    'change to come',
+    'scheduled change',
     upcoming.map(({ at, what }) => `  ${formatDeadline(at, now)}: ${what}`),
-    'changes to come',
   )
   return {
     ...facts,
@@ -125,14 +124,9 @@ function describeCode({ deployment }: Session, address: Address): string {
   return name === undefined ? `${address} (not in the deployment record)` : `${name} (${address})`
 }
 
-function printList(
-  output: Output,
-  name: string,
-  lines: readonly string[],
-  plural = `${name}s`,
-): void {
+function printList(output: Output, name: string, lines: readonly string[]): void {
   output.line()
-  output.heading(`${lines.length} ${lines.length === 1 ? name : plural}`)
+  output.heading(`${lines.length} ${lines.length === 1 ? name : `${name}s`}`)
   for (const line of lines) output.line(line)
 }
 

@@ -7,11 +7,7 @@ import { type Address, formatUnits, getAddress } from 'viem'
 import { z } from 'zod'
 
 import { checkEvidence, type EvidenceAnswer } from '../../audit/evidence-steps.ts'
-import {
-  type ApprovalDecision,
-  type ApprovedThing,
-  findDecision,
-} from '../../audit/find-decision.ts'
+import { type ApprovalDecision, type ApprovalRef, findDecision } from '../../audit/find-decision.ts'
 import type { ProvenApp } from '../../audit/prove-app.ts'
 import { step, type TrustStep } from '../../audit/trust-step.ts'
 import { appKey, stateAt } from '../../chain/approval.ts'
@@ -28,8 +24,8 @@ import type { verify } from '../app-release.ts'
 import type { ArgumentsOf } from '../command.ts'
 import { type ExitCode, exitCodes } from '../exit-code.ts'
 import { readTime } from '../input/arguments.ts'
-import { openState } from '../input/boot-question.ts'
 import { chainClock } from '../input/chain-clock.ts'
+import { openState } from '../input/decided-state.ts'
 import { readKmsInfo } from '../input/kms-root.ts'
 import { resolveApp } from '../input/names.ts'
 import { colors as pc } from '../output/colors.ts'
@@ -200,7 +196,7 @@ function appOf(named: Address | undefined, shown: ProvenApp | undefined): Addres
 }
 
 function withoutEvidence(): TrustStep {
-  const found = 'No quote of a running machine: only the chain is asked. Pass a server or a quote.'
+  const found = 'No quote of a running CVM: only the chain is asked. Pass a server or a quote.'
   return step('running', 'not-checked', 'claim', found)
 }
 
@@ -230,8 +226,8 @@ async function checkChain(session: Session, question: ChainQuestion): Promise<Ch
   const manifest = await checkManifest(session, boot)
   const decisions: ApprovalDecision[] = []
   const decided: TrustStep[] = []
-  for (const { thing, name } of [...approvalsOf(session, boot), ...keyProvider.approved]) {
-    const found = await decisionOn(session, thing)
+  for (const { approval, name } of [...approvalsOf(session, boot), ...keyProvider.approved]) {
+    const found = await decisionOn(session, approval)
     if (found !== undefined) decisions.push(found)
     decided.push(describeDecision(name, found))
   }
@@ -253,7 +249,7 @@ function bootOf({ app, shown }: ChainQuestion): KnownBoot & { readonly appId: He
   }
 }
 
-const verdicts = { met: 'yes', unmet: 'no', unknown: 'not-checked', 'not-asked': 'yes' } as const
+const verdicts = { met: 'yes', unmet: 'no', unknown: 'not-checked', 'not-checked': 'yes' } as const
 
 /** The rules of the KMS, on the state that one endpoint shows. */
 async function checkConditions(
@@ -261,13 +257,13 @@ async function checkConditions(
   boot: KnownBoot & { readonly appId: Hex },
 ): Promise<TrustStep[]> {
   const at = { after: undefined, at: undefined, pinnedCode: undefined, governor: undefined }
-  const { reader, registry, times } = await openState(session, at)
-  const { conditions, host } = await explainApp(reader, registry, boot, times)
+  const { reader, deployment, times } = await openState(session, at)
+  const { conditions, host } = await explainApp(reader, deployment, boot, times)
   const steps = conditions
-    .filter(({ verdict }) => verdict !== 'not-asked')
-    .map(({ denial, verdict, found }) => step(denial, verdicts[verdict], 'state', found))
-  const ofHost = host.map(({ condition, verdict, found }) =>
-    step(condition, verdicts[verdict], 'state', found),
+    .filter(({ state }) => state !== 'not-checked')
+    .map(({ denial, state, found }) => step(denial, verdicts[state], 'state', found))
+  const ofHost = host.map(({ condition, state, found }) =>
+    step(condition, verdicts[state], 'state', found),
   )
   return [...steps, ...ofHost]
 }
@@ -281,7 +277,10 @@ async function checkManifest(
   const { publicClient, output, deployment } = session
   const from = BigInt(deployment.contracts.kmsAuth?.block ?? 0)
   const progress = progressOf(output, 'searching for the manifest of the release')
-  const manifest = await findManifest(publicClient, appId, composeHash, from, progress)
+  const manifest = await findManifest(publicClient, appId, composeHash, {
+    fromBlock: from,
+    onProgress: progress,
+  })
   if (manifest === undefined) {
     const found = 'The manifest of the release is not published: compare a file with --compose.'
     return [step('manifest', 'not-checked', 'event', found)]
@@ -331,15 +330,15 @@ async function checkRootKey(session: Session, { k256Pubkey, caPubkey }: KmsInfo)
     caPublicKey: fromHex(caPubkey, 'root CA key'),
     k256PublicKey: fromHex(k256Pubkey, 'root key'),
   })
-  const approval = await readApproval(publicClient, rootKeys, 'rootKey', id)
-  const isActive = stateAt(approval, now) === 'active'
+  const state = stateAt(await readApproval(publicClient, rootKeys, 'rootKey', id), now)
+  const isActive = state === 'active'
   const found = isActive
     ? `The root keys are proven and approved in the registry of root keys: ${id}.`
-    : `The registry of root keys does not list these keys as active (${stateAt(approval, now)}): ${id}.`
-  const thing = { registry: rootKeys, kind: 'rootKey', id } as const
+    : `The registry of root keys does not list these keys as active (${state}): ${id}.`
+  const approval = { registry: rootKeys, kind: 'rootKey', id } as const
   // dstack's way to record root keys needs no registry
   const verdict = isActive ? 'yes' : 'not-checked'
-  const approved = isActive ? [{ name: 'The root keys', thing }] : []
+  const approved = isActive ? [{ name: 'The root keys', approval }] : []
   return { steps: [step('root-key', verdict, 'state', found)], approved }
 }
 
@@ -347,7 +346,7 @@ async function checkRootKey(session: Session, { k256Pubkey, caPubkey }: KmsInfo)
 
 interface NamedApproval {
   readonly name: string
-  readonly thing: ApprovedThing
+  readonly approval: ApprovalRef
 }
 
 /** The approvals on which the boot rests. */
@@ -355,36 +354,36 @@ function approvalsOf({ addresses }: Session, boot: KnownBoot & { readonly appId:
   const { kmsAuth, hosts } = addresses
   const { appId, composeHash, osImageHash, deviceId } = boot
   const found: NamedApproval[] = [
-    { name: 'The app', thing: { registry: kmsAuth, kind: 'app', id: appKey(appId) } },
+    { name: 'The app', approval: { registry: kmsAuth, kind: 'app', id: appKey(appId) } },
   ]
   if (composeHash !== undefined) {
     found.push({
       name: 'The release',
-      thing: { registry: appId, kind: 'release', id: composeHash },
+      approval: { registry: appId, kind: 'release', id: composeHash },
     })
   }
   if (osImageHash !== undefined) {
     found.push({
       name: 'The base image',
-      thing: { registry: kmsAuth, kind: 'osImage', id: osImageHash },
+      approval: { registry: kmsAuth, kind: 'osImage', id: osImageHash },
     })
   }
   if (hosts !== undefined && deviceId !== undefined) {
-    found.push({ name: 'The host', thing: { registry: hosts, kind: 'host', id: deviceId } })
+    found.push({ name: 'The host', approval: { registry: hosts, kind: 'host', id: deviceId } })
   }
   return found
 }
 
 function decisionOn(
   { publicClient, deployment, output }: Session,
-  thing: ApprovedThing,
+  approval: ApprovalRef,
 ): Promise<ApprovalDecision | undefined> {
   const recorded = Object.values(deployment.contracts)
-  const registry = recorded.find(({ address }) => address === thing.registry.toLowerCase())
+  const registry = recorded.find(({ address }) => address === approval.registry.toLowerCase())
   // no app is older than its KmsAuth
   const block = registry?.block ?? deployment.contracts.kmsAuth?.block ?? 0
-  const progress = progressOf(output, `searching for the approval of the ${thing.kind}`)
-  return findDecision(publicClient, thing, BigInt(block), progress)
+  const progress = progressOf(output, `searching for the approval of the ${approval.kind}`)
+  return findDecision(publicClient, approval, BigInt(block), progress)
 }
 
 function describeDecision(name: string, decision: ApprovalDecision | undefined): TrustStep {

@@ -9,10 +9,10 @@ import { explainApp } from '../../chain/why/explain-boot.ts'
 import { AssentError } from '../../errors/index.ts'
 import type { Hex } from '../../lib/bytes.ts'
 import { readManifest } from '../../manifest/manifest.ts'
-import type { why } from '../app-release.ts'
 import type { ArgumentsOf } from '../command.ts'
 import { readBytes } from '../input/arguments.ts'
-import { openState, readKnownBoot } from '../input/boot-question.ts'
+import { openState } from '../input/decided-state.ts'
+import { readKnownBoot } from '../input/known-boot.ts'
 import { resolveApp } from '../input/names.ts'
 import {
   exitCodeOfExplanation,
@@ -20,6 +20,7 @@ import {
   printExplanation,
 } from '../output/explanation.ts'
 import type { Session } from '../session/session.ts'
+import type { why } from '../why.ts'
 
 export const schema = explanationSchema
 export const exitCode = exitCodeOfExplanation
@@ -33,7 +34,7 @@ export async function run(args: ArgumentsOf<typeof why>, session: Session) {
   const named = args.app ?? (boot.appId === undefined ? session.profile.app : undefined)
   const appId = named === undefined ? boot.appId : await resolveApp(session, named)
   if (appId === undefined) {
-    throw new AssentError('USAGE_INVALID', 'The question does not name an app.', {
+    throw new AssentError('USAGE_INVALID', 'No app is named.', {
       facts: { option: '--app' },
       hint: 'Pass --app or --quote, or set app in a profile of assent.toml.',
     })
@@ -43,8 +44,8 @@ export async function run(args: ArgumentsOf<typeof why>, session: Session) {
     appId: appId.toLowerCase() as Hex,
     ...(composeHash === undefined ? {} : { composeHash }),
   }
-  const { reader, registry, times, assumptions } = await openState(session, args)
-  const explained = await explainApp(reader, registry, question, times)
+  const { reader, deployment, times, assumptions } = await openState(session, args)
+  const explained = await explainApp(reader, deployment, question, times)
   const said = [...notes, ...assumptions]
   printExplanation(session.output, explained, said)
   return { ...explained, notes: said }

@@ -1,8 +1,8 @@
-/** What the commands on one proposal share. */
+/** Parts that the commands on one proposal share. */
 import type { Address } from 'viem'
 import { z } from 'zod'
 import type { Call } from '../../chain/call.ts'
-import { describeCall, nameOf } from '../../chain/governance/describe-call.ts'
+import { type AddressBook, describeCall, nameOf } from '../../chain/governance/describe-call.ts'
 import { proposalStates } from '../../chain/governance/governance.ts'
 import { nextStep, type ProposalFacts, readProposal } from '../../chain/governance/proposals.ts'
 import { requireGovernor } from '../input/contracts.ts'
@@ -40,11 +40,15 @@ export async function openProposal(
   return { governor: at, facts: await readProposal(session.publicClient, at, id) }
 }
 
-/** Prints the descriptions of a proposal's calls, which do not depend on its text. */
+/**
+ * Prints the descriptions of a proposal's calls, which do not depend on its text.
+ *
+ * @returns the names and types of the contracts that the calls go to
+ */
 export async function printCalls(
   session: Session,
   { governor, facts }: OpenedProposal,
-): Promise<void> {
+): Promise<AddressBook> {
   const { output, now } = session
   const { calls, id, state } = facts
   const book = await readAddressBook(
@@ -59,6 +63,7 @@ export async function printCalls(
     for (const each of effects) output.line(`    - ${each}`)
     if (irreversible !== undefined) output.warning(`    Cannot be undone: ${irreversible}`)
   }
+  return book
 }
 
 /** The JSON value of a step of a proposal: queue, execute, cancel. */

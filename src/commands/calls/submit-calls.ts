@@ -35,11 +35,11 @@ import {
 import { requireNotAfter } from '../../chain/governance/settings.ts'
 import { AssentError } from '../../errors/index.ts'
 import type { Hex } from '../../lib/bytes.ts'
-import { replaceFile } from '../../lib/files.ts'
 import { readAddress } from '../input/arguments.ts'
 import { requireGovernor } from '../input/contracts.ts'
 import { readNotAfter } from '../input/not-after.ts'
 import type { OwnerArguments } from '../options.ts'
+import { printOrWrite } from '../output/print-or-write.ts'
 import type { Session } from '../session/session.ts'
 import { readAddressBook } from './read-address-book.ts'
 import type { CallJson, MadeProposal, Outcome, Sent, Submission } from './submission.ts'
@@ -68,7 +68,7 @@ export async function submitCalls(
   printPlan(session, plan)
   const descriptions = planToJson(plan)
   if (args.draft !== undefined) {
-    return { descriptions, ...(await draft(session, plan, args.draft, args.dryRun)) }
+    return { descriptions, ...(await addCallsToDraft(session, plan, args.draft, args.dryRun)) }
   }
   const methods: Record<string, () => Promise<Outcome>> = {
     auto: () => sendOrPropose(session, plan, args),
@@ -165,7 +165,7 @@ async function sendOrPropose(
       account,
       stateOverride: plan.stateOverride,
     })
-  if (method === 'send' && args.dryRun) return dryRun(session, plan, account)
+  if (method === 'send' && args.dryRun) return reportDryRun(session, plan, account)
   if (method === 'send') return sendAll(session, plan, clients)
   if (wanted === 'send') {
     throw new AssentError(
@@ -180,7 +180,8 @@ async function sendOrPropose(
   return proposeAll(session, plan, args, { clients, governor, settings })
 }
 
-function dryRun(session: Session, plan: Plan, by: Address): Outcome {
+function reportDryRun(session: Session, plan: Plan, by: Address): Outcome {
+  requireKnownContracts(plan)
   printSending(session, plan, by)
   session.output.line('Dry run: nothing was sent.')
   return { outcome: 'dry-run', by }
@@ -188,6 +189,7 @@ function dryRun(session: Session, plan: Plan, by: Address): Outcome {
 
 async function sendAll(session: Session, plan: Plan, clients: Clients): Promise<Sent> {
   const by = clients.walletClient.account.address
+  requireKnownContracts(plan)
   printSending(session, plan, by)
   await session.confirm()
   const transactions: Hex[] = []
@@ -199,15 +201,15 @@ async function sendAll(session: Session, plan: Plan, clients: Clients): Promise<
   return { outcome: 'sent', by, transactions }
 }
 
-/** @throws INPUT_INVALID if a call goes to an unknown contract */
-function printSending({ output }: Session, { calls, descriptions }: Plan, by: Address): void {
+function printSending({ output }: Session, { calls }: Plan, by: Address): void {
   output.line(
     `To be sent by ${by} in ${calls.length === 1 ? 'one transaction' : `${calls.length} transactions, one after another`}. Each takes effect when it is mined.`,
   )
-  if (descriptions.some(({ contract }) => contract === undefined)) rejectUnknownCall()
 }
 
-function rejectUnknownCall(): never {
+/** @throws INPUT_INVALID if a call goes to a contract whose calls cannot be described */
+function requireKnownContracts({ descriptions }: Plan): void {
+  if (descriptions.every(({ contract }) => contract !== undefined)) return
   throw new AssentError(
     'INPUT_INVALID',
     'A call goes to a contract that is not part of this deployment.',
@@ -370,7 +372,7 @@ function printVotingSchedule(
   output.line('  then anyone can queue it and, after the timelock delay, execute it.')
 }
 
-async function draft(
+async function addCallsToDraft(
   { output, chainId }: Session,
   { calls }: Plan,
   file: string,
@@ -399,7 +401,7 @@ async function forSafe(session: Session, plan: Plan, args: OwnerArguments): Prom
     description: plan.descriptions.flatMap(({ effects }) => effects).join('; '),
     ...(safe === undefined ? {} : { safe }),
   })
-  await print(session, args, batch, 'Batch for the Transaction Builder of your Safe')
+  await exportCalls(session, args, batch, 'Batch for the Transaction Builder of your Safe')
   return { outcome: 'exported', safe: batch }
 }
 
@@ -425,7 +427,7 @@ async function forTimelock(session: Session, plan: Plan, args: OwnerArguments): 
     afterSeconds: delay,
     execute: { to: execute.to, value: '0', data: execute.data },
   }
-  await print(
+  await exportCalls(
     session,
     args,
     steps,
@@ -440,7 +442,7 @@ async function asCalldata(
   args: OwnerArguments,
 ): Promise<Outcome> {
   const raw = calls.map(({ to, data, value = 0n }) => ({ to, value: value.toString(), data }))
-  await print(session, args, raw, 'Calls for the owner to send')
+  await exportCalls(session, args, raw, 'Calls for the owner to send')
   return { outcome: 'exported', calls: raw }
 }
 
@@ -452,18 +454,11 @@ async function requireOwners(session: Session, plan: Plan, owner: Address): Prom
   await requireOwner(session.publicClient, pairs, owner)
 }
 
-async function print(
+async function exportCalls(
   { output }: Session,
   { out, dryRun }: OwnerArguments,
   value: unknown,
-  what: string,
+  title: string,
 ): Promise<void> {
-  const json = JSON.stringify(value, null, 2)
-  if (out === undefined || dryRun) {
-    output.line(`${what}:`)
-    output.verbatim(json)
-    return
-  }
-  await replaceFile(out, `${json}\n`)
-  output.line(`${what}: ${out}`)
+  await printOrWrite(output, value, dryRun ? undefined : out, title)
 }

@@ -23,7 +23,7 @@ import type { approvals } from '../dao.ts'
 import { readCount } from '../input/arguments.ts'
 import { type ListedKind, resolveId } from '../input/names.ts'
 import { detailFields, readDetails } from '../output/approval-details.ts'
-import { describeApproval } from '../output/approval-text.ts'
+import { colorApproval } from '../output/approval-text.ts'
 import { address, approvalSchema, approvalToJson, bytes, bytes32 } from '../output/json.ts'
 import { progressOf } from '../output/output.ts'
 import type { Session } from '../session/session.ts'
@@ -68,7 +68,7 @@ async function showPage(
   output.heading(
     `${total} of kind ${kindName(kind)}${total === 0 ? '' : shown}, in order of first approval`,
   )
-  for (const { id, approval } of listed) output.line(`  ${id}  ${describeApproval(approval, now)}`)
+  for (const { id, approval } of listed) output.line(`  ${id}  ${colorApproval(approval, now)}`)
   return {
     kind: kindName(kind),
     registry,
@@ -85,7 +85,7 @@ async function showOne(session: Session, { kind, registry }: ListedKind, id: Hex
   const evidence = await findEvidence(session, { kind, registry, id, digest })
   const details = await readDetails(session, { kind, registry, id })
   output.heading(`${kindLabel(kinds[kind])} ${id}`)
-  output.line(`  ${describeApproval(approval, now)}`)
+  output.line(`  ${colorApproval(approval, now)}`)
   if (approval.version > 0)
     output.line(`  version ${approval.version}, number ${approval.index} of its kind`)
   if (evidence !== undefined) output.line(`  ${describeEvidence(evidence)}`)

@@ -14,7 +14,7 @@ import type { ArgumentsOf } from '../command.ts'
 import type { showGuardian } from '../dao.ts'
 import { requireGovernor } from '../input/contracts.ts'
 import { deployedRegistries } from '../input/deployed.ts'
-import { describeApproval } from '../output/approval-text.ts'
+import { colorApproval } from '../output/approval-text.ts'
 import { address, approvalSchema, approvalToJson, bytes32, seconds } from '../output/json.ts'
 import type { Session } from '../session/session.ts'
 
@@ -52,7 +52,7 @@ export async function run(_: ArgumentsOf<typeof showGuardian>, session: Session)
   const suspended = await listSuspended(session)
   output.heading(`${suspended.length} suspended now`)
   for (const { kind, id, approval } of suspended) {
-    output.line(`  ${kindName(kind)} ${id}  ${describeApproval(approval, now)}`)
+    output.line(`  ${kindName(kind)} ${id}  ${colorApproval(approval, now)}`)
   }
   return {
     guardian: guardian ?? null,

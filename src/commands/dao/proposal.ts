@@ -4,7 +4,7 @@
  */
 import { formatUnits } from 'viem'
 import { z } from 'zod'
-import { describeCall } from '../../chain/governance/describe-call.ts'
+import { type AddressBook, describeCall } from '../../chain/governance/describe-call.ts'
 import {
   type ProposalState,
   proposalStates,
@@ -16,7 +16,7 @@ import {
   readDaoSettings,
   readDescription,
 } from '../../chain/governance/proposals.ts'
-import { readTimeline } from '../../chain/governance/timeline.ts'
+import { readTimeline, type Stage } from '../../chain/governance/timeline.ts'
 import {
   callToJson,
   type ProposalReview,
@@ -24,7 +24,6 @@ import {
   reviewToJson,
 } from '../../review/review-proposal.ts'
 import { type OpenedProposal, openProposal, printCalls } from '../calls/on-proposal.ts'
-import { readAddressBook } from '../calls/read-address-book.ts'
 import { readReviewContracts } from '../calls/review-contracts.ts'
 import { callSchema } from '../calls/submission.ts'
 import type { ArgumentsOf } from '../command.ts'
@@ -32,7 +31,7 @@ import type { showProposal } from '../dao.ts'
 import { readBytes } from '../input/arguments.ts'
 import { blocksOf, linesOf } from '../output/draw-timeline.ts'
 import { address, bytes, bytes32, decimal, unixTime } from '../output/json.ts'
-import { progressOf } from '../output/output.ts'
+import { type Output, progressOf } from '../output/output.ts'
 import { printReview, reviewSchema } from '../output/review-json.ts'
 import type { Session } from '../session/session.ts'
 
@@ -74,21 +73,44 @@ export const schema = z.strictObject({
 const openStates: readonly ProposalState[] = ['pending', 'active', 'succeeded', 'queued']
 
 export async function run(args: ArgumentsOf<typeof showProposal>, session: Session) {
-  const { publicClient, output, deployment, addresses } = session
   const opened = await openProposal(session, args)
-  const { governor, facts } = opened
-  const firstBlock =
-    governor === addresses.governor ? (deployment.contracts.governor?.block ?? 0) : 0
-  const fromBlock = BigInt(firstBlock)
+  const details = await readDetails(session, opened)
+  const book = await printCalls(session, opened)
+  printDetails(session, opened, details)
+  const isReviewed = !args.quick && openStates.includes(opened.facts.state)
+  const review = isReviewed
+    ? await reviewOf(session, opened, { description: details.description, args })
+    : undefined
+  if (review !== undefined) printReview(session.output, review, { hasPrintedCalls: true })
+  return toJson(opened, details, { book, review, now: session.now })
+}
+
+interface Details {
+  /** Text of the proposal, from its events. */
+  readonly description: string
+  readonly tokenSymbol: string
+  readonly timeline: readonly Stage[]
+}
+
+async function readDetails(
+  { publicClient, output, deployment, addresses }: Session,
+  { governor, facts }: OpenedProposal,
+): Promise<Details> {
+  const isRecorded = governor === addresses.governor
+  const fromBlock = BigInt(isRecorded ? (deployment.contracts.governor?.block ?? 0) : 0)
   const onProgress = progressOf(output, 'Searching for its events')
   const description = await readDescription(publicClient, governor, facts, fromBlock, onProgress)
   const settings = await readDaoSettings(publicClient, governor)
-  const timeline = await readTimeline(publicClient, governor, facts, {
-    settings,
-    fromBlock,
-    onProgress,
-  })
-  await printCalls(session, opened)
+  const search = { settings, fromBlock, onProgress }
+  const timeline = await readTimeline(publicClient, governor, facts, search)
+  return { description, tokenSymbol: settings.tokenSymbol, timeline }
+}
+
+function printDetails(
+  { output }: Session,
+  { facts }: OpenedProposal,
+  { description, tokenSymbol, timeline }: Details,
+): void {
   output.line()
   output.heading('Its text')
   output.quotation(description)
@@ -97,22 +119,21 @@ export async function run(args: ArgumentsOf<typeof showProposal>, session: Sessi
   if (process.stdout.isTTY === true) output.line(`  ${blocksOf(timeline, facts.now)}`)
   for (const line of linesOf(timeline)) output.line(`  ${line}`)
   output.line()
-  printVotes(session, facts, settings.tokenSymbol)
-  const isReviewed = !args.quick && openStates.includes(facts.state)
-  const review = isReviewed ? await reviewOf(session, opened, { description, args }) : undefined
-  if (review !== undefined) printReview(output, review, { hasPrintedCalls: true })
-  const book = await readAddressBook(
-    session,
-    facts.calls.map(({ to }) => to),
-    governor,
-  )
+  printVotes(output, facts, tokenSymbol)
+}
+
+function toJson(
+  { governor, facts }: OpenedProposal,
+  { description, timeline }: Details,
+  { book, review, now }: { book: AddressBook; review: ProposalReview | undefined; now: number },
+) {
   return {
     governor,
     ...facts,
     quorum: facts.quorum ?? null,
     notAfter: facts.notAfter ?? null,
     description,
-    calls: facts.calls.map((call) => callToJson(call, describeCall(book, call, session.now))),
+    calls: facts.calls.map((call) => callToJson(call, describeCall(book, call, now))),
     timeline: timeline.map(({ from, to, ...stage }) => ({
       ...stage,
       from: from ?? null,
@@ -142,7 +163,7 @@ async function reviewOf(
   )
 }
 
-function printVotes({ output }: Session, facts: ProposalFacts, symbol: string): void {
+function printVotes(output: Output, facts: ProposalFacts, symbol: string): void {
   output.line(`  proposed by ${facts.proposer}`)
   for (const support of ['for', 'against', 'abstain'] satisfies VoteChoice[]) {
     output.line(`  ${support.padEnd(8)} ${formatUnits(facts.votes[support], 18)} ${symbol}`)

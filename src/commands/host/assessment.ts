@@ -2,7 +2,12 @@
 import type { Address } from 'viem'
 import { z } from 'zod'
 
-import { type AssessedSet, assessHost, type HostAssessment } from '../../chain/assess-host.ts'
+import {
+  type AssessedSet,
+  assessHost,
+  describeSet,
+  type HostAssessment,
+} from '../../chain/assess-host.ts'
 import { formatDeadline } from '../../chain/governance/format-time.ts'
 import { readCertificates } from '../../lib/files.ts'
 import type { HostPccsArguments } from '../host.ts'
@@ -42,24 +47,16 @@ export async function assess(
 }
 
 export function printAssessment(output: Output, assessed: HostAssessment, now: number): void {
-  output.line(`  today     ${describeSet(assessed.today)}`)
+  output.line(`  today     ${colorSet(assessed.today)}`)
   const { early, nextStandardAt } = assessed
   const date =
     nextStandardAt === null ? '' : `, the standard from ${formatDeadline(nextStandardAt, now)}`
-  output.line(`  early     ${early === null ? 'not known' : describeSet(early)}${date}`)
+  output.line(`  early     ${early === null ? 'not known' : colorSet(early)}${date}`)
   for (const note of assessed.notes) output.line(pc.dim(`  ${note}`))
 }
 
-export function describeSet({
-  status,
-  advisories,
-  evaluationNumber,
-  problems,
-}: AssessedSet): string {
-  const affected = advisories.length === 0 ? '' : `, ${advisories.join(', ')}`
-  const proven =
-    status === null ? '' : `TCB ${status}${affected}, evaluation number ${evaluationNumber}: `
-  return problems.length === 0
-    ? `${proven}${pc.green('accepted')}`
-    : `${proven}${pc.red('refused')}, ${problems.join('; ')}`
+/** The result for one set of collateral, in colour. */
+export function colorSet(set: AssessedSet): string {
+  const word = set.problems.length === 0 ? pc.green('accepted') : pc.red('refused')
+  return `${word}: ${describeSet(set)}`
 }

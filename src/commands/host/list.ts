@@ -20,7 +20,7 @@ import type { ArgumentsOf } from '../command.ts'
 import type { list as command } from '../host.ts'
 import { readCount } from '../input/arguments.ts'
 import { requireDeployed } from '../input/deployed.ts'
-import { describeApproval } from '../output/approval-text.ts'
+import { colorApproval } from '../output/approval-text.ts'
 import { colors as pc } from '../output/colors.ts'
 import { address, approvalSchema, approvalToJson, bytes32, unixTime } from '../output/json.ts'
 import { progressOf } from '../output/output.ts'
@@ -131,7 +131,7 @@ function printHost({ output, profile, now }: Session, host: FoundHost): void {
   const { id, approval, proof, isAdmitted, validUntil } = host
   const name = nameOf(profile.names, id)
   output.line(`  ${id}${name === undefined ? '' : `  ${name}`}`)
-  const decided = stateAt(approval, now) === 'none' ? '' : `${describeApproval(approval, now)}; `
+  const decided = stateAt(approval, now) === 'none' ? '' : `${colorApproval(approval, now)}; `
   output.line(`    ${decided}${describeProof(proof, now)}`)
   output.line(
     `    ${isAdmitted ? pc.green(`admitted until ${formatDeadline(validUntil, now)}`) : pc.red('not admitted')}`,

@@ -14,7 +14,7 @@ import { type ExitCode, exitCodes } from '../exit-code.ts'
 import type { quote as command } from '../host.ts'
 import { readAddress } from '../input/arguments.ts'
 import { requireDeployed } from '../input/deployed.ts'
-import { describeApproval } from '../output/approval-text.ts'
+import { colorApproval } from '../output/approval-text.ts'
 import { address, bytes32, decimal, unixTime } from '../output/json.ts'
 import type { Session } from '../session/session.ts'
 import { assess, assessmentSchema, printAssessment } from './assessment.ts'
@@ -45,7 +45,7 @@ export async function run(args: QuoteArguments, session: Session) {
 
   output.heading(`Host ${deviceId}`)
   printAssessment(output, assessed, now)
-  output.line(`  approval  ${describeApproval(approval, now)}`)
+  output.line(`  approval  ${colorApproval(approval, now)}`)
   const owner = known.expiresAt > now ? known.operator : null
   if (owner !== null) output.line(`  proven by ${owner} now`)
   if (binding !== undefined && owner !== null && !isSame(owner, binding.operator)) {

@@ -6,15 +6,15 @@ import { z } from 'zod'
 
 import { registryOf } from '../../chain/registry.ts'
 import { explainHostOf } from '../../chain/why/explain-boot.ts'
-import type { hostWhy } from '../app-release.ts'
 import type { ArgumentsOf } from '../command.ts'
 import { type ExitCode, exitCodes } from '../exit-code.ts'
-import { openState } from '../input/boot-question.ts'
+import { openState } from '../input/decided-state.ts'
 import { resolveId } from '../input/names.ts'
 import { colors as pc } from '../output/colors.ts'
 import { hostPartSchema, printHostParts } from '../output/explanation.ts'
 import { bytes32, unixTime } from '../output/json.ts'
 import type { Session } from '../session/session.ts'
+import type { hostWhy } from '../why.ts'
 
 export const schema = z.strictObject({
   deviceId: bytes32,
@@ -28,9 +28,9 @@ export async function run(args: ArgumentsOf<typeof hostWhy>, session: Session) {
   const { output, addresses } = session
   const listed = { kind: 'host', registry: registryOf(addresses, 'host') } as const
   const deviceId = await resolveId(session, listed, args.device)
-  const { reader, registry, times, assumptions } = await openState(session, args)
-  const conditions = await explainHostOf(reader, registry, deviceId, times.now)
-  const isAdmitted = conditions.every(({ verdict }) => verdict === 'met')
+  const { reader, deployment, times, assumptions } = await openState(session, args)
+  const conditions = await explainHostOf(reader, deployment, deviceId, times.now)
+  const isAdmitted = conditions.every(({ state }) => state === 'met')
   output.heading(isAdmitted ? pc.green('Admitted') : pc.red('Not admitted'))
   for (const each of assumptions) output.warning(each)
   if (conditions.length === 0) output.line('KmsAuth asks no host registry.')

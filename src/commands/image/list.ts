@@ -11,7 +11,7 @@ import { mapWithConcurrency } from '../../lib/map-with-concurrency.ts'
 import type { ArgumentsOf } from '../command.ts'
 import type { list } from '../image.ts'
 import { readCount } from '../input/arguments.ts'
-import { describeApproval } from '../output/approval-text.ts'
+import { colorApproval } from '../output/approval-text.ts'
 import { approvalSchema, approvalToJson, bytes32 } from '../output/json.ts'
 import type { Session } from '../session/session.ts'
 
@@ -50,7 +50,7 @@ export async function run(args: ArgumentsOf<typeof list>, session: Session) {
   for (const { osImageHash, name, isClosed, activeSets, approval } of images) {
     const rule = isClosed ? `, closed: ${activeSets} active measurement sets` : ''
     output.line(`  ${osImageHash}  ${name || '(no name)'}`)
-    output.line(`    ${describeApproval(approval, now)}${rule}`)
+    output.line(`    ${colorApproval(approval, now)}${rule}`)
   }
   return {
     total,

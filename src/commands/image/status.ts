@@ -11,7 +11,7 @@ import { teeVariants } from '../../chain/tee-variants.ts'
 import type { ArgumentsOf } from '../command.ts'
 import type { status } from '../image.ts'
 import { resolveImage } from '../input/names.ts'
-import { describeApproval } from '../output/approval-text.ts'
+import { colorApproval } from '../output/approval-text.ts'
 import { approvalSchema, approvalToJson, bytes32 } from '../output/json.ts'
 import type { Session } from '../session/session.ts'
 
@@ -36,13 +36,13 @@ export async function run(args: ArgumentsOf<typeof status>, session: Session) {
   const active = sets.filter((set) => stateAt(set.approval, now) === 'active').length
 
   output.heading(`Image ${osImageHash}${name === '' ? '' : `, ${name}`}`)
-  output.line(`  ${describeApproval(approval, now)}`)
+  output.line(`  ${colorApproval(approval, now)}`)
   if (!isClosed) output.line('  open: the KMS checks the measurements of its CVMs')
   else if (active > 0) output.line(`  closed: boots need one of ${active} measurement sets`)
   else output.warning('  closed, and no measurement set is active: no app boots with it')
   for (const set of sets) {
     output.line(`  ${set.id}  ${teeVariants[set.variant] ?? set.variant}`)
-    output.line(`    ${describeApproval(set.approval, now)}; mr_system ${set.mrSystem}`)
+    output.line(`    ${colorApproval(set.approval, now)}; mr_system ${set.mrSystem}`)
   }
   return {
     osImageHash,

@@ -20,7 +20,10 @@ export async function readPublished(
   // no app is older than its KmsAuth
   const from = BigInt(deployment.contracts.kmsAuth?.block ?? 0)
   const progress = progressOf(output, 'searching for the manifest of the release')
-  const published = await findManifest(publicClient, app, release, from, progress)
+  const published = await findManifest(publicClient, app, release, {
+    fromBlock: from,
+    onProgress: progress,
+  })
   if (published !== undefined) return published
   throw new AssentError('MANIFEST_UNPUBLISHED', 'The release has no published manifest.', {
     facts: { app, release },

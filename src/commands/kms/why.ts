@@ -4,9 +4,9 @@
  * unknown.
  */
 import { explainKms } from '../../chain/why/explain-boot.ts'
-import type { kmsWhy } from '../app-release.ts'
 import type { ArgumentsOf } from '../command.ts'
-import { openState, readKnownBoot } from '../input/boot-question.ts'
+import { openState } from '../input/decided-state.ts'
+import { readKnownBoot } from '../input/known-boot.ts'
 import { resolveId } from '../input/names.ts'
 import {
   exitCodeOfExplanation,
@@ -14,6 +14,7 @@ import {
   printExplanation,
 } from '../output/explanation.ts'
 import type { Session } from '../session/session.ts'
+import type { kmsWhy } from '../why.ts'
 
 export const schema = explanationSchema
 export const exitCode = exitCodeOfExplanation
@@ -25,8 +26,8 @@ export async function run(args: ArgumentsOf<typeof kmsWhy>, session: Session) {
     args.measurement === undefined
       ? boot
       : { ...boot, mrAggregated: await resolveId(session, listed, args.measurement) }
-  const { reader, registry, times, assumptions } = await openState(session, args)
-  const explained = await explainKms(reader, registry, question, times)
+  const { reader, deployment, times, assumptions } = await openState(session, args)
+  const explained = await explainKms(reader, deployment, question, times)
   const said = [...notes, ...assumptions]
   printExplanation(session.output, explained, said)
   return { ...explained, notes: said }

@@ -1,34 +1,22 @@
 /** Approvals in text output. */
 import { type Approval, type State, stateAt } from '../../chain/approval.ts'
-import { formatDeadline, formatTime } from '../../chain/governance/format-time.ts'
+import { describeApproval } from '../../chain/why/describe-approval.ts'
 import { colors as pc } from './colors.ts'
 
 /** The state in green, yellow (pending) or red, if the output has colours. */
 export function colorState(state: State): string {
-  if (state === 'active') return pc.green(state)
-  return state === 'pending' ? pc.yellow(state) : pc.red(state)
+  return colorOf(state)(state)
 }
 
-/** The state with the times that matter in it. @param now unix seconds */
-export function describeApproval(approval: Approval, now: number): string {
-  return `${colorState(stateAt(approval, now))}${describeTimes(approval, now)}`
+/** The approval as {@link describeApproval} describes it, with its state in colour. @param now unix seconds */
+export function colorApproval(approval: Approval, now: number): string {
+  const state = stateAt(approval, now)
+  const [, word = '', rest = ''] =
+    /^(never approved|\w+)(.*)$/.exec(describeApproval(approval, now)) ?? []
+  return `${colorOf(state)(word)}${rest}`
 }
 
-function describeTimes(approval: Approval, now: number): string {
-  const { activeFrom, expiresAt, suspendedUntil, endedAt } = approval
-  const end = expiresAt === 0 ? 'without an end' : `until ${formatDeadline(expiresAt, now)}`
-  switch (stateAt(approval, now)) {
-    case 'none':
-      return ', never approved'
-    case 'pending':
-      return `, active from ${formatDeadline(activeFrom, now)}, ${end}`
-    case 'active':
-      return ` since ${formatTime(activeFrom)}, ${end}`
-    case 'expired':
-      return ` since ${formatDeadline(expiresAt, now)}`
-    case 'suspended':
-      return ` until ${formatDeadline(suspendedUntil, now)}, then active again unless it is withdrawn or revoked`
-    default:
-      return ` since ${formatDeadline(endedAt, now)}`
-  }
+function colorOf(state: State): (text: string) => string {
+  if (state === 'active') return pc.green
+  return state === 'pending' ? pc.yellow : pc.red
 }

@@ -2,7 +2,7 @@
 import { z } from 'zod'
 
 import { formatDeadline } from '../../chain/governance/format-time.ts'
-import type { Fix } from '../../chain/why/describe-conditions.ts'
+import type { NextStep } from '../../chain/why/describe-conditions.ts'
 import type { BootExplanation, Condition } from '../../chain/why/explain-boot.ts'
 import type { HostPart } from '../../chain/why/explain-host.ts'
 import { type ExitCode, exitCodes } from '../exit-code.ts'
@@ -10,7 +10,7 @@ import { colors as pc } from './colors.ts'
 import { address, bytes32, unixTime } from './json.ts'
 import type { Output } from './output.ts'
 
-const fixSchema = z
+const nextStepSchema = z
   .strictObject({
     by: z.enum(['app owner', 'DAO', 'host operator', 'KMS operator', 'anyone']),
     command: z.string(),
@@ -22,7 +22,7 @@ const fixSchema = z
 const until = unixTime
   .nullable()
   .describe(
-    'unix seconds: first second with another verdict without a transaction; null: none known',
+    'unix seconds: first second in which the state changes without a transaction; null: unknown',
   )
 
 /** JSON form of `HostPart`. */
@@ -35,15 +35,15 @@ export const hostPartSchema = z.strictObject({
     'proven-under-approval',
     'bonded',
   ]),
-  verdict: z.enum(['met', 'unmet']),
+  state: z.enum(['met', 'unmet']),
   found: z.string(),
   until,
-  fix: fixSchema,
+  nextStep: nextStepSchema,
 })
 
 /** JSON form of `BootExplanation`, the output of `app why` and `kms why`. */
 export const explanationSchema = z.strictObject({
-  question: z.enum(['app', 'kms']),
+  bootOf: z.enum(['app', 'kms']),
   boot: z.strictObject({
     appId: address.optional(),
     composeHash: bytes32.optional(),
@@ -61,11 +61,11 @@ export const explanationSchema = z.strictObject({
     z.strictObject({
       denial: z.string().describe('name of the reason'),
       reason: z.string(),
-      verdict: z.enum(['met', 'unmet', 'unknown', 'not-asked']),
-      missing: z.array(z.string()).describe('what the question does not say'),
+      state: z.enum(['met', 'unmet', 'unknown', 'not-checked']),
+      missing: z.array(z.string()).describe('missing values'),
       until,
       found: z.string(),
-      fix: fixSchema,
+      nextStep: nextStepSchema,
     }),
   ),
   host: z.array(hostPartSchema),
@@ -90,16 +90,16 @@ const marks = {
   met: pc.green('✓'),
   unmet: pc.red('✗'),
   unknown: pc.yellow('?'),
-  'not-asked': pc.dim('–'),
+  'not-checked': pc.dim('–'),
 }
 
 const answers = {
   allowed: pc.green('Allowed'),
   denied: pc.red('Denied'),
-  unknown: pc.yellow('Not decided: the question does not say enough'),
+  unknown: pc.yellow('Not decided: values are missing'),
 }
 
-/** Prints the answer, every condition with its fix, and the times at which the answer changes. */
+/** Prints the answer, every condition with its next step, and the times at which the answer changes. */
 export function printExplanation(
   output: Output,
   explained: BootExplanation,
@@ -122,23 +122,23 @@ export function printExplanation(
   }
 }
 
-function printCondition(output: Output, { verdict, found, until, fix }: Condition, at: number) {
+function printCondition(output: Output, { state, found, until, nextStep }: Condition, at: number) {
   const change = until === null ? '' : ` Until ${formatDeadline(until, at)}.`
-  output.line(`${marks[verdict]} ${found}${change}`)
-  if (verdict !== 'met' && verdict !== 'not-asked') printFix(output, fix, '  ')
+  output.line(`${marks[state]} ${found}${change}`)
+  if (state !== 'met' && state !== 'not-checked') printNextStep(output, nextStep, '  ')
 }
 
 /** Prints the conditions of the admission of a host. */
 export function printHostParts(output: Output, parts: readonly HostPart[], at: number): void {
-  for (const { verdict, found, until, fix } of parts) {
+  for (const { state, found, until, nextStep } of parts) {
     const change = until === null ? '' : ` Until ${formatDeadline(until, at)}.`
-    output.line(`  ${marks[verdict]} ${found}${change}`)
-    printFix(output, fix, '    ')
+    output.line(`  ${marks[state]} ${found}${change}`)
+    printNextStep(output, nextStep, '    ')
   }
 }
 
-function printFix(output: Output, fix: Fix | null, indent: string): void {
-  if (fix === null) return
-  output.line(pc.dim(`${indent}${fix.by}: ${fix.command}`))
-  if (fix.note !== null) output.line(pc.dim(`${indent}${fix.note}`))
+function printNextStep(output: Output, nextStep: NextStep | null, indent: string): void {
+  if (nextStep === null) return
+  output.line(pc.dim(`${indent}${nextStep.by}: ${nextStep.command}`))
+  if (nextStep.note !== null) output.line(pc.dim(`${indent}${nextStep.note}`))
 }

@@ -13,7 +13,7 @@ const kind = z.enum(Object.keys(kinds) as [Kind, ...Kind[]])
 const answer = z.strictObject({ allowed: z.boolean(), reason: z.string() })
 const changedBoot = z.strictObject({
   boot: z.strictObject({
-    question: z.enum(['app', 'kms']),
+    bootOf: z.enum(['app', 'kms']),
     appId: address,
     composeHash: bytes32,
     deviceId: bytes32,
@@ -64,7 +64,7 @@ export const reviewSchema = z.strictObject({
       irreversible: z.string().nullable(),
     }),
   ),
-  things: z.array(
+  approvals: z.array(
     z.strictObject({
       kind,
       id: bytes32,

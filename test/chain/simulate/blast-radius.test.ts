@@ -13,11 +13,11 @@ import {
   compareBoots,
 } from '../../../src/chain/simulate/blast-radius/compare-boots.ts'
 import {
-  anyDevice,
-  anyMeasurements,
   type BootList,
   type ListedBoot,
   listBoots,
+  unlistedDevice,
+  unlistedMeasurements,
 } from '../../../src/chain/simulate/blast-radius/list-boots.ts'
 import type { Hex } from '../../../src/lib/bytes.ts'
 import { findAnvil } from '../../anvil.ts'
@@ -240,13 +240,13 @@ const cases: readonly Case[] = [
 /** Every boot of the parts in this test, and of things that nothing names. */
 function everyBoot(): ListedBoot[] {
   const none = id('00')
-  const devices = [...hosts, anyDevice]
+  const devices = [...hosts, unlistedDevice]
   const boots: ListedBoot[] = []
   for (const osImageHash of images) {
     for (const deviceId of devices) {
       for (const mrAggregated of [id('b1'), id('b2')]) {
         boots.push({
-          question: 'kms',
+          bootOf: 'kms',
           appId: zeroAddress,
           composeHash: none,
           mrSystem: none,
@@ -258,10 +258,10 @@ function everyBoot(): ListedBoot[] {
       }
       for (const appId of [...apps, dao.app]) {
         for (const composeHash of releases) {
-          for (const system of [mrSystem, anyMeasurements]) {
+          for (const system of [mrSystem, unlistedMeasurements]) {
             for (const tcbStatus of statusesOf(deviceId)) {
               boots.push({
-                question: 'app',
+                bootOf: 'app',
                 appId,
                 composeHash,
                 mrSystem: system,
@@ -284,11 +284,11 @@ function statusesOf(deviceId: Hex): string[] {
   return deviceId === hosts[1] ? ['SWHardeningNeeded'] : ['UpToDate', 'OutOfDate']
 }
 
-async function ask({ question, ...boot }: ListedBoot): Promise<boolean> {
+async function ask({ bootOf, ...boot }: ListedBoot): Promise<boolean> {
   const [allowed] = await batched.readContract({
     address: dao.addresses.kmsAuth,
     abi: kmsAuthAbi,
-    functionName: question === 'app' ? 'isAppAllowed' : 'isKmsAllowed',
+    functionName: bootOf === 'app' ? 'isAppAllowed' : 'isKmsAllowed',
     args: [{ ...boot, instanceId: zeroAddress, advisoryIds: [] }],
   })
   return allowed
@@ -311,7 +311,7 @@ async function answersAt(boots: readonly ListedBoot[], times: readonly number[])
 /** What the prediction says about one boot: the listed boot that stands for it, at this time. */
 function predicted(radius: BlastRadius, list: BootList, boot: ListedBoot, time: number) {
   const same = (name: keyof ListedBoot, other: ListedBoot) => other[name] === boot[name]
-  const names = ['question', 'appId', 'composeHash', 'osImageHash', 'mrAggregated'] as const
+  const names = ['bootOf', 'appId', 'composeHash', 'osImageHash', 'mrAggregated'] as const
   const alike = list.boots.filter((each) => names.every((name) => same(name, each)))
   // a listed boot with the very value, else the one that stands for all others
   const narrow = (name: 'deviceId' | 'mrSystem' | 'tcbStatus', other: string) => {
@@ -321,8 +321,8 @@ function predicted(radius: BlastRadius, list: BootList, boot: ListedBoot, time: 
     }
   }
   const steps = [
-    narrow('deviceId', anyDevice),
-    narrow('mrSystem', anyMeasurements),
+    narrow('deviceId', unlistedDevice),
+    narrow('mrSystem', unlistedMeasurements),
     // an app that does not ask for the status is listed with one
     (among: ListedBoot[]) => (among.length === 1 ? among : narrow('tcbStatus', 'OutOfDate')(among)),
   ]

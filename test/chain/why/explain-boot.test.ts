@@ -1,4 +1,7 @@
-/** Each condition of a boot with its end, on storage words written by hand. `view-parity.test.ts` compares with the contracts. */
+/**
+ * Conditions of a boot and until when they hold, on storage words that the test makes. `view-parity.test.ts` compares
+ * them with the contracts.
+ */
 import { keccak256, stringToHex } from 'viem'
 import { beforeEach, describe, expect, test } from 'vitest'
 
@@ -132,13 +135,13 @@ describe('until when an answer holds', () => {
     ['pending', { activeFrom: now + 60 }, 'unmet', 'denied'],
     ['expiring', { expiresAt: now + 60 }, 'met', 'allowed'],
     ['suspended', { suspendedUntil: now + 60 }, 'unmet', 'denied'],
-  ])('a release that is %s', async (_, times, verdict, answer) => {
+  ])('a release that is %s', async (_, times, state, answer) => {
     put(appId, approvalSlot('release', composeHash), approval(times))
     const { conditions, timeline, ...explained } = await why()
 
     expect(explained.answer).toBe(answer)
     expect(conditions.find(({ denial }) => denial === 'releaseNotAllowed')).toMatchObject({
-      verdict,
+      state,
       until: now + 60,
     })
     expect(timeline.map(({ from }) => from)).toEqual([now, now + 60])
@@ -161,9 +164,9 @@ describe('until when an answer holds', () => {
     const { reason, conditions } = await why()
 
     expect(reason).toBe('Compose hash not allowed')
-    const release = conditions.find(({ verdict }) => verdict === 'unmet')
+    const release = conditions.find(({ state }) => state === 'unmet')
     expect(release?.found).toContain('superseded since')
-    expect(release?.fix?.note).toContain('never boots again')
+    expect(release?.nextStep?.note).toContain('never boots again')
   })
 
   test('a host proof and a TCB status that is admitted until a date', async () => {
@@ -207,9 +210,9 @@ describe('every condition is listed, and not only the first denial', () => {
     const { reason, conditions } = await why()
 
     expect(reason).toBe('App not registered')
-    const unmet = conditions.filter(({ verdict }) => verdict === 'unmet')
+    const unmet = conditions.filter(({ state }) => state === 'unmet')
     expect(unmet.map(({ denial }) => denial)).toEqual(['appNotRegistered', 'imageNotAllowed'])
-    expect(unmet.map(({ fix }) => fix?.by)).toEqual(['anyone', 'DAO'])
+    expect(unmet.map(({ nextStep }) => nextStep?.by)).toEqual(['anyone', 'DAO'])
     expect(unmet[1]?.found).toContain('revoked')
   })
 
@@ -218,8 +221,8 @@ describe('every condition is listed, and not only the first denial', () => {
     const { reason, conditions } = await why()
 
     expect(reason).toBe('App not deployed or invalid address')
-    const notAsked = conditions.filter(({ verdict }) => verdict === 'not-asked')
-    expect(notAsked.map(({ denial }) => denial)).toEqual([
+    const notChecked = conditions.filter(({ state }) => state === 'not-checked')
+    expect(notChecked.map(({ denial }) => denial)).toEqual([
       'appForeign',
       'tcbNotUpToDate',
       'releaseNotAllowed',
@@ -237,7 +240,7 @@ describe('every condition is listed, and not only the first denial', () => {
     )
 
     expect(reason).toBe('TCB status is not up to date')
-    expect(conditions.map(({ verdict }) => verdict)).toEqual([
+    expect(conditions.map(({ state }) => state)).toEqual([
       'unmet',
       'met',
       'met',
@@ -252,17 +255,17 @@ describe('every condition is listed, and not only the first denial', () => {
     put(kms, kmsAuthSlots.hosts, BigInt(hosts))
     const parts = await explainHostOf(reader, registry, deviceId, now)
 
-    expect(parts[0]).toMatchObject({ verdict: 'unmet', found: 'The host has no proof.' })
-    expect(parts.find(({ condition }) => condition === 'approved')?.fix?.by).toBe('DAO')
+    expect(parts[0]).toMatchObject({ state: 'unmet', found: 'The host has no proof.' })
+    expect(parts.find(({ condition }) => condition === 'approved')?.nextStep?.by).toBe('DAO')
   })
 })
 
-describe('what the question does not say', () => {
+describe('values that are not given', () => {
   test('is unknown, and is named', async () => {
     const { answer, conditions } = await why({ appId, composeHash })
 
     expect(answer).toBe('unknown')
-    expect(conditions.map(({ verdict, missing }) => [verdict, ...missing])).toEqual([
+    expect(conditions.map(({ state, missing }) => [state, ...missing])).toEqual([
       ['met'],
       ['unknown', 'osImageHash'],
       ['met'],

@@ -31,7 +31,7 @@ export const registryDescriptions: FunctionDescriptions<typeof approvalRegistryA
   approve: {
     caller: 'owner',
     describe: ([terms, notAfter], context) => [
-      ...terms.map((each) => describeApproval(each, context)),
+      ...terms.map((each) => describeTerms(each, context)),
       describeDeadline(notAfter, context),
     ],
     command: 'dao approve',
@@ -134,7 +134,7 @@ export const deadlineDescription: FunctionDescription<readonly [number]> = {
 }
 
 /** Describes one entry of `approve`. */
-export function describeApproval(terms: EncodedTerms, context: DescriptionContext): string {
+export function describeTerms(terms: EncodedTerms, context: DescriptionContext): string {
   const { kind, id, activeFrom, expiresAt, evidence } = terms
   const times = `${describeStart(activeFrom, context)}, ${describeEnd(expiresAt, context)}`
   return `approve ${kindLabel(kind)} ${id}, ${times}, ${describeEvidence(evidence)}`

@@ -16,7 +16,7 @@ import { appRules, type BootRule, kmsRules } from '../../proven/boot-rules.ts'
 import { gatherApp, gatherKms, type PinnedCode } from '../../proven/read-boot-facts.ts'
 import { hostsSlots, implementationSlot, kmsAuthSlots, lowAddress } from '../../proven/slots.ts'
 import type { LocalChain } from '../local-chain.ts'
-import { readStateOfCopy } from '../local-reader.ts'
+import { readStateOfLocalCopy } from '../local-reader.ts'
 import type { BootList, ComparedStates, ListedBoot } from './list-boots.ts'
 
 /** A time in which the answers differ. */
@@ -80,7 +80,7 @@ export async function compareBoots(
   options: CompareOptions,
 ): Promise<BlastRadius> {
   const { onProgress, timeoutMs = 120_000 } = options
-  const comparison = await Comparison.open(states, options.kmsAuth, boots)
+  const comparison = await BootComparison.open(states, options.kmsAuth, boots)
   const deadline = Date.now() + timeoutMs
   const losses: ChangedBoot[] = []
   const gains: ChangedBoot[] = []
@@ -102,7 +102,7 @@ export async function compareBoots(
   return { from: states.at, losses, gains, evaluated: done, omitted: missing }
 }
 
-class Comparison {
+class BootComparison {
   readonly #states: ComparedStates
   readonly #kmsAuth: Hex
   readonly #pins: readonly [PinnedCode, PinnedCode]
@@ -125,7 +125,7 @@ class Comparison {
     states: ComparedStates,
     kmsAuth: Hex,
     boots: readonly ListedBoot[],
-  ): Promise<Comparison> {
+  ): Promise<BootComparison> {
     const { before, after } = states
     const apps = [...new Set(boots.map(({ appId }) => appId))]
     const pins = [
@@ -138,7 +138,7 @@ class Comparison {
       ...words.map(({ address, slot }) => `${address}_${slot}`),
       ...accounts.map(({ address }) => address),
     ])
-    return new Comparison(states, kmsAuth, pins, changed)
+    return new BootComparison(states, kmsAuth, pins, changed)
   }
 
   /** The periods in which the answers to one boot differ. */
@@ -171,11 +171,11 @@ class Comparison {
 
   async #ask(
     chain: LocalChain,
-    { question, ...boot }: ListedBoot,
+    { bootOf, ...boot }: ListedBoot,
     timestamp: number,
     reads?: Set<string>,
   ): Promise<BootAnswer> {
-    const functionName = question === 'app' ? 'isAppAllowed' : 'isKmsAllowed'
+    const functionName = bootOf === 'app' ? 'isAppAllowed' : 'isKmsAllowed'
     const data = encodeFunctionData({
       abi: kmsAuthAbi,
       functionName,
@@ -214,10 +214,10 @@ class Comparison {
     pinned: PinnedCode,
     boot: ListedBoot,
   ): Promise<readonly number[]> {
-    const reader = readStateOfCopy(chain)
+    const reader = readStateOfLocalCopy(chain)
     const registry = { kms: this.#kmsAuth, pinned }
     try {
-      if (boot.question === 'app') {
+      if (boot.bootOf === 'app') {
         return changesIn(appRules, (await gatherApp(reader, registry, boot)).facts)
       }
       return changesIn(kmsRules, (await gatherKms(reader, registry, boot)).facts)

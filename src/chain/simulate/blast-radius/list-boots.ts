@@ -1,5 +1,5 @@
 /**
- * Lists the boots whose decision a proposal could change: combinations of app, release, image, device and measurements,
+ * ApprovalLists the boots whose decision a proposal could change: combinations of app, release, image, device and measurements,
  * and those of KMS nodes.
  *
  * The parts come from the registries at the block, and from the events of the simulated proposal. A combination that no
@@ -30,12 +30,12 @@ import type { LocalChain, LocalLog } from '../local-chain.ts'
 /** A boot of an app or of a KMS node, with what a KMS asks the contract. */
 export interface ListedBoot {
   /** `app` for `isAppAllowed`, `kms` for `isKmsAllowed`. */
-  readonly question: 'app' | 'kms'
+  readonly bootOf: 'app' | 'kms'
   readonly appId: Hex
   readonly composeHash: Hex
   readonly deviceId: Hex
   readonly mrAggregated: Hex
-  /** `anyMeasurements` stands for measurements that no set has. */
+  /** {@link unlistedMeasurements} stands for measurements that no approved set has. */
   readonly mrSystem: Hex
   readonly osImageHash: Hex
   /** TCB status that the boot would have, such as `UpToDate`. */
@@ -43,9 +43,9 @@ export interface ListedBoot {
 }
 
 /** Stands for a device that no registry has. */
-export const anyDevice: Hex = keccak256(stringToHex('assent: any other device'))
+export const unlistedDevice: Hex = keccak256(stringToHex('assent: any other device'))
 /** Stands for measurements that no approved set has. */
-export const anyMeasurements: Hex = keccak256(stringToHex('assent: any other measurements'))
+export const unlistedMeasurements: Hex = keccak256(stringToHex('assent: any other measurements'))
 const none: Hex = `0x${'00'.repeat(32)}`
 const noApp: Hex = `0x${'00'.repeat(20)}`
 
@@ -92,7 +92,7 @@ export interface ListOptions {
 
 /** @throws CHAIN_UNREACHABLE */
 export async function listBoots(states: ComparedStates, options: ListOptions): Promise<BootList> {
-  const lists = new Lists(states, options)
+  const lists = new ApprovalLists(states, options)
   const { addresses } = options
   const [images, appKeys, kmsMeasurements, kmsDevices, hosts] = await Promise.all([
     lists.possible(addresses.kmsAuth as Hex, 'osImage'),
@@ -110,7 +110,7 @@ export async function listBoots(states: ComparedStates, options: ListOptions): P
   const boots: ListedBoot[] = []
   for (const { app, releases, devices, isOpen, asksForTcb } of apps) {
     const possibleDevices = isOpen
-      ? [...new Set([...devices, ...hosts, ...(isHostNeeded ? [] : [anyDevice])])]
+      ? [...new Set([...devices, ...hosts, ...(isHostNeeded ? [] : [unlistedDevice])])]
       : devices
     for (const deviceId of possibleDevices) {
       const statuses = asksForTcb ? await lists.statusesOf(deviceId) : ['UpToDate']
@@ -119,7 +119,7 @@ export async function listBoots(states: ComparedStates, options: ListOptions): P
           for (const mrSystem of sets) {
             for (const tcbStatus of statuses) {
               const boot = { composeHash, deviceId, mrSystem, osImageHash, tcbStatus }
-              boots.push({ question: 'app', appId: app, mrAggregated: none, ...boot })
+              boots.push({ bootOf: 'app', appId: app, mrAggregated: none, ...boot })
             }
           }
         }
@@ -130,7 +130,7 @@ export async function listBoots(states: ComparedStates, options: ListOptions): P
     for (const deviceId of kmsDevices) {
       for (const osImageHash of images) {
         const boot = { mrAggregated, deviceId, osImageHash, tcbStatus: 'UpToDate' }
-        boots.push({ question: 'kms', appId: noApp, composeHash: none, mrSystem: none, ...boot })
+        boots.push({ bootOf: 'kms', appId: noApp, composeHash: none, mrSystem: none, ...boot })
       }
     }
   }
@@ -147,7 +147,7 @@ interface AppParts {
 }
 
 /** Reads the lists of the registries in both states. */
-class Lists {
+class ApprovalLists {
   readonly #states: ComparedStates
   readonly #options: ListOptions
   readonly #limits: ListLimits
@@ -191,7 +191,7 @@ class Lists {
     return [...new Set((await Promise.all(listed)).flat())]
   }
 
-  /** None for a contract that is not a registry of Assent. */
+  /** Empty for a contract that is not a registry of Assent. */
   async #idsIfListed(registry: Hex, kind: Kind): Promise<Hex[]> {
     try {
       return await this.#ids(registry, kind)
@@ -240,7 +240,7 @@ class Lists {
     return hosts.every((word) => word !== 0n)
   }
 
-  /** Measurements to try for an image: all the same if it is open, else each set and another one. */
+  /** Measurements to try: one unlisted value; for a closed image also each approved set. */
   async measurementsOf(image: Hex): Promise<Hex[]> {
     const { addresses, client } = this.#options
     const kmsAuth = addresses.kmsAuth as Hex
@@ -259,7 +259,7 @@ class Lists {
     const ofImage = sets
       .flat()
       .filter(({ osImageHash, variant }) => osImageHash === image && variant === 0)
-    return [...new Set([...ofImage.map(({ mrSystem }) => mrSystem), anyMeasurements])]
+    return [...new Set([...ofImage.map(({ mrSystem }) => mrSystem), unlistedMeasurements])]
   }
 
   async #measurementSet(client: PublicClient, images: Hex, id: Hex) {
@@ -296,7 +296,7 @@ class Lists {
     return name === undefined ? ['UpToDate', 'OutOfDate'] : [name]
   }
 
-  /** The first combinations, those with a part that the proposal decides about before all others. */
+  /** The list, cut to the limit. Combinations with an id that the proposal changes come first. */
   bounded(boots: readonly ListedBoot[]): BootList {
     const { boots: limit } = this.#limits
     if (boots.length <= limit) return { boots, omitted: this.#omitted }

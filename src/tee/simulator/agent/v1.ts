@@ -1,4 +1,4 @@
-/** Guest API v1, from dstack 0.6 on. Source: dstack `docs/guest-api-v1.md`. */
+/** Guest API v1, from dstack 0.6 on. Source: `docs/guest-api-v1.md` of dstack's repository. */
 import { toHex } from '../../../lib/bytes.ts'
 import { signK256 } from '../../../lib/k256.ts'
 import { deriveGuestKeyV1, type GuestKeyAlgorithm, guestKeyClaimV1 } from '../../guest-keys.ts'

@@ -1,23 +1,22 @@
 /**
- * What the hashes in a proposal stand for: the evidence of each approval, the release behind a compose hash, and the
- * difference from the release that runs now. Every text is checked against its hash.
+ * Reviews the approvals of a proposal: the evidence of each one, the release behind a compose hash, and its difference
+ * from the release that runs now. Every text is checked against its hash.
  */
 import { type Log, type PublicClient, parseEventLogs, sha256 } from 'viem'
 import { approvalRegistryAbi, imagesAbi } from '../chain/abi.ts'
 import { decodeApproval, type Kind, kinds, stateAt } from '../chain/approval.ts'
 import { toChainError } from '../chain/call.ts'
 import { type ApprovalEvidence, readEvidence } from '../chain/governance/approval-evidence.ts'
-import { historyOf } from '../chain/history.ts'
+import { findManifest, manifestIn, toManifest } from '../chain/published-manifest.ts'
 import { countApprovals, pageOfApprovals } from '../chain/registry.ts'
 import type { LocalLog } from '../chain/simulate/local-chain.ts'
-import { isAssentError } from '../errors/index.ts'
-import { fromHex, type Hex, utf8ToBytes } from '../lib/bytes.ts'
+import type { Hex } from '../lib/bytes.ts'
 import { compareManifests, type ManifestChange } from '../manifest/compare-manifests.ts'
 import { describeManifest, type ManifestDescription } from '../manifest/describe-manifest.ts'
-import { type Manifest, maxPublishedBytes, readManifest } from '../manifest/manifest.ts'
+import type { Manifest } from '../manifest/manifest.ts'
 
-/** An approval that the proposal gives, and what its id stands for. */
-export interface ApprovedThing {
+/** An approval that the proposal gives, and the meaning of its id. */
+export interface ApprovalReview {
   /** Kind of the approval, such as `release` or `osImage`. */
   readonly kind: Kind
   /** 32 bytes. */
@@ -26,9 +25,9 @@ export interface ApprovedThing {
   readonly registry: Hex
   /** Unix seconds. */
   readonly activeFrom: number
-  /** 0: never. */
+  /** Unix seconds; 0: no end. */
   readonly expiresAt: number
-  /** The evidence document in the calldata; undefined if there is none or it has another form. */
+  /** The evidence document in the calldata; undefined if it is missing or has another form. */
   readonly evidence: ApprovalEvidence | undefined
   /** Name of a base image in the image registry. */
   readonly imageName: string | undefined
@@ -42,14 +41,14 @@ export interface ReleaseDetails {
   readonly source: 'proposal' | 'file'
   /** The manifest in short. Its hash was compared with the id. */
   readonly manifest: ManifestDescription
-  /** The difference from the newest active release with a known manifest; undefined if there is none. */
+  /** The difference from the newest active release with a known manifest; undefined without such a release. */
   readonly difference:
     | { readonly from: Hex; readonly changes: readonly ManifestChange[] }
     | undefined
 }
 
 /** Where evidence, names and manifests are searched, and at which block. */
-export interface ThingsContext {
+export interface ApprovalContext {
   /** Reads the state of `blockNumber` and the events up to it. */
   readonly client: PublicClient
   /** The block of the review. */
@@ -61,34 +60,34 @@ export interface ThingsContext {
   /** Manifests from files, as bytes. */
   readonly files: readonly Uint8Array[]
   /** The time of the execution, unix seconds. */
-  readonly now: number
+  readonly executedAt: number
 }
 
 /** Newest releases of an app among which the running one is searched. */
 const searchedReleases = 50
 /** Approvals for which evidence and manifests are read. */
-const maxThings = 100
+const maxApprovals = 100
 
 /** @throws CHAIN_UNREACHABLE */
-export async function readApprovedThings(
+export async function reviewApprovals(
   logs: readonly LocalLog[],
-  context: ThingsContext,
-): Promise<ApprovedThing[]> {
+  context: ApprovalContext,
+): Promise<ApprovalReview[]> {
   const given = parseEventLogs({
     abi: approvalRegistryAbi,
     eventName: 'ApprovalGiven',
     logs: logs.map(({ address, topics, data }) => ({ address, topics, data })) as unknown as Log[],
-  }).slice(0, maxThings)
+  }).slice(0, maxApprovals)
   const names = new Map<number, Kind>(
     (Object.keys(kinds) as Kind[]).map((name) => [kinds[name], name]),
   )
-  const things: ApprovedThing[] = []
+  const approvals: ApprovalReview[] = []
   for (const { address, args } of given) {
     const kind = names.get(args.kind)
     if (kind === undefined) continue
     const registry = address.toLowerCase() as Hex
     const { activeFrom, expiresAt } = decodeApproval(args.approval)
-    things.push({
+    approvals.push({
       kind,
       id: args.id,
       registry,
@@ -102,12 +101,12 @@ export async function readApprovedThings(
           : undefined,
     })
   }
-  return things
+  return approvals
 }
 
 async function imageNameOf(
   id: Hex,
-  { client, images, blockNumber }: ThingsContext,
+  { client, images, blockNumber }: ApprovalContext,
 ): Promise<string | undefined> {
   if (images === undefined) return undefined
   const name = await client
@@ -128,12 +127,10 @@ async function releaseDetails(
   app: Hex,
   id: Hex,
   evidence: Hex,
-  context: ThingsContext,
+  context: ApprovalContext,
 ): Promise<ReleaseDetails | undefined> {
   const published = manifestIn(evidence, id)
-  const file = context.files.find((bytes) => sha256(bytes) === id)
-  const bytes = published ?? file
-  const manifest = bytes === undefined ? undefined : parse(bytes)
+  const manifest = published ?? manifestInFiles(id, context)
   if (manifest === undefined) return undefined
   const running = await runningManifest(app, id, context)
   return {
@@ -153,8 +150,10 @@ async function releaseDetails(
 async function runningManifest(
   app: Hex,
   except: Hex,
-  { client, blockNumber, fromBlock, files, now }: ThingsContext,
+  context: ApprovalContext,
 ): Promise<Manifest | undefined> {
+  const { client, blockNumber, fromBlock, executedAt } = context
+  const search = { fromBlock, toBlock: blockNumber }
   // an app that the proposal creates has no releases yet
   const code = await client.getCode({ address: app, blockNumber }).catch((cause: unknown) => {
     throw toChainError(cause, `read the code of ${app}`)
@@ -166,55 +165,16 @@ async function runningManifest(
   if (limit === 0) return undefined
   const listed = await pageOfApprovals(client, app, 'release', { offset, limit, blockNumber })
   const active = listed.filter(
-    ({ id, approval }) => id !== except && stateAt(approval, now) === 'active',
+    ({ id, approval }) => id !== except && stateAt(approval, executedAt) === 'active',
   )
   for (const { id } of active.reverse()) {
-    const bytes =
-      files.find((each) => sha256(each) === id) ??
-      (await publishedManifest(app, id, { client, blockNumber, fromBlock }))
-    const manifest = bytes === undefined ? undefined : parse(bytes)
+    const manifest = manifestInFiles(id, context) ?? (await findManifest(client, app, id, search))
     if (manifest !== undefined) return manifest
   }
   return undefined
 }
 
-/** A manifest that an approval published, from the events of the app. */
-async function publishedManifest(
-  app: Hex,
-  id: Hex,
-  { client, blockNumber, fromBlock }: Pick<ThingsContext, 'client' | 'blockNumber' | 'fromBlock'>,
-): Promise<Uint8Array | undefined> {
-  const logs = await historyOf(client, app, fromBlock, {
-    abi: approvalRegistryAbi,
-    events: ['ApprovalGiven'],
-    args: { kind: kinds.release, id },
-    toBlock: blockNumber,
-  })
-  const given = parseEventLogs({ abi: approvalRegistryAbi, eventName: 'ApprovalGiven', logs })
-  for (const { args } of given.reverse()) {
-    const bytes = manifestIn(args.evidence, id)
-    if (bytes !== undefined) return bytes
-  }
-  return undefined
-}
-
-/** The manifest in evidence bytes: the evidence itself, or a member of an evidence document. Its SHA-256 must be `id`. */
-function manifestIn(evidence: Hex, id: Hex): Uint8Array | undefined {
-  if (evidence === '0x') return undefined
-  if (sha256(evidence) === id) return fromHex(evidence, 'evidence')
-  const { manifest } = readEvidence(evidence) ?? {}
-  if (manifest === undefined) return undefined
-  const bytes = utf8ToBytes(manifest)
-  return sha256(bytes) === id ? bytes : undefined
-}
-
-/** A hash can stand for bytes that are not a manifest. They are shown as unknown. */
-function parse(bytes: Uint8Array): Manifest | undefined {
-  if (bytes.length > maxPublishedBytes) return undefined
-  try {
-    return readManifest(bytes)
-  } catch (error) {
-    if (isAssentError(error)) return undefined
-    throw error
-  }
+function manifestInFiles(id: Hex, { files }: ApprovalContext): Manifest | undefined {
+  const raw = files.find((bytes) => sha256(bytes) === id)
+  return raw === undefined ? undefined : toManifest(raw)
 }
