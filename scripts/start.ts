@@ -1,5 +1,5 @@
 /**
- * The demo: the complete flow on one machine. `npm start [-- options]`
+ * The demo: the complete flow on one computer. `npm start [-- options]`
  *
  * Quote → relayer → registry → KMS → key, with a real TDX quote and DAO votes.
  */
@@ -144,12 +144,12 @@ async function waitForStop(
     account: demo.dao.people.alice.walletClient.account.address,
     kms: demo.fleet.kms.url,
     relayer: demo.relayer.url,
-    machine: path.resolve(demo.machineFolder),
+    simulatedHost: path.resolve(demo.hostFolder),
     names: {
       ...(result && { 'hello-assent': result.app }),
       ...(result?.proposal && { 'release-2': String(result.proposal) }),
       'demo-host': to0x(demo.fleet.host.deviceId),
-      'demo-image': to0x(demo.fleet.mendedImage.osImageHash),
+      'demo-image': to0x(demo.fleet.fixedImage.osImageHash),
     },
   })
   const program = path.relative(path.resolve(values.project), assentProgram)

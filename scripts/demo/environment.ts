@@ -1,4 +1,4 @@
-/** Starts everything that the demo needs on this machine: DAO, KMS, auth webhook and relayer on a development chain. */
+/** Starts everything that the demo needs on this computer: DAO, KMS, auth webhook and relayer on a development chain. */
 import path from 'node:path'
 
 import { startAuth } from '../../src/auth/service.ts'
@@ -8,7 +8,7 @@ import { agreedHeaders } from '../../src/chain/proven/header-quorum.ts'
 import { readPinnedCode } from '../../src/chain/proven/pinning.ts'
 import { connectEndpoint } from '../../src/chain/proven/rpc-endpoint.ts'
 import { openView } from '../../src/chain/proven/view.ts'
-import { writeMachine } from '../../src/commands/simulate/machine-folder.ts'
+import { writeSimulatedHost } from '../../src/commands/simulate/host-folder.ts'
 import type { Clock } from '../../src/lib/clock.ts'
 import { createLog } from '../../src/lib/log.ts'
 import { connectDevChain, type DevChain } from './chain.ts'
@@ -24,8 +24,8 @@ export interface DemoEnvironment {
   readonly fleet: Fleet
   readonly relayer: DemoRelayer
   readonly auth: { readonly url: string }
-  /** Folder of the host, as `assent simulate machine` makes it. */
-  readonly machineFolder: string
+  /** Folder of the host, as `assent simulate host` makes it. */
+  readonly hostFolder: string
   stop(): Promise<void>
 }
 
@@ -66,14 +66,14 @@ export async function startDemoEnvironment(
 ): Promise<DemoEnvironment> {
   const chain = await connectDevChain(rpcUrl)
   const { clock } = chain
-  // `assent simulate boot` boots the same machine
-  const machineFolder = path.join(recordFolder, 'machine')
+  // `assent simulate boot` boots CVMs on the same host
+  const hostFolder = path.join(recordFolder, 'host')
   const settings = { at: clock(), name: 'demo-host', image: 'assent-sim-app-1.0.1' }
-  const machine = await writeMachine(machineFolder, settings, { isNew: false })
-  const { simulator } = machine
+  const simulatedHost = await writeSimulatedHost(hostFolder, settings, { isNew: false })
+  const { simulator } = simulatedHost
   const dao = await createDemoDao(chain, simulator.rootCertificate, recordFolder)
   const bootChain = await proveChain(chain, dao)
-  const fleet = await startFleet({ machine, chain: bootChain, clock })
+  const fleet = await startFleet({ simulatedHost, chain: bootChain, clock })
   const relayer = await startDemoRelayer({
     chain,
     hosts: dao.addresses.hosts,
@@ -97,7 +97,7 @@ export async function startDemoEnvironment(
     fleet,
     relayer,
     auth,
-    machineFolder,
+    hostFolder,
     async stop() {
       await Promise.all([fleet.stop(), auth.stop(), relayer.stop()])
     },

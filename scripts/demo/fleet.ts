@@ -1,11 +1,11 @@
-/** The demo's machines: a host with a KMS in a simulated CVM, and one that boots apps. */
+/** The demo's hosts: a host with a KMS in a simulated CVM, and one that boots apps. */
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
 import type { BootAuthorizer } from '../../src/chain/boot.ts'
 import type { KmsInfo } from '../../src/chain/registry.ts'
-import type { SimulatedMachine } from '../../src/commands/simulate/machine-folder.ts'
+import type { SimulatedHost } from '../../src/commands/simulate/host-folder.ts'
 import {
   type EvidenceRules,
   verifyAttestation,
@@ -33,15 +33,15 @@ import type { Platform } from '../../src/tee/simulator/platform.ts'
 import type { QuoteSource } from '../../src/tee/source.ts'
 
 export interface Fleet {
-  /** What Intel would publish about these machines. */
+  /** What Intel would publish about these hosts. */
   readonly collateral: Collateral
   /** The base image of apps; the KMS has one of its own. */
   readonly appImage: OsImage
   /** Its next version. */
-  readonly mendedImage: OsImage
+  readonly fixedImage: OsImage
   /** Runs the KMS and the app. */
   readonly host: Platform
-  /** Another machine, which proves nothing to anyone. */
+  /** Another host, which nobody approved. */
   readonly stranger: Platform
   /** What the DAO has to approve before this KMS may serve. */
   readonly kmsBoot: BootInfo
@@ -57,7 +57,7 @@ export interface Fleet {
   stop(): Promise<void>
 }
 
-/** A machine and a base image. */
+/** A host and a base image. */
 export interface BootedOn {
   readonly platform?: Platform
   readonly image?: OsImage
@@ -65,7 +65,7 @@ export interface BootedOn {
 
 export interface FleetOptions {
   /** The host, with the base image that replaces the suspended one. */
-  readonly machine: SimulatedMachine
+  readonly simulatedHost: SimulatedHost
   readonly chain: BootAuthorizer
   readonly clock: Clock
 }
@@ -74,8 +74,8 @@ const kmsCompose = '{"manifest_version":2,"name":"assent-kms","no_instance_id":t
 const localProvider = { name: 'local-sgx', id: new Uint8Array(32).fill(1) } as const
 
 /** Starts a KMS that has made its root keys and waits for the DAO to approve it. */
-export async function startFleet({ machine, chain, clock }: FleetOptions): Promise<Fleet> {
-  const { simulator, host, image: mendedImage } = machine
+export async function startFleet({ simulatedHost, chain, clock }: FleetOptions): Promise<Fleet> {
+  const { simulator, host, image: fixedImage } = simulatedHost
   const appImage = createImage({ name: 'assent-sim-app-1.0.0' })
   const kmsImage = createImage({ name: 'assent-sim-kms-1.0.0' })
   const collateral = parseCollateral(simulator.collateral())
@@ -129,7 +129,7 @@ export async function startFleet({ machine, chain, clock }: FleetOptions): Promi
   return {
     collateral,
     appImage,
-    mendedImage,
+    fixedImage,
     host,
     kmsBoot: verifyBoot(proven, '', 'full', rules).bootInfo,
     kmsInfo: {

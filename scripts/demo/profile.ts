@@ -16,8 +16,8 @@ export interface DemoProfile {
   readonly account: string
   readonly kms: string
   readonly relayer: string
-  /** Absolute path of the folder of the demo's machine. */
-  readonly machine: string
+  /** Absolute path of the folder of the demo's host. */
+  readonly simulatedHost: string
   readonly names: Readonly<Record<string, string>>
 }
 

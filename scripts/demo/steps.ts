@@ -442,7 +442,7 @@ async function approveMended(
   { dao, fleet }: DemoEnvironment,
   app: Address,
 ): Promise<void> {
-  const { mendedImage: image } = fleet
+  const { fixedImage: image } = fleet
   await reporter.step(
     'dao.approves-image',
     'The DAO approves the next version of the base image.',

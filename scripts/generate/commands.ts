@@ -76,7 +76,7 @@ passwordFile = "/run/secrets/voter-password"
 | \`governor\` | \`--governor\` | | governor of another DAO than the deployment's |
 | \`app\` | \`--app\` | | the app of commands of the group \`app\` |
 | \`kms\`, \`relayer\`, \`pccs\` | | | URLs of these services |
-| \`machine\` | | | folder of the simulated host that \`simulate boot\` boots |
+| \`simulatedHost\` | | | folder of the simulated host on which \`simulate boot\` boots a CVM |
 | \`names\` | | | names of apps, proposals, hosts and images |
 
 | account | signs with |

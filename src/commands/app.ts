@@ -68,15 +68,15 @@ export const release = defineCommand({
   load: () => import('./app/release.ts'),
 })
 
-export const retire = defineCommand({
-  path: ['app', 'retire'],
+export const withdraw = defineCommand({
+  path: ['app', 'withdraw'],
   summary: 'End releases immediately; they can be approved again as a new version',
-  examples: ['app retire c1c1c1 --app hello'],
+  examples: ['app withdraw c1c1c1 --app hello'],
   arguments: { releases },
   options: { ...ownerOptions, ...appOption },
   reads: 'the releases and the owner of the app',
   sends: ownerSends,
-  load: () => import('./app/retire.ts'),
+  load: () => import('./app/withdraw.ts'),
 })
 
 const oldest = { description: 'number of the oldest release that stays valid' }
@@ -197,25 +197,25 @@ export const guardian = defineCommand({
   load: () => import('./app/guardian.ts'),
 })
 
-export const handover = defineCommand({
-  path: ['app', 'handover'],
+export const transferOwnership = defineCommand({
+  path: ['app', 'transfer-ownership'],
   summary: 'Offer an app to a new owner, who must accept it',
-  examples: ['app handover 0x… --app hello'],
+  examples: ['app transfer-ownership 0x… --app hello'],
   arguments: { to: { description: 'address of the new owner; for a DAO its timelock' } },
   options: { ...ownerOptions, ...appOption },
   reads: 'the owner of the app',
   sends: ownerSends,
-  load: () => import('./app/handover.ts'),
+  load: () => import('./app/transfer-ownership.ts'),
 })
 
-export const accept = defineCommand({
-  path: ['app', 'accept'],
+export const acceptOwnership = defineCommand({
+  path: ['app', 'accept-ownership'],
   summary: 'Accept the ownership of an offered app',
-  examples: ['app accept --app hello'],
+  examples: ['app accept-ownership --app hello'],
   options: { ...ownerOptions, ...appOption },
   reads: 'the owner and the offered owner of the app',
   sends: ownerSends,
-  load: () => import('./app/accept.ts'),
+  load: () => import('./app/accept-ownership.ts'),
 })
 
 export const renounceOwnership = defineCommand({
@@ -272,7 +272,7 @@ export const appCommands = [
   register,
   status,
   release,
-  retire,
+  withdraw,
   supersede,
   epoch,
   notice,
@@ -281,8 +281,8 @@ export const appCommands = [
   tcb,
   variants,
   guardian,
-  handover,
-  accept,
+  transferOwnership,
+  acceptOwnership,
   renounceOwnership,
   renounceUpgrades,
   upgrade,

@@ -93,7 +93,7 @@ export const report = defineCommand({
 
 export const drill = defineCommand({
   path: ['dao', 'drill'],
-  summary: 'Rehearse an emergency on a local copy, and print the time to containment',
+  summary: 'Measure on a local copy how fast an approval can be suspended and revoked',
   help: 'For each kind of approval, the guardian suspends the newest active one and the DAO revokes it by vote. Nothing is sent.',
   examples: ['dao drill', 'dao drill --app hello'],
   options: { ...governorOption, ...appOption },
@@ -278,6 +278,7 @@ export const approvals = defineCommand({
 export const approve = defineCommand({
   path: ['dao', 'approve'],
   summary: 'Approve ids of one kind, with optional start, end and evidence',
+  help: 'For base images use image approve, for releases app release: they check the file behind the id first.',
   examples: [
     `dao approve os-image 0x${'a1'.repeat(32)} --evidence evidence.json --reason "Version 0.6"`,
   ],

@@ -36,7 +36,8 @@ export const create = defineCommand({
 
 export const check = defineCommand({
   path: ['deployment', 'check'],
-  summary: 'Check that a deployment is as it must be; exit code 0 only if everything holds',
+  summary: 'Check code, owners, roles and settings of a deployment',
+  help: 'Exit code 0 only if every finding is as expected.',
   examples: ['deployment check --root intel', 'deployment check --without-code --json'],
   options: {
     root: {

@@ -42,7 +42,7 @@ export const predict = defineCommand({
     },
     appId: { value: 'HEX', description: 'app id, if the deployment states one' },
     noGpuPolicy: { description: 'for images before 0.6, which measure none' },
-    noMrConfigId: { description: 'for hosts that leave it unset' },
+    noMrConfigId: { description: 'the host does not set MRCONFIGID' },
   },
   needs: 'nothing',
   reads: 'the file, and the quote or the image',

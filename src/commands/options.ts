@@ -67,7 +67,7 @@ export const ownerOptions = {
   via: {
     value: 'METHOD',
     description:
-      'how the calls are made. auto: send if the account is the owner, propose if the DAO is; safe, timelock, calldata: export',
+      'send or propose; safe, timelock or calldata: export; auto: send if the account is the owner, propose if the DAO is',
     default: 'auto',
     choices: executionMethods,
   },
@@ -96,7 +96,7 @@ export type OwnerArguments = OptionsOf<typeof ownerOptions>
 
 /** The sentence about sending that commands with {@link ownerOptions} share. */
 export const ownerSends =
-  'its calls: sent by the owner, proposed to the DAO, added to a draft or exported (--via, --draft)'
+  'calls that the owner sends, that are proposed to the DAO, added to a draft (--draft) or exported (--via)'
 
 /** Options of commands that fetch collateral. */
 export const pccsOptions = {

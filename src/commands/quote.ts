@@ -8,7 +8,7 @@ const evidence =
 export const show = defineCommand({
   path: ['quote', 'show'],
   summary: 'Show what a quote claims, without verifying it',
-  help: `The form is told by the content. Of a running server (host:port, or https://…) the certificate is read in a TLS
+  help: `The form is detected from the content. Of a running server (host:port, or https://…) the certificate is read in a TLS
 handshake. If an event log came with the quote, it is replayed and the app is shown.
 Exit codes: 0 shown, 2 no quote or a malformed one, 3 the server does not answer.`,
   examples: [
@@ -27,7 +27,7 @@ export const verify = defineCommand({
   summary: 'Verify quotes',
   help: `The quote is verified by Intel's rules and the policy. In a certificate, its report data must be bound to the key
 of the certificate. If an event log came with it, or is given, the log must replay to RTMR3 of the quote; the answer then
-has the app and its compose hash. --compose and --image demand a certain app-compose file and base image.
+has the app and its compose hash. --compose and --image require a certain app-compose file and base image.
 
 Exit codes of one quote: 0 verified, 1 rejected, 2 malformed or wrong usage, 3 no collateral or no server (an outage). Of
 several quotes each has a line, malformed ones count as rejected, and exit code 2 means that one could not be read. With

@@ -12,41 +12,39 @@ export const advanceTime = defineCommand({
   load: () => import('./simulate/advance-time.ts'),
 })
 
-export const machine = defineCommand({
-  path: ['simulate', 'machine'],
-  summary:
-    'Make a machine whose quotes no hardware signs, with its root certificate and collateral',
-  help: `The folder gets root.der, to deploy with, and collateral.json; with report data, quote.bin as well. The
-secret of the machine stays in the folder, so it is the same machine each time.`,
+export const host = defineCommand({
+  path: ['simulate', 'host'],
+  summary: 'Create a simulated host, with its root certificate and collateral',
+  help: `The folder gets root.der, to deploy with, and collateral.json; with report data, quote.bin as well. The secret of the host stays in the folder, so it is the same host each time.`,
   examples: [
-    'simulate machine .assent/machine',
-    'simulate machine .assent/machine --report-data 64-bytes-in-hex',
+    'simulate host .assent/host',
+    'simulate host .assent/host --report-data 64-bytes-in-hex',
   ],
-  arguments: { folder: { description: 'folder for the machine' } },
+  arguments: { folder: { description: 'folder for the host' } },
   options: { reportData: { value: 'HEX', description: 'report data of a quote, 64 bytes' } },
   needs: 'nothing',
   reads: 'the folder',
-  load: () => import('./simulate/machine.ts'),
+  load: () => import('./simulate/host.ts'),
 })
 
 export const boot = defineCommand({
   path: ['simulate', 'boot'],
   summary:
-    'Boot a release on a simulated machine: get its keys from the KMS, and open its environment',
-  help: `The KMS must accept quotes of the simulator, as that of npm start does. The machine shows the KMS a quote of the base image and of the manifest. The keys are verified with the root key that the chain records, and are not printed. Then the guest's check follows: a pinned environment must be the one in the file.
+    'Boot a release on a simulated host: get its keys from the KMS, and open its environment',
+  help: `The KMS must accept quotes of the simulator, as the KMS of npm start does. The CVM shows the KMS a quote over the base image and the manifest. The keys are verified with the root key that the chain records, and are not printed. If the manifest pins an environment, its digest is compared with the file, as the guest does it.
 Exit code: 0 the keys are there, 1 the KMS denies them.`,
   examples: ['simulate boot app-compose.json --app shop'],
   arguments: { manifest: { description: 'the manifest: app-compose.json' } },
   options: {
     ...appOption,
-    machine: {
+    host: {
       value: 'FOLDER',
-      description: 'folder of simulate machine (default: of the profile)',
+      description: 'folder of simulate host (default: of the profile)',
     },
     kmsUrl: { value: 'URL', description: 'a KMS node (default: of the profile)' },
     quote: {
       value: 'FILE',
-      description: 'write the answer of the running machine to GetQuote, with zeros as report data',
+      description: 'write the answer of the CVM to GetQuote, with zeros as report data',
     },
     sealed: {
       value: 'FILE',
@@ -54,7 +52,7 @@ Exit code: 0 the keys are there, 1 the KMS denies them.`,
       default: 'env.sealed',
     },
   },
-  reads: 'the root keys on-chain, the folder of the machine, and the KMS',
+  reads: 'the root keys on-chain, the folder of the host, and the KMS',
   load: () => import('./simulate/boot.ts'),
 })
 
@@ -63,12 +61,12 @@ export const agent = defineCommand({
   summary: 'Serve the guest agent of a simulated CVM, as dstack’s does on a socket in the CVM',
   help: `With --kms the CVM boots as an app: it asks that KMS for its keys, and ends with the reason of the KMS if it gets
 none. Without --kms its keys are from a simulated local key provider, as those of a KMS node. The agent serves guest
-API v0 and, from release 0.6 on, v1 below /v1. Only this user, or with --port this machine, can connect.`,
+API v0 and, from release 0.6 on, v1 below /v1. Only this user, or with --port this computer, can connect.`,
   examples: [
-    'simulate agent .assent/machine --socket .assent/agent.sock',
-    'simulate agent .assent/machine --compose app-compose.json --app-id 0x5FbDB2315678afecb367f032d93F642f64180aa3 --kms https://localhost:8000 --port 0 --json',
+    'simulate agent .assent/host --socket .assent/agent.sock',
+    'simulate agent .assent/host --compose app-compose.json --app-id 0x5FbDB2315678afecb367f032d93F642f64180aa3 --kms https://localhost:8000 --port 0 --json',
   ],
-  arguments: { folder: { description: 'folder of the machine; it is made if it does not exist' } },
+  arguments: { folder: { description: 'folder of the host; it is created if it does not exist' } },
   options: {
     socket: { value: 'PATH', description: 'Unix socket to listen on' },
     port: { value: 'PORT', description: 'or a port on 127.0.0.1; 0: any free port' },
@@ -97,11 +95,11 @@ API v0 and, from release 0.6 on, v1 below /v1. Only this user, or with --port th
 
 export const pccs = defineCommand({
   path: ['simulate', 'pccs'],
-  summary: 'Serve the collateral of a simulated machine, as Intel’s PCS and PCCS do',
+  summary: 'Serve the collateral of a simulated host, as Intel’s PCS and PCCS do',
   help: `It serves the early and the standard set, the CRLs, and the list of TCB evaluation numbers. Services use it as
-their PCCS together with root.der of the folder as root of trust. Only this machine can connect.`,
-  examples: ['simulate pccs .assent/machine --port 8081'],
-  arguments: { folder: { description: 'folder of the machine; it is made if it does not exist' } },
+their PCCS together with root.der of the folder as root of trust. Only this computer can connect.`,
+  examples: ['simulate pccs .assent/host --port 8081'],
+  arguments: { folder: { description: 'folder of the host; it is created if it does not exist' } },
   options: {
     port: {
       value: 'PORT',
@@ -116,4 +114,4 @@ their PCCS together with root.der of the folder as root of trust. Only this mach
   load: () => import('./simulate/pccs.ts'),
 })
 
-export const simulateCommands = [machine, agent, pccs, boot, advanceTime]
+export const simulateCommands = [host, agent, pccs, boot, advanceTime]

@@ -1,4 +1,4 @@
-/** The commands of host operators: a simulated machine with its agent, a live node, a relayer and a PCCS. */
+/** The commands of host operators: a simulated host with its agent, a live node, a relayer and a PCCS. */
 import { createHash } from 'node:crypto'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -9,7 +9,7 @@ import { generatePrivateKey } from 'viem/accounts'
 import { foundry } from 'viem/chains'
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
 
-import { writeMachine } from '../../src/commands/simulate/machine-folder.ts'
+import { writeSimulatedHost } from '../../src/commands/simulate/host-folder.ts'
 import { standardHostRules } from '../../src/deploy/deploy.ts'
 import { to0x, toHex } from '../../src/lib/bytes.ts'
 import { createLog } from '../../src/lib/log.ts'
@@ -310,7 +310,7 @@ describe.skipIf(absent)('the commands of a host operator', { timeout: 60_000 }, 
       expect(await fixture.refused('host quote', { quote })).toBe('INPUT_INVALID')
     }
     await fixture.run('host quote', { quote: file('host-quote.json') })
-    const machine = await writeMachine(file('machine'), { seed: toHex(simulator.pki.seed) })
+    const machine = await writeSimulatedHost(file('machine'), { seed: toHex(simulator.pki.seed) })
     const foreign = machine.simulator.createPlatform({ name: 'other' }).quote()
     await writeFile(file('foreign.bin'), foreign)
     const args = { device: deviceId, quote: file('foreign.bin') }

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 
-import { writeMachine } from '../../src/commands/simulate/machine-folder.ts'
+import { writeSimulatedHost } from '../../src/commands/simulate/host-folder.ts'
 import { runBootstrap } from '../../src/kms/main.ts'
 import { fromHex, toHex } from '../../src/lib/bytes.ts'
 import { readEvaluationNumbers } from '../../src/quote/collateral/evaluation-numbers.ts'
@@ -27,12 +27,12 @@ afterEach(stopCommands)
 afterAll(() => rm(folder, { recursive: true }))
 
 const inFolder = (name: string) => join(folder, name)
-const machine = () => inFolder('machine')
+const host = () => inFolder('host')
 
 describe('assent simulate agent', () => {
   test('serves both guest APIs on a socket of this user, and removes the socket at the end', async () => {
     const socket = inFolder('agent.sock')
-    const { line, stop } = await startCommand('simulate', 'agent', machine(), '--socket', socket)
+    const { line, stop } = await startCommand('simulate', 'agent', host(), '--socket', socket)
     const agent = createAgentClient({ socket })
     const reportData = new Uint8Array(64).fill(7)
 
@@ -50,13 +50,13 @@ describe('assent simulate agent', () => {
     await expect(stat(socket)).rejects.toMatchObject({ code: 'ENOENT' })
   })
 
-  test('is the same machine with the same keys after a restart, and has others for other software', async () => {
+  test('has the same keys after a restart, and other keys for other software', async () => {
     const keyOf = async (...args: string[]) => {
       const socket = inFolder('keys.sock')
       const { line, stop } = await startCommand(
         'simulate',
         'agent',
-        machine(),
+        host(),
         '--socket',
         socket,
         ...args,
@@ -81,7 +81,7 @@ describe('assent simulate agent', () => {
   test('serves v1 only in release 0.6, over TCP', async () => {
     const versionOf = async (release: string) => {
       const { line, stop } = await startCommand(
-        ...['simulate', 'agent', machine(), '--port', '0', '--release', release],
+        ...['simulate', 'agent', host(), '--port', '0', '--release', release],
       )
       const v1 = await fetch(`${line.address}/v1/Version`)
       const v0 = (await (await fetch(`${line.address}/Version`)).json()) as { version: string }
@@ -102,9 +102,12 @@ describe('assent simulate agent', () => {
       const configFile = await kms.configure(await kms.newFolder())
       await runBootstrap({ configFile, env: {} })
       url = (await kms.run(configFile)).url
-      // a machine of the simulator whose root the KMS trusts
+      // a host of the simulator whose root the KMS trusts
       const { simulator } = kms
-      await writeMachine(inFolder('fleet'), { seed: toHex(simulator.pki.seed), at: simulator.at })
+      await writeSimulatedHost(inFolder('fleet'), {
+        seed: toHex(simulator.pki.seed),
+        at: simulator.at,
+      })
     }, 60_000)
     afterAll(() => kms.stop())
 
@@ -171,7 +174,7 @@ describe('assent simulate agent', () => {
     ['a socket in a missing folder', ['--socket', '/missing/a.sock'], 'ADDRESS_UNUSABLE'],
     ['another release', ['--port', '0', '--release', '0.4'], 'USAGE_INVALID'],
   ])('refuses %s', async (_, args, code) => {
-    const refused = await assent('simulate', 'agent', machine(), ...args)
+    const refused = await assent('simulate', 'agent', host(), ...args)
 
     expect(refused.exitCode).toBe(2)
     expect(refused.text).toContain(code)
@@ -179,9 +182,9 @@ describe('assent simulate agent', () => {
 
   test('refuses a socket that exists, and leaves it', async () => {
     const socket = inFolder('taken.sock')
-    const { stop } = await startCommand('simulate', 'agent', machine(), '--socket', socket)
+    const { stop } = await startCommand('simulate', 'agent', host(), '--socket', socket)
 
-    const refused = await assent('simulate', 'agent', machine(), '--socket', socket)
+    const refused = await assent('simulate', 'agent', host(), '--socket', socket)
 
     expect(refused.exitCode).toBe(2)
     expect(refused.text).toContain('ADDRESS_IN_USE')
@@ -205,13 +208,13 @@ describe('assent simulate agent', () => {
 })
 
 describe('assent simulate pccs', () => {
-  test('serves collateral with which quotes of the machine verify, in both sets', async () => {
+  test('serves collateral with which quotes of the host verify, in both sets', async () => {
     const socket = inFolder('quoted.sock')
-    const agent = await startCommand('simulate', 'agent', machine(), '--socket', socket)
+    const agent = await startCommand('simulate', 'agent', host(), '--socket', socket)
     const { quote } = await createAgentClient({ socket }).attest(new Uint8Array(64))
-    const { line, stop } = await startCommand('simulate', 'pccs', machine(), '--port', '0')
-    await assent('simulate', 'machine', machine())
-    const root = new Uint8Array(await readFile(join(machine(), 'root.der')))
+    const { line, stop } = await startCommand('simulate', 'pccs', host(), '--port', '0')
+    await assent('simulate', 'host', host())
+    const root = new Uint8Array(await readFile(join(host(), 'root.der')))
     const family = { fmspc: line.fmspc, ca: 'platform' } as const
 
     const numbers = []
@@ -231,7 +234,7 @@ describe('assent simulate pccs', () => {
   test('serves documents as of another time', async () => {
     const at = Date.parse('2026-03-01T00:00:00Z') / 1000
     const { line, stop } = await startCommand(
-      ...['simulate', 'pccs', machine(), '--port', '0', '--at', '2026-03-01T00:00:00Z'],
+      ...['simulate', 'pccs', host(), '--port', '0', '--at', '2026-03-01T00:00:00Z'],
     )
     const family = { fmspc: line.fmspc, ca: 'platform' } as const
     const { tcb_info } = await fetchCollateral(family, 'standard', { urls: [line.url] })
@@ -242,7 +245,7 @@ describe('assent simulate pccs', () => {
   })
 
   test('answers 404 about other families and 400 to questions that it cannot read', async () => {
-    const { line, stop } = await startCommand('simulate', 'pccs', machine(), '--port', '0')
+    const { line, stop } = await startCommand('simulate', 'pccs', host(), '--port', '0')
     const statusOf = async (path: string) => (await fetch(`${line.url}${path}`)).status
 
     expect(await statusOf('/tdx/certification/v4/tcb?fmspc=00906ed50000')).toBe(404)
@@ -257,8 +260,8 @@ describe('assent simulate pccs', () => {
     await new Promise((resolve) => taken.once('listening', resolve))
     const { port } = taken.address() as { port: number }
 
-    const inUse = await assent('simulate', 'pccs', machine(), '--port', String(port))
-    const noTime = await assent('simulate', 'pccs', machine(), '--port', '0', '--at', 'yesterday')
+    const inUse = await assent('simulate', 'pccs', host(), '--port', String(port))
+    const noTime = await assent('simulate', 'pccs', host(), '--port', '0', '--at', 'yesterday')
 
     taken.close()
     expect(inUse.exitCode).toBe(2)

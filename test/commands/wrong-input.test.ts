@@ -163,7 +163,7 @@ names = { hello = "${app}" }
       'env',
       'osVersion',
       'sealed',
-      'machine',
+      'host',
       'socket',
       'deployments',
     ]

@@ -158,17 +158,17 @@ describe.skipIf(absent)('the tasks', () => {
   test('approve-list proposes image, KMS, devices and an app’s release together', async () => {
     const { value } = await fixture.run('app create', { from: fixture.account('owner'), yes: true })
     const app = value.app as Hex
-    await fixture.run('app handover', {
+    await fixture.run('app transfer-ownership', {
       app,
       to: fixture.addresses.timelock,
       from: fixture.account('owner'),
       yes: true,
     })
-    await fixture.decide('app accept', { app })
+    await fixture.decide('app accept-ownership', { app })
     await write('app-compose.json', manifest)
     const list = await write('release.json', {
       title: 'Release 1',
-      reason: 'It mends the first.',
+      reason: 'It fixes the first.',
       approve: [
         { kind: 'os-image', id: `0x${'a2'.repeat(32)}`, evidence },
         { kind: 'kms-measurement', id: `0x${'b2'.repeat(32)}`, expiresAt: '2099-01-01T00:00:00Z' },

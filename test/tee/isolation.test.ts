@@ -23,7 +23,7 @@ test('no service can reach the simulator: only the commands of the group simulat
     .map((file) => relative(source, file))
     .filter((file) => !file.startsWith(join('tee', 'simulator')))
 
-  expect(importing).toContain(join(commands, 'machine-folder.ts'))
+  expect(importing).toContain(join(commands, 'host-folder.ts'))
   expect(importing.filter((file) => !file.startsWith(join(commands, '/')))).toEqual([])
 })
 

@@ -53,7 +53,7 @@ export async function run(args: CreateArguments, session: Session) {
   output.line(`App id: ${app}`)
   if (args.name !== undefined) {
     await rememberName(session.profile, args.name, app)
-    output.line(`It is ${args.name} in ${session.profile.file}: pass --app ${args.name}.`)
+    output.line(`Saved as ${args.name} in ${session.profile.file}. Use --app ${args.name}.`)
   }
   if (guardian === undefined) {
     output.warning('The app has no guardian: only its owner can suspend a release.')

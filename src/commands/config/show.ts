@@ -44,7 +44,7 @@ function settingsOf(profile: Profile) {
     kms: profile.kms && withoutPath(profile.kms),
     relayer: profile.relayer && withoutPath(profile.relayer),
     pccs: profile.pccs && withoutPath(profile.pccs),
-    machine: profile.machine,
+    simulatedHost: profile.simulatedHost,
     names: Object.fromEntries(profile.names),
   }
   return Object.entries(profile.sources).map(([name, source]) => ({

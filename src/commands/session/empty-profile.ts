@@ -14,7 +14,7 @@ export const emptyProfile: Profile = {
   kms: undefined,
   relayer: undefined,
   pccs: undefined,
-  machine: undefined,
+  simulatedHost: undefined,
   names: new Map(),
   sources: {},
 }

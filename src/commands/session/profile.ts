@@ -58,7 +58,7 @@ const profileSchema = z.strictObject({
   kms: urlSchema.optional(),
   relayer: urlSchema.optional(),
   pccs: urlSchema.optional(),
-  machine: z.string().min(1).optional(),
+  simulatedHost: z.string().min(1).optional(),
   names: z
     .record(nameSchema, idSchema)
     .refine((names) => Object.keys(names).length <= maxNames, `at most ${maxNames} names`)
@@ -210,7 +210,7 @@ function merge(
     kms: choose('kms', [[label, section.kms]]),
     relayer: choose('relayer', [[label, section.relayer]]),
     pccs: choose('pccs', [[label, section.pccs]]),
-    machine: choose('machine', [[label, inFile(section.machine)]]),
+    simulatedHost: choose('simulatedHost', [[label, inFile(section.simulatedHost)]]),
     names: new Map(Object.entries(choose('names', [[label, section.names]]) ?? {})),
     sources,
   }

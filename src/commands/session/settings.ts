@@ -32,8 +32,8 @@ export interface Profile {
   readonly relayer: string | undefined
   /** URL of a PCCS. */
   readonly pccs: string | undefined
-  /** Folder of the simulated machine that `simulate boot` boots. */
-  readonly machine: string | undefined
+  /** Folder of the simulated host on which `simulate boot` boots a CVM. */
+  readonly simulatedHost: string | undefined
   /** Names of apps, proposals, hosts and images, for use in place of their ids. */
   readonly names: ReadonlyMap<string, string>
   /** Where each setting comes from: `--rpc-url`, `ASSENT_RPC_URL`, `profile demo`, `default`. */

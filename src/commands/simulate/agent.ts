@@ -1,5 +1,5 @@
 /**
- * `assent simulate agent`: serves the guest agent of a simulated CVM. Reads the folder of the machine and the manifest;
+ * `assent simulate agent`: serves the guest agent of a simulated CVM. Reads the folder of the host and the manifest;
  * with `--kms` it first gets the keys of the app from that KMS.
  */
 import { once } from 'node:events'
@@ -22,7 +22,7 @@ import { readAddress, readBytes, readPort, readUrl } from '../input/arguments.ts
 import { address, bytes, bytes32 } from '../output/json.ts'
 import type { Context } from '../session/context.ts'
 import type { agent as command } from '../simulate.ts'
-import { openMachine } from './machine-folder.ts'
+import { openSimulatedHost } from './host-folder.ts'
 
 export const schema = z.strictObject({
   address: z.string().describe('path of the socket, or URL'),
@@ -40,16 +40,16 @@ export const schema = z.strictObject({
 
 type AgentArguments = ArgumentsOf<typeof command>
 
-/** The local key provider of simulated machines. */
+/** The local key provider of simulated hosts. */
 const localProvider = new Uint8Array(32).fill(1)
 
 /** One line as soon as it serves. Ends after SIGTERM or SIGINT. */
 export async function* run(args: AgentArguments, context: Context) {
   const { output } = context
   const target = readTarget(args)
-  const machine = await openMachine(args.folder)
-  const cvm = machine.host.createCvm({
-    image: args.image === undefined ? machine.image : createImage({ name: args.image }),
+  const { simulator, host, image } = await openSimulatedHost(args.folder)
+  const cvm = host.createCvm({
+    image: args.image === undefined ? image : createImage({ name: args.image }),
     compose: await readCompose(args),
     ...(args.appId === undefined
       ? {}
@@ -58,7 +58,7 @@ export async function* run(args: AgentArguments, context: Context) {
   const kms = args.kms === undefined ? undefined : readUrl(args.kms, '--kms')
   const started =
     kms === undefined
-      ? startWithLocalKeys(cvm, machine.simulator.pki.seed)
+      ? startWithLocalKeys(cvm, simulator.pki.seed)
       : await startWithKms(cvm, kms, output)
   const stop = context.stopSignal()
   const release = args.release as '0.5' | '0.6'
@@ -79,7 +79,7 @@ interface Started {
   readonly settings: Pick<AgentSettings, 'issuer'>
 }
 
-/** As with dstack's local key provider: the same software on the same machine has the same keys. */
+/** As with dstack's local key provider: the same software on the same host has the same keys. */
 function startWithLocalKeys(cvm: SimulatedCvm, seed: Uint8Array): Started {
   const label = concatBytes(utf8ToBytes('local-key/'), cvm.composeHash, cvm.image.osImageHash)
   cvm.advance('ready', {

@@ -18,7 +18,7 @@ import { readKmsUrl } from '../input/kms-url.ts'
 import { address, bytes32 } from '../output/json.ts'
 import type { Session } from '../session/session.ts'
 import type { boot as command } from '../simulate.ts'
-import { readMachine } from './machine-folder.ts'
+import { readSimulatedHost } from './host-folder.ts'
 
 export const schema = z.strictObject({
   app: address,
@@ -34,7 +34,7 @@ export async function run(args: ArgumentsOf<typeof command>, session: Session) {
   const { output } = session
   const manifest = readManifest(await readBytes(args.manifest))
   const kms = readKmsUrl(session, args.kmsUrl)
-  const { host, image } = await readMachine(readFolder(args, session))
+  const { host, image } = await readSimulatedHost(readFolder(args, session))
   const app = (await requireApp(session, args.app)).toLowerCase() as Hex
   const appId = fromHex(app, 'app id', 20)
   const { k256Pubkey, caPubkey } = await readKmsInfo(session)
@@ -65,12 +65,12 @@ export async function run(args: ArgumentsOf<typeof command>, session: Session) {
   return { app, composeHash, image: to0x(image.osImageHash), device, kms, epoch, environment }
 }
 
-function readFolder({ machine }: { machine: string | undefined }, { profile }: Session): string {
-  const folder = machine ?? profile.machine
+function readFolder({ host }: { host: string | undefined }, { profile }: Session): string {
+  const folder = host ?? profile.simulatedHost
   if (folder !== undefined) return folder
-  throw new AssentError('USAGE_INVALID', 'The option --machine is missing.', {
-    facts: { option: '--machine' },
-    hint: 'Pass --machine, or set machine in a profile of assent.toml. `assent simulate machine` makes one.',
+  throw new AssentError('USAGE_INVALID', 'The option --host is missing.', {
+    facts: { option: '--host' },
+    hint: 'Pass --host, or set simulatedHost in a profile of assent.toml. `assent simulate host` creates one.',
   })
 }
 

@@ -1,4 +1,4 @@
-/** `assent simulate pccs`: serves the collateral of a simulated machine over HTTP. Reads the folder of the machine. */
+/** `assent simulate pccs`: serves the collateral of a simulated host over HTTP. Reads the folder of the host. */
 import { once } from 'node:events'
 
 import { z } from 'zod'
@@ -11,7 +11,7 @@ import { readPort, readTime } from '../input/arguments.ts'
 import { unixTime } from '../output/json.ts'
 import type { Context } from '../session/context.ts'
 import type { pccs as command } from '../simulate.ts'
-import { openMachine } from './machine-folder.ts'
+import { openSimulatedHost } from './host-folder.ts'
 
 export const schema = z.strictObject({
   url: z.url(),
@@ -24,7 +24,7 @@ export async function* run(args: ArgumentsOf<typeof command>, context: Context) 
   const { output } = context
   const at = args.at === undefined ? systemClock() : readTime(args.at, '--at')
   const port = readPort(args.port, '--port')
-  const { simulator } = await openMachine(args.folder)
+  const { simulator } = await openSimulatedHost(args.folder)
   // the clock goes on from `at`
   const offset = at - systemClock()
   const app = createPccs({ simulator, clock: () => systemClock() + offset })

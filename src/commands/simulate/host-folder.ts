@@ -1,4 +1,4 @@
-/** The folder of a simulated machine. Its secret is in the folder: anyone who can read it can act as this machine. */
+/** The folder of a simulated host. Its secret is in the folder: anyone who can read it can act as this host. */
 import { randomBytes } from 'node:crypto'
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -16,7 +16,7 @@ import { createSimulator, type Simulator } from '../../tee/simulator/simulator.t
 
 const fileName = 'simulator.json'
 
-const machineSchema = z.strictObject({
+const hostSchema = z.strictObject({
   seed: z.string().regex(/^[0-9a-f]{64}$/, '32 bytes of hex'),
   /** Unix seconds for which collateral is issued. */
   at: z.int(),
@@ -26,34 +26,34 @@ const machineSchema = z.strictObject({
   image: z.string().max(64).default('assent-sim-1.0.0'),
 })
 
-/** What the folder stores. */
-export type MachineSettings = z.output<typeof machineSchema>
+/** Settings that the folder stores. */
+export type HostSettings = z.output<typeof hostSchema>
 
-/** A simulated TDX machine that a folder stores: the seed of its simulator, its host and its base image. */
-export interface SimulatedMachine {
+/** A simulated TDX host that a folder stores: the seed of its simulator, its host and its base image. */
+export interface SimulatedHost {
   readonly simulator: Simulator
   readonly host: Platform
   readonly image: OsImage
 }
 
 /** @throws FILE_UNREADABLE, INPUT_INVALID */
-export async function readMachine(folder: string): Promise<SimulatedMachine> {
+export async function readSimulatedHost(folder: string): Promise<SimulatedHost> {
   const file = join(folder, fileName)
-  const parsed = machineSchema.safeParse(await readJson(file, 'INPUT_INVALID'))
+  const parsed = hostSchema.safeParse(await readJson(file, 'INPUT_INVALID'))
   if (parsed.success) return start(parsed.data)
   throw new AssentError('INPUT_INVALID', `${file}: ${describeIssues(parsed.error)}`, {
     facts: { file },
   })
 }
 
-/** Makes the folder and a machine in it. @throws FILE_EXISTS, FILE_UNWRITABLE */
-export async function writeMachine(
+/** Creates the folder and a host in it. @throws FILE_EXISTS, FILE_UNWRITABLE */
+export async function writeSimulatedHost(
   folder: string,
-  given: Partial<MachineSettings> = {},
+  given: Partial<HostSettings> = {},
   { isNew = true }: { readonly isNew?: boolean } = {},
-): Promise<SimulatedMachine> {
+): Promise<SimulatedHost> {
   const file = join(folder, fileName)
-  const settings = machineSchema.parse({
+  const settings = hostSchema.parse({
     seed: toHex(new Uint8Array(randomBytes(32))),
     at: systemClock(),
     ...given,
@@ -66,15 +66,16 @@ export async function writeMachine(
   return start(settings)
 }
 
-/** The machine of the folder; a new one if it has none. @throws FILE_UNREADABLE, INPUT_INVALID, FILE_UNWRITABLE */
-export async function openMachine(folder: string): Promise<SimulatedMachine> {
-  return writeMachine(folder).catch((error: unknown) => {
-    if (error instanceof AssentError && error.code === 'FILE_EXISTS') return readMachine(folder)
+/** The host of the folder; a new one if the folder is empty. @throws FILE_UNREADABLE, INPUT_INVALID, FILE_UNWRITABLE */
+export async function openSimulatedHost(folder: string): Promise<SimulatedHost> {
+  return writeSimulatedHost(folder).catch((error: unknown) => {
+    if (error instanceof AssentError && error.code === 'FILE_EXISTS')
+      return readSimulatedHost(folder)
     throw error
   })
 }
 
-function start({ seed, at, name, image }: MachineSettings): SimulatedMachine {
+function start({ seed, at, name, image }: HostSettings): SimulatedHost {
   const simulator = createSimulator({ seed: fromHex(seed, 'seed', 32), at })
   return {
     simulator,

@@ -1,5 +1,5 @@
 /**
- * `assent simulate machine`: creates a simulated TDX machine in a folder, or opens it: root certificate, collateral
+ * `assent simulate host`: creates a simulated TDX host in a folder, or opens it: root certificate, collateral
  * and, with `--report-data`, a quote. Only a verifier with this root of trust accepts them.
  */
 import { join } from 'node:path'
@@ -9,8 +9,8 @@ import { replaceFile } from '../../lib/files.ts'
 import type { ArgumentsOf } from '../command.ts'
 import { bytes32 } from '../output/json.ts'
 import type { Context } from '../session/context.ts'
-import type { machine as command } from '../simulate.ts'
-import { openMachine } from './machine-folder.ts'
+import type { host as command } from '../simulate.ts'
+import { openSimulatedHost } from './host-folder.ts'
 
 export const schema = z.strictObject({
   deviceId: bytes32,
@@ -21,7 +21,7 @@ export const schema = z.strictObject({
 
 export async function run(args: ArgumentsOf<typeof command>, { output }: Context) {
   const { folder } = args
-  const { simulator, host } = await openMachine(folder)
+  const { simulator, host } = await openSimulatedHost(folder)
   const rootCertificate = join(folder, 'root.der')
   const collateral = join(folder, 'collateral.json')
   await replaceFile(rootCertificate, simulator.rootCertificate)

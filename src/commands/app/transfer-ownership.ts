@@ -1,9 +1,9 @@
 /**
- * `assent app handover`: offers the app to a new owner, who must accept it (`assent app accept`). Submits
+ * `assent app transfer-ownership`: offers the app to a new owner, who must accept it (`assent app accept-ownership`). Submits
  * `transferOwnership` (Ownable2Step).
  */
 import { transferOwnership } from '../../chain/governance/settings.ts'
-import type { handover } from '../app.ts'
+import type { transferOwnership as command } from '../app.ts'
 import { submissionSchema } from '../calls/submission.ts'
 import { submitCalls } from '../calls/submit-calls.ts'
 import type { ArgumentsOf } from '../command.ts'
@@ -13,7 +13,7 @@ import type { Session } from '../session/session.ts'
 
 export const schema = submissionSchema()
 
-export async function run(args: ArgumentsOf<typeof handover>, session: Session) {
+export async function run(args: ArgumentsOf<typeof command>, session: Session) {
   const app = await requireApp(session, args.app)
   return submitCalls(session, [transferOwnership(app, readAddress(args.to, 'to'))], args)
 }
