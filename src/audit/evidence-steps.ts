@@ -26,7 +26,7 @@ export interface EvidenceQuestion {
   readonly reportData: Uint8Array | undefined
 }
 
-/** What the evidence shows. */
+/** The facts that the evidence shows. */
 export interface EvidenceAnswer {
   readonly steps: readonly TrustStep[]
   /** undefined: there is no event log, or it does not replay. */

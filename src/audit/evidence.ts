@@ -1,7 +1,7 @@
 /**
  * Quotes in the forms in which people have them: raw bytes, text, answers of dstack's guest agent, and certificates.
  *
- * The form is told by the content. Content that can be read in two ways is refused. Nothing here is verified.
+ * The form is detected from the content. Content that can be read in two ways is refused. Nothing here is verified.
  */
 import { AssentError } from '../errors/index.ts'
 import { equalBytes, fromHex, toHex } from '../lib/bytes.ts'
@@ -10,7 +10,7 @@ import { type Attestation, decodeAttestation } from '../quote/attestation.ts'
 import { parseQuote } from '../quote/parse.ts'
 import { readCertificateEvidence } from './certificate-evidence.ts'
 
-/** What a quote was found in. */
+/** A quote with the data that came with it. */
 export type EvidenceForm =
   /** the bytes of a quote, or a text of them */
   | 'quote'
@@ -74,7 +74,7 @@ function readBinary(bytes: Uint8Array): QuoteEvidence | Promise<QuoteEvidence> {
   return { form: 'quote', quote: bytes }
 }
 
-/** What the first bytes say. No content is of two kinds. */
+/** Detects the kind of content from its first bytes. No content is of two kinds. */
 function kindOf(bytes: Uint8Array): 'quote' | 'attestation' | 'certificate' | undefined {
   const [first = -1, second = -1] = bytes
   // version of a quote (16 bits), or type TDX (32 bits at offset 4) behind a version that its parser names

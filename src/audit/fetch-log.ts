@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { AssentError } from '../errors/index.ts'
 import type { LogServer } from './log-server.ts'
 
-/** What to copy. */
+/** The log to copy. */
 export interface FetchOptions {
   readonly folder: string
   /** The first segment of a new copy. */
@@ -16,7 +16,7 @@ export interface FetchOptions {
   readonly signal?: AbortSignal
 }
 
-/** What was copied. */
+/** The copied files. */
 export interface FetchedLog {
   /** Numbers of the first and the last segment in the folder. */
   readonly first: number

@@ -23,7 +23,7 @@ export interface DecidingVote {
   readonly votes: { readonly for: bigint; readonly against: bigint; readonly abstain: bigint }
 }
 
-/** How an approval came to the chain. */
+/** The transaction that gave an approval, and the vote behind it. */
 export interface ApprovalDecision extends ApprovalRef {
   readonly transaction: Hex
   readonly block: bigint

@@ -32,7 +32,7 @@ export interface ImageFiles {
   readonly document: Uint8Array
 }
 
-/** What the proof is compared with. */
+/** Expected values for the proof. */
 export interface ExpectedApp {
   /** The app-compose file, byte for byte. */
   readonly compose?: Uint8Array
@@ -40,7 +40,7 @@ export interface ExpectedApp {
   readonly image?: ImageFiles
 }
 
-/** Where a CVM got its keys, as it measured it. */
+/** The key provider that a CVM measured. */
 export interface MeasuredKeyProvider {
   /** `kms`, `local-sgx`, `tpm` or `none`. */
   readonly name: string
@@ -48,7 +48,7 @@ export interface MeasuredKeyProvider {
   readonly id: string
 }
 
-/** How far the base image is known. */
+/** The knowledge about the base image: proven, claimed or missing. */
 export type ImageStanding =
   /** the registers of the quote are those of this image */
   | 'proven'
@@ -57,7 +57,7 @@ export type ImageStanding =
   /** nobody says which */
   | 'unknown'
 
-/** What a quote and its event log prove about an app. */
+/** The facts about an app that a quote and its event log prove. */
 export interface ProvenApp {
   /** 20 bytes. */
   readonly appId: Uint8Array

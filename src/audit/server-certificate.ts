@@ -1,7 +1,7 @@
 /**
  * Reads the certificates of a running server in a TLS handshake.
  *
- * The handshake proves that the server has the private key of its certificate. No authority is asked: who vouches for the key
+ * The handshake proves that the server has the private key of its certificate. No authority is asked: the quote vouches for the key
  * is decided by the quote in the certificate.
  */
 import { isIP } from 'node:net'
@@ -9,7 +9,7 @@ import { connect, type TLSSocket } from 'node:tls'
 
 import { AssentError } from '../errors/index.ts'
 
-/** Where a server listens. */
+/** The address of a server. */
 export interface ServerAddress {
   /** Host name, or IP address without brackets. */
   readonly host: string

@@ -1,6 +1,6 @@
 /** One step of the chain of trust of an app. */
 
-/** How a step is known. */
+/** The source of the result of a step. */
 export type StepSource =
   /** a signature or a hash that was verified here */
   | 'proof'

@@ -19,7 +19,7 @@ import { createReadiness } from '../lib/readiness.ts'
 import { type AuthMetrics, createAuthMetrics } from './metrics.ts'
 import { parseBootRequest } from './request.ts'
 
-/** What the auth webhook needs. */
+/** Dependencies of the auth webhook. */
 export interface AuthOptions {
   /** Reads decisions from the chain. */
   readonly chain: BootAuthorizer

@@ -45,7 +45,7 @@ export interface ReleaseStatus extends ListedStatus {
 export interface Announcement {
   /** keccak256 of the calldata. */
   readonly callDigest: Hex
-  /** What the call does; null for a call that is not recognised. */
+  /** The call in words; null for a call that is not recognised. */
   readonly call: string | null
   /** First second in which it can be executed, and the first in which it cannot any more. Unix seconds. */
   readonly from: number
@@ -64,7 +64,7 @@ export interface AppStatus extends AppState {
   readonly devices: readonly ListedStatus[]
   /** Announced calls that were neither made nor have lapsed. */
   readonly announcements: readonly Announcement[]
-  /** What happens without another transaction, in order of time. */
+  /** Changes that happen without another transaction, in order of time. */
   readonly upcoming: readonly { readonly at: number; readonly what: string }[]
 }
 
@@ -118,7 +118,7 @@ export async function readAppStatus(
 }
 
 /**
- * When a decision of the owner ends a release, although its approval goes on.
+ * The time at which a decision of the owner ends a release whose approval has no such end.
  *
  * @returns undefined: it is not superseded; `from` undefined: it is superseded already
  * @throws CHAIN_UNREACHABLE

@@ -1,4 +1,4 @@
-/** What the owner of an app decides beside its approvals, and what an app says of itself. */
+/** Rules that the owner of an app sets in addition to approvals, and facts that an app states about itself. */
 import { type Address, keccak256, type PublicClient } from 'viem'
 
 import { type Hex, to0x } from '../lib/bytes.ts'

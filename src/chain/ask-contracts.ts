@@ -38,7 +38,7 @@ export interface BootChain {
   readonly chainId: number
   /** Address of the `KmsAuth` contract, which has the interface of dstack's `DstackKms`. */
   readonly kms: Hex
-  /** Which block is read. */
+  /** The block to read. */
   readonly finality: Finality
   /** Highest block age in seconds. */
   readonly maxBlockAgeSeconds: number

@@ -1,4 +1,4 @@
-/** What the host registry would say to a quote: today, and once Intel's early collateral is the standard. */
+/** The answer of the host registry to a quote: today, and once Intel's early collateral is the standard. */
 import type { Address, PublicClient } from 'viem'
 
 import { concatBytes, equalBytes, fromHex, type Hex, to0x } from '../lib/bytes.ts'

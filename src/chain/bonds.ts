@@ -69,7 +69,7 @@ export function withdrawBond(bonds: Address, deviceId: Hex): Call {
   return callOf(bonds, hostBondsAbi, 'withdraw', [deviceId], 'pay out what has left')
 }
 
-/** What the DAO takes from a bond, and why. */
+/** An amount that the DAO takes from a bond, and the reason. */
 export interface Slash {
   /** Host at which the fault happened. */
   readonly deviceId: Hex

@@ -24,7 +24,7 @@ import { type FetchProof, proveForMany } from './proven/prover.ts'
 import { connectEndpoint, type Endpoint, endpointNames } from './proven/rpc-endpoint.ts'
 import { openView } from './proven/view.ts'
 
-/** The light client, beside the RPC quorum. */
+/** The light client, in addition to the RPC quorum. */
 const consensusSchema = z.strictObject({
   /** A public network by name, or the description of an own one. */
   network: z.union([
@@ -35,7 +35,7 @@ const consensusSchema = z.strictObject({
   beaconApis: urlListSchema.min(1).max(16),
   /** Root of a recent finalized beacon block: a new store begins there, and never reads it again. */
   trustedBlockRoot: bytes32Schema,
-  /** Where the light-client store is kept. */
+  /** Folder of the light-client store. */
   storeFolder: z.string().min(1),
 })
 
@@ -154,7 +154,7 @@ export const bootChainShape = {
   chainId: z.int().min(1),
   /** The KmsAuth (DstackKms) contract. */
   kmsContract: addressSchema,
-  /** How the chain is read. */
+  /** Settings for reading the chain. */
   chainView: z.union([provenSchema, z.strictObject({ insecureSingleEndpoint: urlSchema })]),
   /** Finality; there is no default, because chains differ. */
   finality: z.union([
@@ -169,7 +169,7 @@ export const bootChainShape = {
 /** The parsed settings, with defaults filled in. */
 export type BootChainConfig = z.output<z.ZodObject<typeof bootChainShape>>
 
-/** What the settings cannot contain. */
+/** Values that the settings cannot contain. */
 export interface OpenChainOptions {
   /** Unix seconds. */
   readonly clock: Clock

@@ -72,9 +72,9 @@ export type EvaluatedBoot = Omit<BootInfo, 'teeVariant' | 'tcbStatus' | 'keyProv
 /** The two questions of dstack's interface: may this app boot, and may this KMS node run. */
 export type BootQuestion = 'isAppAllowed' | 'isKmsAllowed'
 
-/** What dstack's `GET /` and `GetMeta` say about the contract. */
+/** Facts about the contract in dstack's `GET /` and `GetMeta`. */
 export interface KmsFacts {
-  /** App id of the gateway as text, or `any`; empty if none is set. */
+  /** App id of the gateway as text, or `any`; empty: no gateway is set. */
   readonly gatewayAppId: string
   /** Code that new apps of this `KmsAuth` get. */
   readonly appImplementation: Hex
@@ -115,7 +115,7 @@ export interface EndpointFault {
   readonly code: string
 }
 
-/** What a light client knows of its beacon chain. Times are in Unix seconds. */
+/** State of a light client for metrics. Times are in Unix seconds. */
 export interface ConsensusStatus {
   /** Time of the newest finalized slot. */
   readonly finalizedAt: number
@@ -126,7 +126,7 @@ export interface ConsensusStatus {
 }
 
 /**
- * What an observer of a chain view is told: `looked`: a new snapshot was read; `failed`: no snapshot could be read,
+ * Events for an observer of a chain view: `looked`: a new snapshot was read; `failed`: no snapshot could be read,
  * with the error code; `dissent`: one endpoint served unusable data, and the view continued without it; `heartbeat`: the
  * newest nonce that was found in final state; `heartbeat-fault`: one relayer failed.
  */

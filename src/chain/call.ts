@@ -184,7 +184,7 @@ function assentErrorIn(cause: unknown): AssentError | undefined {
   return found instanceof AssentError ? found : undefined
 }
 
-/** What to do where a contract's reason alone does not say it. */
+/** Hints for errors of contracts whose name alone does not say what to do. */
 const hints: Readonly<Record<string, string>> = {
   NotAnnounced:
     'The app has a notice. Write the call down with --draft FILE, announce it (assent app announce FILE), and make it when the notice is over: assent dao propose FILE, or with --via send if you own the app yourself.',

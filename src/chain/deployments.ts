@@ -1,4 +1,4 @@
-/** Where the contracts of one chain are, and how they came there: deployments/<chainId>.json. */
+/** Deployment records: addresses, blocks, arguments and compiler settings of the contracts of one chain. */
 import { join } from 'node:path'
 
 import type { Address, PublicClient } from 'viem'
@@ -27,7 +27,7 @@ const contractSchema = z.strictObject({
   contract: nameSchema,
   block: z.int().nonnegative(),
   transaction: bytes32Schema,
-  /** Who created it, with which of his transactions: both together are its address. */
+  /** Creator and the nonce of the creating transaction: the address follows from both. */
   deployer: addressSchema,
   nonce: z.int().nonnegative(),
   /** Arguments of the constructor, numbers as decimal text. */
@@ -45,7 +45,7 @@ const contractSchema = z.strictObject({
   /** Of what has other sources than those that the deployment names, as code that waits or was replaced: its own. */
   commit: versionSchema.optional(),
   compiler: compilerSchema.optional(),
-  /** Of a proxy that was upgraded: the name of the code in force, here in the record. */
+  /** Of a proxy that was upgraded: the name of its current code in the record. */
   implementation: nameSchema.optional(),
   /** Of KmsAuth: the name of the code that new apps get, if it is not `appImplementation`. */
   appImplementation: nameSchema.optional(),
@@ -79,7 +79,7 @@ const deploymentSchema = z.strictObject({
   commit: versionSchema,
   compiler: compilerSchema,
   contracts: z.record(nameSchema, contractSchema),
-  /** Only while a deployment goes on, or after a crash in the middle of one. */
+  /** Only during a deployment, or after a crash in the middle of one. */
   pending: intentSchema.optional(),
 })
 

@@ -2,7 +2,7 @@
  * Inclusion evidence of a decision: header and trie nodes, complete enough to repeat the decision offline.
  *
  * The endpoints agreed on the header's hash. Its state root proves the accounts, and their storage roots prove the
- * slots. Values are not stored beside their proofs, so the two cannot differ.
+ * slots. Values are not stored apart from their proofs, so the two cannot differ.
  */
 import type { Hex } from '../lib/bytes.ts'
 

@@ -20,7 +20,7 @@ export interface HostExamination {
   readonly deviceId: Hex
   /** Unix seconds. */
   readonly now: number
-  /** What ends within these seconds is a warning. */
+  /** A proof or approval that ends within these seconds is a warning. */
   readonly within: number
   /** Of the quote of the present proof; undefined: the quote is not known. */
   readonly assessed: HostAssessment | undefined

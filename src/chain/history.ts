@@ -3,7 +3,7 @@ import type { Abi, AbiEvent, Address, Block, Log, PublicClient } from 'viem'
 
 import { toChainError } from './call.ts'
 
-/** Which events to read, and where to report progress. */
+/** The events to read, and an observer of the progress. */
 export interface HistoryOptions {
   /** ABI for `events`. */
   readonly abi?: Abi

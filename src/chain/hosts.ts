@@ -265,7 +265,7 @@ export function continueAs(
   return callOf(registry, hostsAbi, 'continueAs', args, `continue ${from} as ${to}`)
 }
 
-/** The last host proof of one device id; `operator` is the zero address if there is none. Times in unix seconds. */
+/** The last host proof of one device id; `operator` is the zero address if the host was never proven. Times in unix seconds. */
 export interface Host {
   /** The account that registered the proof; zero without one. */
   readonly operator: Address

@@ -8,9 +8,9 @@ import type { Approval } from './approval.ts'
 import { toChainError } from './call.ts'
 import { listApprovals } from './registry.ts'
 
-/** What the image registry says about one base image. */
+/** The entry of one base image in the image registry. */
 export interface RegisteredImage {
-  /** For people; empty: it has none. */
+  /** For people; empty: the image has no name. */
   readonly name: string
   /** Whether apps of the image boot only with an approved measurement set. */
   readonly isClosed: boolean

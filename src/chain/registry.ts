@@ -502,7 +502,7 @@ export async function countApprovals(
   return Number(await read(client, registry, 'count', [kinds[kind]], blockNumber))
 }
 
-/** What one eth_call reads within the gas that endpoints allow it. */
+/** Entries that one eth_call can read within the gas that endpoints allow. */
 const largestPage = 200
 
 /**

@@ -12,7 +12,7 @@ import { toChainError } from './call.ts'
 
 /** Reads accounts and storage words of one block. */
 export interface StateReader {
-  /** The account at an address, with the keccak-256 of its code; undefined if there is none. */
+  /** The account at an address, with the keccak-256 of its code; undefined: no such account. */
   account(address: Hex): Promise<{ readonly codeHash: Hex } | undefined>
   /** Words in the order of `slots`; zero if the account does not exist. */
   words(address: Hex, slots: readonly Hex[]): Promise<readonly bigint[]>

@@ -14,7 +14,7 @@ import { wrapText } from '../commands/output/wrap-text.ts'
 import { AssentError } from '../errors/index.ts'
 import { type CommandLineDoor, runFromCommandLine } from './run-from-command-line.ts'
 
-/** What a program is built from. */
+/** Commands and settings of a program. */
 export interface BuildOptions {
   readonly groups: readonly Group[]
   readonly single: readonly Command[]

@@ -2,7 +2,7 @@
  * The description of a command. The command line (`src/cli`), the Hardhat tasks (`tasks`), the page `docs/commands.md` and
  * the shell completion are built from it.
  *
- * Descriptions load at every start, so this file and the tables beside it import nothing large: no viem, no zod.
+ * Descriptions load at every start, so this file and the tables next to it import nothing large: no viem, no zod.
  */
 
 /** A positional argument. The order of the arguments is the order of the members. */
@@ -39,7 +39,7 @@ export type ArgumentTable = Readonly<Record<string, ArgumentDescription>>
 /** Options by their names in camel case: `notAfter` is `--not-after`. */
 export type OptionTable = Readonly<Record<string, OptionDescription>>
 
-/** What a command needs before it runs. */
+/** The things that are opened before a command runs. */
 export type Need =
   /** neither a chain nor a deployment */
   | 'nothing'
@@ -63,9 +63,9 @@ export interface Command {
   readonly arguments: ArgumentTable
   readonly options: OptionTable
   readonly needs: Need
-  /** What it reads, in words. */
+  /** The data that it reads, in words. */
   readonly reads: string
-  /** What it sends or signs, in words. The command then has the options `--from` and `--yes`. */
+  /** The calls that it sends or signs, in words. The command then has the options `--from` and `--yes`. */
   readonly sends?: string
   /** A service prints log lines and no JSON value. */
   readonly isService?: true
@@ -145,7 +145,7 @@ type OptionValue<O> = O extends { value: string }
 /** The values of an option table. */
 export type OptionsOf<O extends OptionTable> = { readonly [name in keyof O]: OptionValue<O[name]> }
 
-/** What the `run` function of a command gets: the values of its arguments and options, as text. */
+/** The argument of the `run` function of a command: the values of its arguments and options, as text. */
 export type ArgumentsOf<C> =
   C extends TypedCommand<infer A, infer O>
     ? { readonly [name in keyof A]: ArgumentValue<A[name]> } & OptionsOf<O>

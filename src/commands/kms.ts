@@ -94,7 +94,7 @@ that does not pin them denies every boot once the DAO sets them.`,
     },
   },
   needs: 'chain',
-  reads: 'the code of the contracts, and the deployment record; it believes the endpoint',
+  reads: 'the code of the contracts, and the deployment record; it trusts the endpoint',
   load: () => import('./kms/pinned-code.ts'),
 })
 

@@ -148,7 +148,7 @@ export const rootKey = defineCommand({
     },
   },
   needs: 'chain',
-  reads: 'kmsInfo of KmsAuth; it believes the endpoint',
+  reads: 'kmsInfo of KmsAuth; it trusts the endpoint',
   load: () => import('./log/root-key.ts'),
 })
 

@@ -54,7 +54,7 @@ export const timeOptions = {
   },
 } as const
 
-/** Which part of a list is shown. */
+/** Options for a part of a list. */
 export const pageOptions = {
   offset: { value: 'N', description: 'number of entries to skip', default: '0' },
   limit: { value: 'N', description: 'number of entries to show', default: '50' },

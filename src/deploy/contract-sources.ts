@@ -38,7 +38,7 @@ export interface ContractSources {
   compareCommit(commit: string): Promise<'same' | 'other' | 'unknown'>
 }
 
-/** What `npm run build` writes beside the artifacts of the package. */
+/** The files that `npm run build` writes in addition to the artifacts of the package. */
 export interface PackagedSources {
   /** Commit of the sources, 40 hex digits. */
   readonly commit: string

@@ -32,7 +32,7 @@ import type { Hex } from '../lib/bytes.ts'
 /** The compiled artifact of one contract. */
 export type Artifact = Pick<LinkableArtifact, 'abi' | 'bytecode'> & Partial<LinkableArtifact>
 
-/** What a deployment needs: clients, artifacts and, if it is recorded, the record. */
+/** Dependencies of a deployment: clients, artifacts and, if it is recorded, the record. */
 export interface PlacingOptions extends Clients {
   /** Reads a compiled contract by its name. */
   readonly artifacts: (contract: string) => Promise<Artifact>
@@ -44,7 +44,7 @@ export interface PlacingOptions extends Clients {
   readonly onStep?: (words: string) => void
 }
 
-/** Where a deployment is recorded, and from which sources it comes. */
+/** The record of a deployment, and the sources of its contracts. */
 export interface RecordOptions {
   /** Folder of the records, usually `deployments`. */
   readonly folder: string

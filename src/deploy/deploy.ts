@@ -42,7 +42,7 @@ import {
 export type { HostRules } from '../chain/governance/settings.ts'
 export type { Artifact } from './create-contract-once.ts'
 
-/** What to deploy. */
+/** The contracts to deploy and their parameters. */
 export interface DeployOptions extends PlacingOptions {
   /** Parameters of the DAO. */
   readonly rules: DaoRules

@@ -12,7 +12,7 @@ import { keccak256 } from 'viem'
 import { AssentError } from '../errors/index.ts'
 import { type Hex, to0x, utf8ToBytes } from '../lib/bytes.ts'
 
-/** Which files, with which settings, a contract was compiled from. */
+/** The files and compiler settings of a contract. */
 export interface InputManifest {
   /** For example `0.8.35+commit.47b9dedd`. */
   readonly compilerVersion: string

@@ -1,6 +1,6 @@
 /**
  * Deploys new code for a proxy or for apps: compares its storage layout with the current code, creates it once and records
- * it. The owner puts it in force; then the record is updated.
+ * it. The owner makes it the current code; then the record is updated.
  */
 import type { Address, PublicClient, StateOverride } from 'viem'
 
@@ -33,7 +33,7 @@ export const upgradeable = { ...upgradeableContracts, app: 'App' } as const
 /** Name of an upgradeable contract in the record, or `app`. */
 export type UpgradeableName = keyof typeof upgradeable
 
-/** What an upgrade needs. */
+/** Dependencies of an upgrade. */
 export interface UpgradeOptions extends Omit<PlacingOptions, 'record' | 'storage'> {
   /** The record that is continued. */
   readonly record: RecordOptions
@@ -41,7 +41,7 @@ export interface UpgradeOptions extends Omit<PlacingOptions, 'record' | 'storage
   readonly storage: (contract: string) => Promise<readonly string[]>
   /** Storage layouts of the last release, for records without storage layouts. */
   readonly released: Layouts
-  /** What is upgraded. */
+  /** The contract to upgrade. */
   readonly proxy: UpgradeableName
   /** Address of the current implementation: of the proxy, of one app, or of new apps. */
   readonly inForce: Address
@@ -55,7 +55,7 @@ export interface UpgradePlan {
   readonly contract: string
   /** Its present or future name in the record. */
   readonly name: string
-  /** Where the new code is or will be. */
+  /** Address of the new code, also before it is deployed. */
   readonly address: Address
   /** Name of the current code in the record. */
   readonly replaces: string
@@ -70,7 +70,7 @@ export interface UpgradePlan {
 /**
  * Compares the code of these sources with the current code and plans the upgrade.
  *
- * @throws INPUT_INVALID if the same code is in force, STORAGE_MOVED, DEPLOYMENT_INVALID, and as `deploy`
+ * @throws INPUT_INVALID if the proxy has the same code already, STORAGE_MOVED, DEPLOYMENT_INVALID, and as `deploy`
  */
 export async function planUpgrade(options: UpgradeOptions): Promise<UpgradePlan> {
   const { proxy, storage, record } = options
@@ -163,7 +163,7 @@ function elsewhere(before: readonly string[], now: readonly string[]): string[] 
   return moved({ it: before }, { it: now })
 }
 
-/** Finds recorded code of these sources that is not in force: from a stopped run, an open vote or an earlier version. */
+/** Finds recorded code of these sources that is not the current code: from a stopped run, an open vote or an earlier version. */
 async function findKnown(
   options: UpgradeOptions,
   deployment: Deployment,
@@ -182,7 +182,7 @@ function nextName({ contracts }: Deployment, proxy: UpgradeableName): string {
   return `${proxy}Implementation${number}`
 }
 
-/* IN FORCE */
+/* CURRENT CODE */
 
 /**
  * Writes the current implementations into the record. Code outside the record is left to `assent deployment check`.
@@ -231,7 +231,7 @@ export async function codeOfNewApps(client: PublicClient, kmsAuth: Address): Pro
 }
 
 /**
- * The commit and compiler of a deployment are those of the newest code in force. Code from other sources has its own commit
+ * The commit and compiler of a deployment are those of the newest current code. Code from other sources has its own commit
  * and compiler in its entry.
  */
 function putInForce(deployment: Deployment, proxy: UpgradeableName, name: string): Deployment {

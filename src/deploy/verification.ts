@@ -1,4 +1,4 @@
-/** What Sourcify and Etherscan need to verify the contracts of a deployment. */
+/** The inputs of Sourcify and Etherscan for verifying the contracts of a deployment. */
 import { recordedCreationCode } from '../chain/check/code.ts'
 import type { DeployedContract, Deployment } from '../chain/deployments.ts'
 import { AssentError } from '../errors/index.ts'
@@ -17,7 +17,7 @@ export interface Verification {
   readonly identifier: string
   /** Version with commit, without `v`. */
   readonly compilerVersion: string
-  /** ABI-encoded arguments of the constructor, without `0x`; empty if there are none. */
+  /** ABI-encoded arguments of the constructor, without `0x`; empty: no arguments. */
   readonly constructorArguments: string
   /** The input, with the addresses of linked libraries in its settings. */
   readonly input: StandardInput['input']

@@ -21,7 +21,7 @@ import { ClearImageCacheRequestSchema, EmptySchema } from './rpc/kms_pb.ts'
 import { method, mountPrpc } from './rpc/prpc.ts'
 import { outcomeOf } from './rpc/request-outcome.ts'
 
-/** What the Admin API needs. */
+/** Dependencies of the Admin API. */
 export interface AdminOptions {
   /** SHA-256 of the token, hex. The settings contain no secret. */
   readonly tokenSha256: string

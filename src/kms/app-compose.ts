@@ -9,7 +9,7 @@ import { isPemCertificates } from '../lib/files.ts'
 import { serializeCompose } from '../quote/measurements/compose.ts'
 import { type KmsConfig, kmsConfigSchema } from './config.ts'
 
-/** What an operator decides about the CVM of a KMS node. */
+/** Choices of an operator for the CVM of a KMS node. */
 export interface KmsCompose {
   /** Name of the app. */
   readonly name: string

@@ -39,7 +39,7 @@ import {
 } from './keys/derive.ts'
 import { isOutage } from './rpc/request-outcome.ts'
 
-/** How to reach and to check a KMS. */
+/** Address of a KMS, and how its certificate is checked. */
 export interface KmsClientOptions {
   /** `https://host:port`, without `/prpc`. */
   readonly url: string
@@ -204,7 +204,7 @@ export async function firstContact(
   return { identity, serverPublicKey: readCertificate(server).spki }
 }
 
-/** What a KMS tells any client: its root and, if it has one, its temporary CA. */
+/** Certificates that a KMS shows to every client: its root CA and, if it has one, its temporary CA. */
 interface KmsServerInfo {
   readonly rootCertificate: Uint8Array
   /** Undefined if clients sign their own certificates. */
@@ -562,7 +562,7 @@ function unreachable(method: string, cause: unknown): AssentError {
     : new AssentError('KMS_UNREACHABLE', `The KMS did not answer ${method}.`, { cause })
 }
 
-/** What anyone can read from a running node. */
+/** Public facts of a running node. */
 export interface NodePage {
   readonly status: number
   readonly text: string

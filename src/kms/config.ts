@@ -204,7 +204,7 @@ export type KmsConfig = z.output<typeof kmsConfigSchema>
 export const kmsConfigPrefix = 'ASSENT_KMS'
 
 /**
- * Names that an app must not get a certificate for, beside the own one: other nodes have the same root CA, so a guest would
+ * Names that an app must not get a certificate for, in addition to the own one: other nodes have the same root CA, so a guest would
  * accept the app as a KMS. Witnesses are other nodes.
  */
 export function reservedNamesOf({ reservedNames, releaseLog }: KmsConfig): readonly string[] {

@@ -18,7 +18,7 @@ import { type AgentClient, agentSockets, createAgentClient } from '../tee/agent.
 import type { EvidenceRules } from './authorization/verify-attestation.ts'
 import type { KmsConfig } from './config.ts'
 
-/** How quotes are verified, from the settings. @throws FILE_UNREADABLE, CONFIG_INVALID */
+/** Rules for quotes, from the settings. @throws FILE_UNREADABLE, CONFIG_INVALID */
 export async function readRules(config: KmsConfig): Promise<EvidenceRules> {
   const root = await readTrustAnchor(config.trustedRoot, readBytes)
   const trusted = {

@@ -39,7 +39,7 @@ import { deriveLogKey } from './log/key.ts'
 import { createWitnessClient } from './log/peer.ts'
 import { readAnswer } from './log/witness-response.ts'
 
-/** What the doctor checks. */
+/** The subjects of the doctor's checks. */
 export interface KmsDoctorOptions {
   /** Parsed settings. */
   readonly config: KmsConfig

@@ -1,4 +1,4 @@
-/** How much garbage a serving process lets grow before it collects it. */
+/** Size of the heap at which a serving process collects garbage. */
 import { setFlagsFromString } from 'node:v8'
 
 /**

@@ -66,7 +66,7 @@ export interface KmsOptions {
   readonly chain: BootAuthorizer
   /** Replaces `chain.authorize`. */
   readonly authorizeBoot?: AuthorizeBoot
-  /** How quotes of callers are verified. */
+  /** Rules for quotes of callers. */
   readonly rules: EvidenceRules
   /** Gives quotes of this KMS. */
   readonly source: QuoteSource

@@ -23,7 +23,7 @@ interface CacheGeneration<T> {
   bytes: number
 }
 
-/** Estimated overhead of one entry beside its name and its value. */
+/** Estimated overhead of one entry in addition to its name and its value, bytes. */
 const entryBytes = 128
 
 /**

@@ -18,7 +18,7 @@ export interface ProcessOptions {
   readonly signal: AbortSignal
 }
 
-/** Where the settings of a service come from. */
+/** Sources of the settings of a service. */
 export interface ConfigSource {
   /** Path of a JSON file whose members are the settings. */
   readonly file?: string | undefined

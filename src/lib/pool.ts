@@ -1,7 +1,7 @@
 /**
  * Calls `work` for each item, with at most `limit` calls running at once.
  *
- * After a failure no new call starts. The error is thrown when the running calls have ended, so nothing goes on in the
+ * After a failure no new call starts. The error is thrown when the running calls have ended, so nothing continues in the
  * background.
  *
  * @throws the first error of `work`

@@ -6,7 +6,7 @@
  */
 import { AssentError, errorCatalogue, isAssentError } from '../errors/index.ts'
 
-/** What readiness is checked by, and how often. */
+/** The check of readiness, and the time for which its result counts. */
 export interface ReadinessOptions {
   /** Throws the error that would stop a request from being answered. */
   readonly check: () => Promise<unknown>
@@ -47,7 +47,7 @@ export function createReadiness({ check, now = () => performance.now() }: Readin
   }
 }
 
-/** The check itself goes on: the next request can use its result. */
+/** The check itself continues: the next request can use its result. */
 function withTimeout(running: Promise<Readiness>): Promise<Readiness> {
   const slow = new AssentError('SERVICE_NOT_READY', 'The readiness check takes too long.')
   return new Promise((resolve) => {

@@ -32,7 +32,7 @@ export interface LoggedBeaconHeader {
   readonly bodyRoot: Buffer
   /** Hash of the execution block. */
   readonly blockHash: Buffer
-  /** What the branch is made for: the root of the payload header, or the hash of the block since Gloas. */
+  /** The leaf of the branch: the root of the payload header, or the hash of the block since Gloas. */
   readonly executionLeaf: Buffer
   readonly executionBranch: readonly Buffer[]
 }

@@ -20,7 +20,7 @@ import {
 const { G1, longSignatures } = bls12_381
 type PublicKey = typeof G1.Point.BASE
 
-/** Where trust begins, and what the validators sign for. */
+/** The trusted block root, and the network whose validators sign. */
 export interface FinalityExpectations {
   /** Beacon network of the chain. */
   readonly network: BeaconNetwork

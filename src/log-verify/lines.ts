@@ -23,7 +23,7 @@ export interface LoggedHeader {
   readonly checkpoint: { readonly at: number; readonly seal: string } | undefined
 }
 
-/** A signed head of a log: a seal line, the head in a `peer` entry, or one that somebody observed. */
+/** A signed head of a log: a seal line, the head in a `peer` entry, or one that another party observed. */
 export interface LoggedHead {
   /** Number of entries. */
   readonly entries: number
@@ -35,13 +35,13 @@ export interface LoggedHead {
   readonly signature: string
 }
 
-/** What a decision rests on. */
+/** The block and the evidence of a decision. */
 export interface LoggedGrounds {
   /** Boot info; each value is a text or a list of texts. */
   readonly boot: Readonly<Record<string, unknown>>
   /** Decimal number, hash with `0x`, Unix seconds. */
   readonly block: { readonly number: string; readonly hash: string; readonly timestamp: number }
-  /** Name of the inclusion evidence; null: none. */
+  /** Name of the inclusion evidence; null: the entry has no evidence. */
   readonly proof: string | null
 }
 
@@ -63,7 +63,7 @@ type KnownEntry =
   | {
       readonly kind: (typeof grantingKinds)[number]
       readonly grounds: LoggedGrounds
-      /** Key epochs of a release; null: the app has none. */
+      /** Key epochs of a release; null: the app has no key epochs. */
       readonly epochs: { readonly write: number; readonly read: number } | null
     }
   | {

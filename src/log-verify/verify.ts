@@ -31,7 +31,7 @@ export interface LogFile {
   readonly content: Buffer
 }
 
-/** What the log is compared with. Only `rootKey` is required; the report lists what was not compared. */
+/** Expected values for the log. Only `rootKey` is required; the report lists the values that were not compared. */
 export interface LogExpectations {
   /** The root key of the KMS as the chain has it: compressed secp256k1 point, 66 hex digits. */
   readonly rootKey: string
@@ -41,7 +41,7 @@ export interface LogExpectations {
   readonly chainId?: number
   /** Address of the KmsAuth contract, with `0x`. */
   readonly kmsContract?: string
-  /** Heads of this log that somebody observed. Each must be a part of it. */
+  /** Heads of this log that other parties observed. Each must be a part of it. */
   readonly heads?: readonly ObservedHead[]
   /** Accepted code hashes of the contracts. If left out, any code is accepted. */
   readonly pins?: PinnedCodeHashes
@@ -76,7 +76,7 @@ export interface LogProblem {
   readonly code: LogProblemCode
   /** Segment and line, or what it is about. */
   readonly where: string
-  /** What is wrong, in one sentence. */
+  /** The problem in one sentence. */
   readonly what: string
 }
 
@@ -98,7 +98,7 @@ export interface LogProblem {
  * - `NOT_DENIED`: a boot was denied although the contracts allowed it.
  * - `NODE_NOT_ALLOWED`: the node released keys without being allowed itself.
  * - `UNPROVEN`: a release has no evidence.
- * - `HEAD_NOT_IN_LOG`: somebody observed a head that the log does not contain, so the log was rolled back or forked.
+ * - `HEAD_NOT_IN_LOG`: another party observed a head that the log does not contain, so the log was rolled back or forked.
  * - `HEAD_UNSIGNED`: an observed head is not signed by the log's key.
  *
  * docs/release-log.md explains what to do about each.
@@ -154,7 +154,7 @@ export interface LogReport {
   readonly oldestBlockSeconds: number
   /** At most 50; the first are usually the cause of the others. */
   readonly problems: readonly LogProblem[]
-  /** What was not compared, because the expectation is missing. */
+  /** Values that were not compared, because the expectation is missing. */
   readonly unchecked: readonly string[]
   /** Limits of the method: what no comparison of this log can show. */
   readonly unprovable: readonly string[]
@@ -575,7 +575,7 @@ export class LogVerification {
     }
   }
 
-  /** Whether nothing speaks against the signatures of a block. Evidence without signatures is judged with its decision. */
+  /** Whether the signatures of a block have no known fault. Evidence without signatures is checked with its decision. */
   #hasSignatures({ signatures, blockHash }: LoggedState, where: string): boolean {
     const finality = this.#finality
     if (finality === undefined || signatures.size === 0) return true

@@ -4,7 +4,7 @@
  * integer. So such a scalar is compared by its text, and it is never equal to the same text in quotes.
  */
 
-/** How a scalar is written. */
+/** The spelling of a scalar. */
 export interface WrittenScalar {
   /** The text without quotes. */
   readonly source: string

@@ -4,7 +4,7 @@ import { escapeText } from '../lib/printable.ts'
 import { type Json, normalizeManifest } from './describe-manifest.ts'
 import type { Manifest } from './manifest.ts'
 
-/** How a member differs. */
+/** The kind of a difference. */
 export type ChangeKind = 'added' | 'removed' | 'changed'
 
 /** One difference. */

@@ -12,7 +12,7 @@ import type { Hex } from '../lib/bytes.ts'
 import { type Compose, serializeCompose } from '../quote/measurements/compose.ts'
 import { type Manifest, textMember } from './manifest.ts'
 
-/** Where the guest keeps its own copy of the sealed environment. */
+/** The guest's own copy of the sealed environment. */
 export const sealedEnvironmentPath = '/dstack/.host-shared/.encrypted-env'
 
 /**
@@ -39,7 +39,7 @@ export function readEnvironmentPin(script: string): Hex | undefined {
   return script.startsWith(environmentPinScript(digest)) ? digest : undefined
 }
 
-/** The script after the check, or the whole script if it has none. */
+/** The script after the check, or the whole script if it has no check. */
 export function withoutEnvironmentPin(script: string): string {
   const digest = readEnvironmentPin(script)
   return digest === undefined ? script : script.slice(environmentPinScript(digest).length)

@@ -7,7 +7,7 @@ export interface ImageReference {
   readonly registry: string
   /** Path within the registry, such as `library/nginx`. */
   readonly repository: string
-  /** Undefined if the name has none. */
+  /** Undefined if the name has no such part. */
   readonly tag: string | undefined
   /** `sha256:` and 64 hexadecimal digits. */
   readonly digest: string | undefined

@@ -86,7 +86,7 @@ export type MemberName = keyof typeof memberSchemas
 /** Members without which the guest refuses the manifest. */
 export const requiredMembers = ['manifest_version', 'name', 'runner'] as const
 
-/** What an absent member means to the guest. */
+/** Values that the guest uses for absent members. */
 export const defaults: Readonly<Partial<Record<MemberName, unknown>>> = {
   features: [],
   public_logs: false,
@@ -115,7 +115,7 @@ export const defaults: Readonly<Partial<Record<MemberName, unknown>>> = {
 /** The newest `manifest_version` that dstack reads. */
 export const newestManifestVersion = 3
 
-/** Where the guest gets its keys from, as dstack computes it. */
+/** The key provider of the guest, as dstack computes it. */
 export function keyProviderOf(members: Readonly<Record<string, unknown>>): string {
   if (typeof members.key_provider === 'string') return members.key_provider
   if (members.kms_enabled === true) return 'kms'

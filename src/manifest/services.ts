@@ -1,4 +1,4 @@
-/** Members of a Compose service in one form, whichever of their spellings the file uses. */
+/** Members of a Compose service in one form, for each spelling that a file can use. */
 import type { Service } from './compose-file.ts'
 
 /** Environment of a service by name; null: the value comes from the environment of the CVM. */

@@ -35,7 +35,7 @@ import { Rejection, type Verdict, type Verified } from './verdict.ts'
 import type { VerificationCache } from './verify-cache.ts'
 import { verifyQe } from './verify-qe.ts'
 
-/** How {@link verifyQuote} decides. */
+/** Options of {@link verifyQuote}. */
 export interface VerifyOptions {
   /** Unix seconds at which all certificates and collateral must be valid. */
   readonly at: number

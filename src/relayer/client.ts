@@ -9,7 +9,7 @@ import { escapeText } from '../lib/printable.ts'
 import { isRemoteHttp } from '../lib/schema.ts'
 import type { Purpose } from './intake/intake.ts'
 
-/** How to reach a relayer. */
+/** Connection to a relayer. */
 export interface RelayerClientOptions {
   readonly url: string
   /** Token of an operator. `/health` and `/metrics` need none. */
@@ -46,7 +46,7 @@ const statusSchema = z.object({
   lastError: z.object({ code: z.string(), message: z.string() }).nullable(),
 })
 
-/** What became of a submitted quote. */
+/** The state of a submitted quote. */
 export type SubmittedStatus = z.output<typeof statusSchema>
 
 const errorSchema = z.object({

@@ -52,7 +52,7 @@ export interface RelayerOptions {
   readonly operators: readonly Operator[]
   readonly clock: Clock
   readonly log: Logger
-  /** Which block counts as final. */
+  /** The rule for the final block. */
   readonly finality: FinalityRule
   /** Differences from {@link defaultRules}. */
   readonly rules?: Partial<Rules>

@@ -47,15 +47,15 @@ export interface ReleaseDetails {
     | undefined
 }
 
-/** Where evidence, names and manifests are searched, and at which block. */
+/** Sources of evidence, names and manifests, and the block to read. */
 export interface ApprovalContext {
   /** Reads the state of `blockNumber` and the events up to it. */
   readonly client: PublicClient
   /** The block of the review. */
   readonly blockNumber: bigint
-  /** Where the search for events starts. */
+  /** First block of the search for events. */
   readonly fromBlock: bigint
-  /** The image registry; undefined if the deployment has none. */
+  /** The image registry; undefined if the deployment has no image registry. */
   readonly images: Hex | undefined
   /** Manifests from files, as bytes. */
   readonly files: readonly Uint8Array[]

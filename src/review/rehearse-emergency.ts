@@ -24,16 +24,16 @@ import { simulateProposal } from '../chain/simulate/simulate-proposal.ts'
 import type { Hex } from '../lib/bytes.ts'
 import type { ReviewContracts } from './review-proposal.ts'
 
-/** How one approval is contained. Times in seconds from the discovery. */
+/** The rehearsal for one approval. Times in seconds from the discovery. */
 export interface Rehearsal {
   readonly kind: Kind
   /** The registry that the guardian suspends in. */
   readonly registry: Address
   /** The newest active approval of the kind. */
   readonly id: Hex
-  /** What happens when the guardian suspends the approval now. */
+  /** The result if the guardian suspends the approval now. */
   readonly suspension: SuspensionResult
-  /** What happens when a proposal to revoke it is submitted now. */
+  /** The result if a proposal to revoke it is submitted now. */
   readonly revocation: RevocationResult
   /** Seconds after the discovery in which the approval still allows boots; null: without end, because nobody can revoke it. */
   readonly exposedSeconds: number | null

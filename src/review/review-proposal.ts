@@ -46,7 +46,7 @@ export interface ReviewContracts {
   readonly fromBlock: bigint
 }
 
-/** What is reviewed: a proposal, or calls without one. */
+/** The subject of a review: a proposal, or calls without a proposal. */
 export type ReviewSubject =
   | { readonly facts: ProposalFacts; readonly text: string }
   | { readonly calls: readonly Call[] }

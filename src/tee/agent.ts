@@ -14,7 +14,7 @@ import { collectPieces } from '../lib/collect-pieces.ts'
 import { describeIssues } from '../lib/config.ts'
 import { type QuoteSource, type RawAttestation, requireReportData } from './source.ts'
 
-/** How to reach the guest agent. */
+/** Connection to the guest agent. */
 export interface AgentOptions {
   /** Path of the Unix socket. */
   readonly socket: string

@@ -26,7 +26,7 @@ export interface ReportFolder {
   remove(entry: string): Promise<void>
 }
 
-/** How to reach the kernel's report interface. */
+/** Access to the kernel's report interface. */
 export interface ConfigfsOptions {
   /** Default: the real kernel. */
   readonly folder?: ReportFolder
@@ -36,7 +36,7 @@ export interface ConfigfsOptions {
   readonly describe?: () => Promise<Pick<RawAttestation, 'eventLog' | 'vmConfig'>>
 }
 
-/** Where Linux mounts the report interface. */
+/** Mount point of the report interface in Linux. */
 export const reportRoot = '/sys/kernel/config/tsm/report'
 
 const maxAttributeBytes = 128 * 1024

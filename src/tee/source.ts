@@ -7,7 +7,7 @@ import { parseQuote } from '../quote/parse.ts'
 export interface RawAttestation {
   /** TDX quote, version 4 or 5. */
   readonly quote: Uint8Array
-  /** Event log as JSON, in the form of dstack's guest agent; `[]` if the source has none. */
+  /** Event log as JSON, in the form of dstack's guest agent; `[]` if the source has no event log. */
   readonly eventLog: string
   /** VM configuration as JSON from the host; empty if the source does not have it. */
   readonly vmConfig: string

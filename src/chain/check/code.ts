@@ -316,7 +316,7 @@ export async function checkCode(
 ): Promise<DeploymentFinding[]> {
   const findings: DeploymentFinding[] = []
   for (const [name, recorded] of Object.entries(deployment.contracts)) {
-    // code that waits for a vote is not in force; `checkReplacedCode` compares replaced code
+    // code that waits for a vote is not current; `checkReplacedCode` compares replaced code
     const proxy = proxyOf(deployment, name)
     if (proxy !== undefined && implementationName(deployment, proxy) !== name) continue
     findings.push(

@@ -15,6 +15,6 @@ export interface CheckContext {
   readonly addresses: Addresses
   /** Upgradeable contracts with an owner in this deployment. */
   readonly names: readonly UpgradeableContractName[]
-  /** What the chain must show. */
+  /** The expected state of the chain. */
   readonly expected: ExpectedSettings
 }

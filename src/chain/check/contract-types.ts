@@ -1,4 +1,4 @@
-/** Which contract each name in a deployment record stands for. Without it, a record could call any code a timelock. */
+/** The contract type of each name in a deployment record. Without it, a record could call any code a timelock. */
 import type { DeployedContract, Deployment } from '../deployments.ts'
 import { proxyOf } from '../deployments.ts'
 import type { CheckContext } from './context.ts'
@@ -32,7 +32,7 @@ export const heldContracts: Readonly<Record<string, string>> = {
   wrapperCode: 'AssentVotesWrapper',
 }
 
-/** One finding: each name in the record stands for its contract type. */
+/** One finding: each name in the record has the contract type that it requires. */
 export function checkTypes({ deployment }: CheckContext): DeploymentFinding[] {
   const wrong = Object.entries(deployment.contracts).flatMap(([name, recorded]) =>
     isOfItsType(deployment, name, recorded) ? [] : [`${name} is ${describeType(recorded)}`],

@@ -1,7 +1,7 @@
 /** Findings of the deployment check. Each has a stable code. */
 import { type Address, getAddress, zeroAddress } from 'viem'
 
-/** What is wrong if a finding with this code does not hold. docs/governance.md contains this list. */
+/** The fault behind a finding that does not hold, by its code. docs/governance.md contains this list. */
 export const findingCodes = {
   INCOMPLETE: 'the deployment is incomplete',
   WRONG_CONTRACT: 'a contract does not answer like the expected contract',
@@ -60,7 +60,7 @@ export type FindingCode = keyof typeof findingCodes
 
 /** One checked fact of a deployment. */
 export interface DeploymentFinding {
-  /** What is wrong if it does not hold; see {@link findingCodes}. */
+  /** The fault if it does not hold; see {@link findingCodes}. */
   readonly code: FindingCode
   /** True: the chain is as expected. */
   readonly holds: boolean

@@ -30,7 +30,7 @@ export interface BeaconEndpoint {
   forkSchedule(): Promise<AnnouncedFork[]>
 }
 
-/** How to reach a beacon API. */
+/** Connection to a beacon API. */
 export interface BeaconEndpointOptions {
   /** Base of the API; it may have a path, for example with a key of a provider. */
   readonly url: string
@@ -38,7 +38,7 @@ export interface BeaconEndpointOptions {
   readonly name: string
   /** For one whole exchange. */
   readonly timeoutMs: number
-  /** Certificates (PEM) that are trusted beside the public authorities. */
+  /** Certificates (PEM) that are trusted in addition to the public authorities. */
   readonly ca?: string
 }
 

@@ -1,7 +1,7 @@
 /**
  * `FastAggregateVerify` of the BLS signature draft (version 4), for sync committees.
  *
- * A committee's `aggregate_pubkey` is in the state beside its keys (Altair `get_next_sync_committee`), and one Merkle
+ * A committee's `aggregate_pubkey` is in the state next to its keys (Altair `get_next_sync_committee`), and one Merkle
  * branch proves both. So the key of those who signed is also the aggregate less the keys of those who did not, and
  * only the smaller of the two groups is ever decompressed: a few keys in place of 512.
  */

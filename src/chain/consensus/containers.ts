@@ -124,7 +124,7 @@ export interface UpdateValue extends FinalityUpdateValue {
   readonly nextSyncCommitteeBranch: readonly Uint8Array[]
 }
 
-/** What is used of a type of `@chainsafe/ssz`. */
+/** The members of a type of `@chainsafe/ssz` that are used here. */
 export interface Ssz<T> {
   /** SSZ bytes of a value. */
   serialize(value: T): Uint8Array

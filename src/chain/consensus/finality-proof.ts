@@ -39,7 +39,7 @@ export function beginProof(
   return { committees: [nameMessage('bootstrap', header.form, ssz)], final: undefined }
 }
 
-/** What an update added to what is known. */
+/** The parts that an update added to the store. */
 export interface Added {
   /** It made a newer header final. */
   readonly isFinal: boolean

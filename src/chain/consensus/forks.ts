@@ -1,4 +1,4 @@
-/** What depends on the fork: the form of messages, signature domains, digests, and the forks that come. */
+/** Rules that depend on the fork: the form of messages, signature domains, digests, and scheduled forks. */
 import { sha256 } from '@noble/hashes/sha2.js'
 
 import { AssentError } from '../../errors/index.ts'

@@ -2,7 +2,7 @@
  * Follows a beacon chain through several beacon APIs, of which any may be slow, silent or lying.
  *
  * All of them are asked at once and every answer is verified by itself, so that one honest API is enough, and no
- * number of others can make the client believe or forget anything. They can withhold news; then the finalized header
+ * number of others can make the client accept a false header or forget a known one. They can withhold news; then the finalized header
  * grows old, and old headers allow nothing.
  */
 import { AssentError, type ErrorCode, isAssentError } from '../../errors/index.ts'
@@ -27,13 +27,13 @@ import {
 } from './store.ts'
 import type { StoreFolder } from './store-folder.ts'
 
-/** What a light client follows, and from where. */
+/** Options of a light client: network, beacon APIs and store. */
 export interface LightClientOptions {
   /** Network whose validators count. A message of another network does not verify. */
   readonly network: Network
   /** Beacon APIs. One honest one is enough, because every answer is verified. */
   readonly endpoints: readonly BeaconEndpoint[]
-  /** Where the store survives restarts. */
+  /** Folder of the store, which survives restarts. */
   readonly folder: StoreFolder
   /** Unix seconds. A header is accepted only near this time, so the clock must be right. */
   readonly clock: Clock

@@ -1,7 +1,7 @@
 /**
  * Light-client messages: read from JSON of the beacon API or from SSZ, into one form for all forks.
  *
- * What is read here is well formed and otherwise believed in nothing; `store.ts` checks it.
+ * Messages that are read here are well formed and not yet verified: `store.ts` does that.
  */
 import {
   BitVectorType,
@@ -79,7 +79,7 @@ export interface Update {
   readonly next:
     | { readonly committee: Committee; readonly branch: readonly Uint8Array[] }
     | undefined
-  /** Which members of the committee signed, in the committee's order. */
+  /** One bit per member of the committee, in its order: whether it signed. */
   readonly bits: readonly boolean[]
   /** Number of members that signed. */
   readonly signers: number

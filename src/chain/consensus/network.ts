@@ -150,12 +150,12 @@ export function timeOfSlot({ genesisTime, secondsPerSlot }: Network, slot: numbe
 
 /* FORKS */
 
-/** Fork in force at an epoch; undefined before Altair. */
+/** Active fork at an epoch; undefined before Altair. */
 export function forkAt({ forks }: Network, epoch: number): Fork | undefined {
   return forks.findLast((fork) => fork.epoch <= epoch)
 }
 
-/** Whether a fork is in force at an epoch. A later fork of the schedule implies the forks before it. */
+/** Whether a fork is active at an epoch. A later fork of the schedule implies the forks before it. */
 export function isActive(network: Network, name: ForkName, epoch: number): boolean {
   const current = forkAt(network, epoch)
   return current !== undefined && forkNames.indexOf(current.name) >= forkNames.indexOf(name)

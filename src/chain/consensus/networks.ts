@@ -6,7 +6,7 @@
  * `gnosischain/configs` (`metadata/config.yaml`, `mainnet/config.yaml`).
  *
  * `weakSubjectivityEpochs` follows `compute_weak_subjectivity_period` of Electra. It depends on the total stake, which
- * a light client does not know: the values hold for the stake that is named beside them.
+ * a light client does not know: the values are for the stake in the comment next to them.
  */
 import type { Network } from './network.ts'
 

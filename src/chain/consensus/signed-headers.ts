@@ -59,7 +59,7 @@ function signedHeadOf({ finalized, optimistic }: LightStore): Hex | undefined {
 /** Forks are announced weeks before they come. */
 const secondsBetweenForkQuestions = 3600
 
-/** Forks that the beacon APIs announced when they were last asked. They are asked beside the decisions. */
+/** Forks that the beacon APIs announced when they were last asked. They are requested apart from the decisions. */
 function announcedForks(client: LightClient, clock: Clock): () => readonly AnnouncedFork[] {
   let announced: readonly AnnouncedFork[] = []
   let askedAt = Number.NEGATIVE_INFINITY

@@ -33,7 +33,7 @@ export interface StoreFolder {
   begin(store: LightStore): Promise<void>
 }
 
-/** Where a light-client store is kept, and for which network. */
+/** Folder of a light-client store, and its network. */
 export interface StoreFolderOptions {
   /** Created if it does not exist. Several processes of a node can share it. */
   readonly folder: string

@@ -110,7 +110,7 @@ export function requireFresh(network: Network, slot: number, time: number): void
 
 /** The effect of one update. */
 export interface Advance {
-  /** The new store; the old one if the update brought nothing new. */
+  /** The new store; the old one if the update has nothing new. */
   readonly store: LightStore
   /** Whether the finalized header or the committees changed: otherwise only the optimistic part did. */
   readonly isFinal: boolean

@@ -19,7 +19,7 @@ import { ballotDomain, ballotTypes } from './proposals.ts'
 export interface ClearSigningField {
   /** Path of the value in the calldata, such as `ids.[]` (ERC-7730, "path references"). */
   readonly path: string
-  /** Text beside the value on the wallet's screen. */
+  /** Label of the value on the wallet's screen. */
   readonly label: string
   /** How the wallet formats the value (ERC-7730, "field formats"). */
   readonly format: 'raw' | 'addressName' | 'unit' | 'date' | 'duration' | 'enum' | 'calldata'
@@ -27,9 +27,9 @@ export interface ClearSigningField {
   readonly params?: Readonly<Record<string, string>>
 }
 
-/** What a wallet shows for one function or typed message. */
+/** The text of a wallet for one function or typed message. */
 export interface ClearSigningFormat {
-  /** What the function does, in a few words. */
+  /** Purpose of the function, in a few words. */
   readonly intent: string
   /** In the order of the arguments. */
   readonly fields: readonly ClearSigningField[]
@@ -37,7 +37,7 @@ export interface ClearSigningFormat {
   readonly required: readonly string[]
 }
 
-/** Where a contract is. */
+/** Chain and address of a contract. */
 export interface ClearSigningDeployment {
   readonly chainId: number
   readonly address: Address

@@ -80,7 +80,7 @@ export interface AddressBook {
   readonly types: ReadonlyMap<string, ContractType>
 }
 
-/** The DAO of an app, beside the DAO of the deployment. */
+/** The DAO of an app, in addition to the DAO of the deployment. */
 export interface AppDao {
   /** Counts the votes of the app's DAO. */
   readonly governor: Address
@@ -90,7 +90,7 @@ export interface AppDao {
   readonly token: Address
 }
 
-/** Known contracts beside those of a deployment. */
+/** Known contracts in addition to those of a deployment. */
 export interface KnownContracts {
   /** Addresses of apps with Assent's code. */
   readonly apps?: readonly Address[]
@@ -212,7 +212,7 @@ const functionsWithDeadline = new Map<string, AbiFunction>(
 )
 
 /**
- * The earliest execution deadline in calls, in unix seconds; undefined if there is none. It needs no address book: a function
+ * The earliest execution deadline in calls, in unix seconds; undefined: no deadline. It needs no address book: a function
  * of another contract with the same selector has the same arguments.
  */
 export function deadlineOf(calls: readonly Pick<Call, 'data'>[]): number | undefined {

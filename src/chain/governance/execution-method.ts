@@ -63,7 +63,7 @@ export async function readContractOwner(
   }
 }
 
-/** How an account can make calls: send them itself, or propose them to its DAO. */
+/** The way in which an account makes calls: it sends them, or proposes them to its DAO. */
 export type ExecutionMethod = 'send' | 'propose'
 
 /** The account that signs and the DAO that it can propose to. */

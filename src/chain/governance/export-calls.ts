@@ -47,7 +47,7 @@ export interface SafeBatchOptions {
   readonly now: number
   /** Title that the Safe application shows. */
   readonly name: string
-  /** Shown by the Safe beside the transactions. */
+  /** Shown by the Safe next to the transactions. */
   readonly description: string
   /** Address of the Safe that will execute the batch. */
   readonly safe?: Address

@@ -51,7 +51,7 @@ export interface ProposalFacts {
   readonly eta: number
   /** Earliest possible execution: `eta`, or one timelock delay after the end of the vote or after now. */
   readonly earliestExecution: number
-  /** The earliest execution deadline in its calls: a later execution reverts. Undefined: there is none. */
+  /** The earliest execution deadline in its calls: a later execution reverts. Undefined: no deadline. */
   readonly notAfter: number | undefined
   /** The timestamp of the block. */
   readonly now: number
@@ -507,7 +507,7 @@ export const ballotTypes = {
   ],
 } as const
 
-/** Signs a vote (EIP-712, OpenZeppelin's ballot); it costs nothing and counts once somebody brings it. */
+/** Signs a vote (EIP-712, OpenZeppelin's ballot); it costs nothing and counts once anyone submits it. */
 export async function signVote(
   { publicClient, walletClient }: Clients,
   governor: Address,

@@ -37,7 +37,7 @@ export interface VotingChange {
   readonly proposalThreshold?: bigint
   /** Percent of the supply, 1 to 100. */
   readonly quorumPercent?: number
-  /** Seconds for which a vote goes on after a late quorum. */
+  /** Seconds for which a vote continues after a late quorum. */
   readonly lateQuorumExtension?: number
   /** Seconds between queueing and execution. */
   readonly timelockDelay?: number

@@ -124,7 +124,7 @@ async function timeOf(client: PublicClient, log: Log | undefined): Promise<numbe
   return Number(block.timestamp)
 }
 
-/** What a timeline needs beside the proposal. */
+/** Settings and search of a timeline. */
 export interface TimelineOptions {
   readonly settings: DaoSettings
   /** The governor's first block. */

@@ -1,5 +1,5 @@
 /**
- * Heartbeat: bounds the age of the state that a node believes, without its clock.
+ * Heartbeat: bounds the age of the chain state that a node uses, without its clock.
  *
  * The node makes random nonces and hands them to relayers. When it finds a nonce of its own below a posted value in the
  * proven state of a final block, this state is younger than the nonce. From the moment at which the nonce was made, the
@@ -27,7 +27,7 @@ export interface NonceRelayer {
   prove(nonce: Hex): Promise<HeartbeatProof | undefined>
 }
 
-/** What a heartbeat needs. */
+/** Options of a heartbeat. */
 export interface HeartbeatOptions {
   /** The `Heartbeat` contract. */
   readonly contract: Hex
@@ -40,14 +40,14 @@ export interface HeartbeatOptions {
   readonly makeNonce?: () => Hex
 }
 
-/** What the metrics show. */
+/** State for the metrics. */
 export interface HeartbeatStatus {
-  /** Milliseconds of the monotonic clock at which the newest confirmed nonce was made; undefined: none is confirmed. */
+  /** Milliseconds of the monotonic clock at which the newest confirmed nonce was made; undefined: no nonce is confirmed yet. */
   readonly since: number | undefined
   readonly maxAgeSeconds: number
 }
 
-/** What an observer is told: a nonce was confirmed, or a relayer failed, with its error code. */
+/** Events for an observer: a nonce was confirmed, or a relayer failed, with its error code. */
 export type HeartbeatEvent =
   | ({ readonly kind: 'heartbeat' } & HeartbeatStatus)
   | { readonly kind: 'heartbeat-fault'; readonly relayer: string; readonly code: string }
@@ -175,7 +175,7 @@ export function createHeartbeat(options: HeartbeatOptions): Heartbeat {
   }
 }
 
-/** Where `Heartbeat` keeps the value of an account. */
+/** Storage slot in which `Heartbeat` keeps the value of an account. */
 export function slotOf(poster: Hex): Hex {
   return mappingSlot(uint256(BigInt(poster)), uint256(0n))
 }

@@ -10,7 +10,7 @@ import { bytes32Schema } from '../../lib/schema.ts'
 import type { NonceRelayer } from './heartbeat.ts'
 import { maxDepth, maxLater } from './tree.ts'
 
-/** How to reach a relayer. */
+/** Connection to a relayer. */
 export interface NonceRelayerOptions {
   /** Base of its API, without `/v1`. */
   readonly url: string

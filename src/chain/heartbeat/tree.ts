@@ -20,7 +20,7 @@ export const maxLater = 512
 /** The previous value of a relayer's first value. */
 export const noValue: Hex = `0x${'00'.repeat(32)}`
 
-/** What leads from a nonce to a posted value. All entries have 32 bytes. */
+/** The Merkle path from a nonce to a posted value. All entries have 32 bytes. */
 export interface HeartbeatProof {
   /** Siblings from the leaf to the Merkle root; at most `maxDepth`. */
   readonly path: readonly Hex[]

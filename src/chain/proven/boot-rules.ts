@@ -79,11 +79,11 @@ export interface KmsBootFacts {
   readonly measurements: MeasurementFacts
 }
 
-/** What a rule needs beside the chain's state. */
+/** Facts of a rule that are not in the chain's state. */
 export interface RuleContext {
   /** TCB status of the quote, as in `AppBootInfo`. */
   readonly tcbStatus: string
-  /** What a node does with an app whose code is not pinned. */
+  /** Treatment of an app whose code is not pinned. */
   readonly foreignApps: ForeignApps
 }
 

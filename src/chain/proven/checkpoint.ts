@@ -36,7 +36,7 @@ export interface ChainCheckpoint {
   start(mark: BlockReference): Promise<void>
 }
 
-/** Where the checkpoint is, and which chain and contract it is for. */
+/** Folder of the checkpoint, and the chain and contract that it belongs to. */
 export interface CheckpointOptions {
   /** Created if it does not exist. Several processes of one node share it. */
   readonly folder: string

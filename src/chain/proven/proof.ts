@@ -1,7 +1,7 @@
 /**
  * Verifies storage proofs of `eth_getProof` (EIP-1186) against a known state root.
  *
- * The values beside the proof must be equal to the proven ones; an answer that contradicts itself is rejected.
+ * The values in the answer must be equal to the proven ones; an answer that contradicts itself is rejected.
  */
 import { z } from 'zod'
 
@@ -175,7 +175,7 @@ export function readWord(encoded: Hex | undefined): bigint {
   return BigInt(`0x${bytes}`)
 }
 
-/** The value of `key`; undefined: the trie proves that there is none. @throws RangeError */
+/** The value of `key`; undefined: the trie proves that the key is absent. @throws RangeError */
 function provenValue(root: Hex, key: Hex, proof: ProofReader): Hex | undefined {
   // an empty trie has one node, which some servers include
   if (root === emptyRoot) proof.skipEmpty()

@@ -39,7 +39,7 @@ export interface PinnedCode {
   readonly kmsAuth: readonly Hex[]
   /** Implementations of apps. An app with other code is a foreign app. */
   readonly app: readonly Hex[]
-  /** Empty if the deployment has none. */
+  /** Empty if the deployment has no host registry. */
   readonly hosts: readonly Hex[]
   /** Bond contracts. */
   readonly bonds: readonly Hex[]

@@ -33,7 +33,7 @@ export interface Endpoint {
   ): Promise<T>
 }
 
-/** How to reach an endpoint. */
+/** Connection to an RPC endpoint. */
 export interface RpcEndpointOptions {
   /** May contain credentials; never logged. */
   readonly url: string

@@ -1,4 +1,4 @@
-/** What the parts of a chain view share: its options, the blocks that it knows, and the caches that live between requests. */
+/** State that the parts of a chain view share: options, known blocks, and caches that live between requests. */
 import { AssentError, isAssentError } from '../../errors/index.ts'
 import type { ByteCache } from '../../lib/byte-cache.ts'
 import type { Hex } from '../../lib/bytes.ts'
@@ -25,7 +25,7 @@ export type WithdrawalCheck =
   | 'deny-when-signed'
   | 'insecure-wait-until-final'
 
-/** What a chain view reads, and from where. */
+/** Options of a chain view: chain, contracts, endpoints and limits. */
 export interface ViewOptions {
   /** EIP-155 chain id; endpoints of another chain do not count. */
   readonly chainId: number
@@ -47,7 +47,7 @@ export interface ViewOptions {
   readonly heartbeat?: Heartbeat
   /** Seconds for which a chain snapshot is used. */
   readonly refreshSeconds: number
-  /** Which blocks that are not final can deny. */
+  /** Blocks that are not final and can deny. */
   readonly withdrawals: WithdrawalCheck
   /** Whether a foreign app is denied, or executed by the endpoints. */
   readonly foreignApps: ForeignApps

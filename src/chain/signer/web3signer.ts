@@ -9,7 +9,7 @@ import { AssentError } from '../../errors/index.ts'
 import type { Hex } from '../../lib/bytes.ts'
 import { readBody } from '../../lib/http-get.ts'
 
-/** How to reach a web3signer. */
+/** Connection to a web3signer. */
 export interface Web3SignerOptions {
   /** Base URL. */
   readonly url: string

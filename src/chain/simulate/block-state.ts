@@ -12,7 +12,7 @@ import type { Hex } from '../../lib/bytes.ts'
 import { describeIssues } from '../../lib/config.ts'
 import { toChainError } from '../call.ts'
 
-/** What the code of a contract can see of a block. Times in unix seconds. */
+/** The fields of a block that contract code can read. Times in unix seconds. */
 export interface BlockFacts {
   /** Number of the block from which the copy is made. */
   readonly number: bigint

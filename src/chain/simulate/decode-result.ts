@@ -148,7 +148,7 @@ function namespace(id: string): Hex {
   return toHex(BigInt(outer) & ~0xffn, { size: 32 })
 }
 
-/** What names and types of storage slots are found by. */
+/** Sources of the names and types of storage slots. */
 export interface ChangeContext {
   /** Names of addresses. */
   readonly book: AddressBook

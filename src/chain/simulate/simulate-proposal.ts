@@ -51,7 +51,7 @@ export interface ProposalSimulation {
   readonly proposal: string
   /** The block on whose state it ran. */
   readonly block: { readonly number: string; readonly hash: Hex; readonly timestamp: number }
-  /** What was not executed but assumed. */
+  /** Facts that were assumed and not executed, in sentences. */
   readonly assumptions: readonly string[]
   /** Times of the simulated transactions, unix seconds. */
   readonly queuedAt: number | undefined

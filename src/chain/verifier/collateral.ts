@@ -40,7 +40,7 @@ export function tcbInfoFamily(fmspc: Uint8Array): Hex {
   return pad(to0x(fmspc), { dir: 'right', size: 32 })
 }
 
-/** Validity of a stored part: issue date and end in unix seconds; zeros if the store has none. */
+/** Validity of a stored part: issue date and end in unix seconds; zeros: the store has no such part. */
 export interface StoredValidity {
   readonly issuedAt: number
   readonly until: number
@@ -84,9 +84,9 @@ export type PartState = 'missing' | 'older' | 'shorter' | 'same' | 'newer' | 'ot
 export interface ExaminedPart {
   /** The document with the call that would store it. */
   readonly part: CollateralPart
-  /** What the store has in its place; zeros if nothing. */
+  /** The document that the store has now; zeros if it has none. */
   readonly held: StoredValidity
-  /** How it compares with the stored document. */
+  /** The comparison with the stored document. */
   readonly state: PartState
 }
 

@@ -4,10 +4,10 @@ import { AssentError, isAssentError } from '../../errors/index.ts'
 import { type Hex, to0x } from '../../lib/bytes.ts'
 import { type Clients, toChainError, waitForReceipt } from '../call.ts'
 
-/** Where RIP-7212 and EIP-7951 put P-256. */
+/** Address of the P-256 precompile (RIP-7212, EIP-7951). */
 export const p256Precompile: Address = '0x0000000000000000000000000000000000000100'
 
-/** What the compiler made of a contract that may call linked libraries. */
+/** Compiled code of a contract that may call linked libraries. */
 export interface LinkableArtifact {
   /** ABI of the contract. */
   readonly abi: Abi
@@ -22,7 +22,7 @@ interface LinkReference {
   readonly length: number
 }
 
-/** What a deployment of the quote verifier needs. */
+/** Options of a deployment of the quote verifier. */
 export interface VerifierOptions extends Clients {
   /** Compiled contract by name, with the places of its libraries. */
   readonly artifacts: (contract: string) => Promise<LinkableArtifact>

@@ -71,7 +71,7 @@ export interface OnchainVerified {
   readonly fmspc: Uint8Array
   /** 32 bytes. */
   readonly deviceId: Uint8Array
-  /** 16 bytes; absent if the PCK certificate has none. */
+  /** 16 bytes; absent if the PCK certificate has no such extension. */
   readonly platformInstanceId?: Uint8Array
   /** Evaluation numbers of the collateral that was used. */
   readonly tcbEvaluationNumbers: { readonly tcbInfo: number; readonly qeIdentity: number }
@@ -92,7 +92,7 @@ export interface OnchainVerified {
 /** Verifies quotes with the compiled contracts on a local chain, to compare them with `verifyQuote`. */
 export interface OnchainVerifier {
   /**
-   * Malformed evidence throws, evidence that is not believed is a `rejected` verdict, as `verifyQuote` does it.
+   * Malformed evidence throws, evidence that is not genuine is a `rejected` verdict, as `verifyQuote` does it.
    *
    * @throws QUOTE_* of the `malformedErrors` table, CALL_REVERTED, CHAIN_UNREACHABLE
    */

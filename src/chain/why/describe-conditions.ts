@@ -8,7 +8,7 @@ import type { KnownBoot } from './explain-boot.ts'
 
 /** The next step that makes a condition hold. */
 export interface NextStep {
-  /** Who can do it. */
+  /** The role that can take the step. */
   readonly by: 'app owner' | 'DAO' | 'host operator' | 'KMS operator' | 'anyone'
   /** A command line, with values in angle brackets that are not known here. */
   readonly command: string

@@ -35,7 +35,7 @@ import {
 } from './describe-conditions.ts'
 import { explainHost, type HostPart } from './explain-host.ts'
 
-/** What is known of a boot. A condition that needs a missing member is `unknown`. */
+/** The known facts of a boot. A condition that needs a missing member is `unknown`. */
 export interface KnownBoot {
   /** 20 bytes; not needed for a KMS node. */
   readonly appId?: Hex

@@ -82,7 +82,7 @@ async function readRelease(
   return readPublished(session, address, id)
 }
 
-/** What a CVM measured; with `--published`, the manifest that the chain has for it. */
+/** The measured release of a CVM; with `--published`, the manifest that the chain has for it. */
 async function readMeasured(
   text: string,
   { published }: DiffArguments,

@@ -11,7 +11,7 @@ import type { Session } from '../session/session.ts'
 import type { Submission } from './submission.ts'
 import { submitCalls } from './submit-calls.ts'
 
-/** What the commands share that change existing approvals. */
+/** Parts that the commands for existing approvals share. */
 interface ApprovalArguments {
   readonly kind: string
   readonly ids: readonly string[]

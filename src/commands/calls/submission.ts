@@ -105,7 +105,7 @@ export interface CallJson {
   readonly contract: string | null
   /** One sentence for each effect. */
   readonly effects: readonly string[]
-  /** What cannot be undone; null if everything can. */
+  /** The effect that cannot be undone; null: everything can be undone. */
   readonly irreversible: string | null
 }
 
@@ -131,7 +131,7 @@ export interface Sent {
   readonly transactions: readonly `0x${string}`[]
 }
 
-/** What happened to the calls. */
+/** The outcome for the calls. */
 export type Outcome =
   | Sent
   | {

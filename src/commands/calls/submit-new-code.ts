@@ -19,7 +19,7 @@ import { submissionSchema } from './submission.ts'
 import { submitCalls } from './submit-calls.ts'
 import { updateRecord } from './update-record.ts'
 import { warnAboutPinnedCode } from './warn-about-pins.ts'
-/** Deploys code if necessary, and makes the calls that put it in force. */
+/** Deploys code if necessary, and makes the calls that install it. */
 export const newCodeSchema = submissionSchema({
   implementation: address,
   created: z.boolean().describe('whether this command deployed the code'),
@@ -36,9 +36,9 @@ export interface NewCodeArguments extends OwnerArguments {
 /** An upgrade: the proxy, the present code, and the calls that install new code. */
 export interface NewCode {
   readonly proxy: UpgradeableName
-  /** The code that is in force now. */
+  /** The current code. */
   readonly current: () => Promise<Address>
-  /** The calls that put the new code in force. */
+  /** The calls that install the new code. */
   readonly calls: (code: Address) => readonly Call[]
 }
 

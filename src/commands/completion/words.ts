@@ -1,4 +1,4 @@
-/** What can follow each beginning of a command line. */
+/** The words that can follow each beginning of a command line. */
 import { type Command, kebabCase } from '../command.ts'
 import { frontDoorOptions } from '../front-door-options.ts'
 import { groups, loadCommands, singleCommands } from '../groups.ts'

@@ -26,7 +26,7 @@ const finding = z.strictObject({
   isUnchecked: z.boolean().optional().describe('it could not be checked'),
 })
 
-/** What to do if a finding does not hold. */
+/** The next step if a finding does not hold. */
 const toDo =
   'Do not rely on this deployment. If the DAO changed its settings, pass the new ones with --expected-settings. If the DAO replaced code, run assent dao execute for that proposal again, or assent deployment upgrade, to update the deployment record.'
 

@@ -1,4 +1,4 @@
-/** What the registry would say to a quote, as lines and as a JSON value. */
+/** The answer of the host registry to a quote, as lines and as a JSON value. */
 import type { Address } from 'viem'
 import { z } from 'zod'
 

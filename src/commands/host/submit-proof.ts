@@ -1,4 +1,4 @@
-/** Brings a host proof to the registry: by the account that signs, or through a relayer with the operator's permit. */
+/** Submits a host proof to the registry: by the account that signs, or through a relayer with the operator's permit. */
 import { setTimeout as sleep } from 'node:timers/promises'
 
 import type { Address } from 'viem'
@@ -131,7 +131,7 @@ async function readToken(file: string | undefined): Promise<string> {
 
 const pollMs = 1_000
 
-/** Waits until the submission is final. Ctrl-C ends only the waiting: the relayer goes on. */
+/** Waits until the submission is final. Ctrl-C ends only the waiting: the relayer continues. */
 async function follow(
   { output }: Session,
   options: RelayerClientOptions,

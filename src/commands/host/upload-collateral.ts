@@ -13,7 +13,7 @@ import { readJson } from '../input/arguments.ts'
 import { requireDeployed } from '../input/deployed.ts'
 import type { Session } from '../session/session.ts'
 
-/** What the quote verifier has for each part of the collateral. */
+/** The document that the quote verifier has for each part of the collateral. */
 const collateralStates: Readonly<Record<PartState, string>> = {
   missing: 'the verifier has none',
   older: 'the verifier has an older one',

@@ -5,7 +5,7 @@ import type { ChainContext } from '../session/session.ts'
 
 /**
  * The clock of a block that would be made now. A development chain has a clock of its own; on other chains it is the time of
- * day. It is believed like the root keys, which the same endpoint names.
+ * day. It is trusted like the root keys, which the same endpoint names.
  *
  * @throws CHAIN_UNREACHABLE
  */

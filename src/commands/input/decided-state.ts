@@ -48,7 +48,7 @@ export interface DecidedState {
   readonly deployment: PinnedDeployment
   /** The time of the block and the time of the decision. */
   readonly times: DecisionTimes
-  /** What was assumed, in sentences. */
+  /** Assumptions, in sentences. */
   readonly assumptions: readonly string[]
 }
 

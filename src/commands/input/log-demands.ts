@@ -1,4 +1,4 @@
-/** What a release log is compared with: from options, and otherwise from the chain and its deployment record. */
+/** Expected values for a release log: from options, and otherwise from the chain and its deployment record. */
 import { AssentError } from '../../errors/index.ts'
 import {
   type ContractRole,

@@ -1,4 +1,4 @@
-/** What a KMS node will measure, before its first boot: the values that the chain is asked to approve. */
+/** Predicts the measurements of a KMS node before its first boot: the values for the approvals on the chain. */
 
 import { hash } from 'node:crypto'
 import { join } from 'node:path'

@@ -142,7 +142,7 @@ async function readLog(options: KmsClientOptions, { k256PublicKey }: NodeMeta) {
   }
 }
 
-/** What the chain says about the root keys of the node. */
+/** The state of the node's root keys on the chain. */
 async function readRoot(
   { publicClient, addresses, now }: Session,
   { caPublicKey, k256PublicKey }: NodeMeta,

@@ -201,7 +201,7 @@ function print(output: Output, report: LogReport, { heads, sources }: Compared):
   output.line(verdictOf(report))
 }
 
-/** What is known of the validators' signatures. */
+/** The result for the validators' signatures. */
 function signaturesIn({ signed, signedUnchecked, proven, executed }: LogReport): string {
   const without = proven + executed - signed - signedUnchecked
   return `${signed} at blocks with checked signatures of validators, ${signedUnchecked} not checked, ${without} on the word of RPC endpoints`

@@ -1,4 +1,4 @@
-/** What the chain stores about an approved id beside its approval: key epochs, host proof, bond, root key proof. */
+/** Facts about an approved id in addition to its approval: key epochs, host proof, bond, root key proof. */
 
 import { type Address, zeroAddress } from 'viem'
 import { z } from 'zod'
@@ -64,7 +64,7 @@ export const detailFields = {
     .describe('of the operator of a host, in smallest token units; absent: no bond is required'),
 }
 
-/** Facts of one approval beside its state: evidence, proof, bond, admission. */
+/** Facts of one approval in addition to its state: evidence, proof, bond, admission. */
 export interface Details {
   /** For text output. */
   readonly lines: readonly string[]
@@ -72,7 +72,7 @@ export interface Details {
   readonly json: Readonly<Record<string, unknown>>
 }
 
-/** Reads what the registry of the kind stores beside the approval. Nothing is read for kinds without more facts. */
+/** Reads the facts that the registry of the kind stores in addition to the approval. Nothing is read for kinds without more facts. */
 export async function readDetails(
   session: Session,
   { kind, registry, id }: ListedKind & { readonly id: Hex },

@@ -1,4 +1,4 @@
-/** What a doctor found, as lines and as a JSON value. */
+/** The findings of a doctor, as lines and as a JSON value. */
 import { z } from 'zod'
 import { type DoctorFinding, exitCodeOf } from '../../lib/doctor-finding.ts'
 import type { ExitCode } from '../exit-code.ts'

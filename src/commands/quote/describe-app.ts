@@ -1,4 +1,4 @@
-/** What an event log proves about an app, as JSON. Bytes are lower-case hex. */
+/** The facts about an app that an event log proves, as JSON. Bytes are lower-case hex. */
 import { z } from 'zod'
 
 import type { ProvenApp } from '../../audit/prove-app.ts'
@@ -23,7 +23,7 @@ export const appSchema = z.strictObject({
   mrSystem: hex,
 })
 
-/** What an event log proves about the app, as `quote verify --json` prints it. */
+/** The facts about the app that the event log proves, as `quote verify --json` prints them. */
 export type AppJson = z.infer<typeof appSchema>
 
 /** The JSON form of a proven app. */

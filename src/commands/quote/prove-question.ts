@@ -8,7 +8,7 @@ import type { Attestation } from '../../quote/attestation.ts'
 import { parseQuote } from '../../quote/parse.ts'
 import type { LocatedEvidence } from './read-evidence.ts'
 
-/** What the quote is compared with, beyond Intel's rules and the policy. */
+/** Expected values for the quote, in addition to Intel's rules and the policy. */
 export interface AppDemands {
   /** Event log of the quote, JSON text. */
   readonly eventLog: string | undefined

@@ -7,7 +7,7 @@ import { z } from 'zod'
 import { AssentError } from '../../errors/index.ts'
 import { readBytes } from '../../lib/files.ts'
 
-/** Where one quote is. Nothing is read yet, so that one that cannot be read does not hide the others. */
+/** The location of one quote. It is read later, so that a quote that cannot be read does not hide the others. */
 export interface QuoteCase {
   readonly name: string
   /** Path, `-`, or the address of a server. */
@@ -18,7 +18,7 @@ export interface QuoteCase {
   readonly at?: number
 }
 
-/** What the paths of a command line stand for. */
+/** The quotes that the paths of a command line name. */
 export interface QuoteSuite {
   readonly cases: readonly QuoteCase[]
   /** one quote, named by itself: its answer is no list */
@@ -26,7 +26,7 @@ export interface QuoteSuite {
 }
 
 /**
- * Evidence (with `collateral` beside it), a folder with `quote.bin` and `collateral.json`, a folder of such
+ * Evidence (with `collateral` next to it), a folder with `quote.bin` and `collateral.json`, a folder of such
  * folders, or a list: a `.jsonl` file with a line `{name, quote, collateral, at}` for each, paths from there.
  *
  * @throws FILE_UNREADABLE, CASE_INCOMPLETE

@@ -14,7 +14,7 @@ import { createCollateralCache } from '../../quote/verify-cache.ts'
 import { type AppJson, describeApp } from './describe-app.ts'
 import { startInProcessChain } from './in-process-chain.ts'
 
-/** What `--json` prints for `verify`; scripts decide by `verdict`, people look up `code`. */
+/** The output of `quote verify --json`: scripts decide by `verdict`, people look up `code`. */
 export interface VerifyOutput {
   readonly verdict: 'verified' | 'rejected' | 'malformed'
   /** why not; null for a verified quote */
@@ -22,22 +22,22 @@ export interface VerifyOutput {
   readonly message: string | null
   /** Facts of a rejection, such as document and field. */
   readonly facts: Readonly<Record<string, unknown>>
-  /** null where the quote was not believed; set where only the policy refused it */
+  /** null if the quote is not genuine; set if only the policy refuses it */
   readonly status: string | null
   /** ISO 8601; null without a verdict. */
   readonly tcbDate: string | null
   readonly advisoryIds: readonly string[]
-  /** who judged */
+  /** the verifier that answered */
   readonly verifier: Implementation
-  /** what the event log proves; null if there is none, or if the quote was not believed */
+  /** what the event log proves; null without an event log, or if the quote is not genuine */
   readonly app: AppJson | null
   readonly [field: string]: unknown
 }
 
-/** Which verifier answers: the library or the contract. */
+/** The verifier that answers: the library or the contract. */
 export type Implementation = 'typescript' | 'solidity'
 
-/** What is asked about one quote. */
+/** The question about one quote. */
 export interface VerificationInput {
   readonly quote: Uint8Array
   readonly collateral: Collateral
@@ -164,7 +164,7 @@ function unbelieved(
   return { verdict, code, message, facts, ...unknown, verifier }
 }
 
-/** Codes beside those of quotes that say that the evidence does not follow its format. */
+/** Codes, in addition to those of quotes, for evidence that does not follow its format. */
 const malformed: ReadonlySet<ErrorCode> = new Set([
   'HEX_INVALID',
   'QUOTE_MISSING',

@@ -41,13 +41,13 @@ const verdictFields = {
   code: z.string().nullable().describe('null: verified'),
   message: z.string().nullable(),
   facts: z.record(z.string(), z.unknown()),
-  status: z.string().nullable().describe('TCB status; null if the quote was not believed'),
-  tcbDate: z.unknown().describe('null if the quote was not believed'),
+  status: z.string().nullable().describe('TCB status; null if the quote is not genuine'),
+  tcbDate: z.unknown().describe('null if the quote is not genuine'),
   advisoryIds: z.array(z.string()),
   verifier: z.enum(['typescript', 'solidity']),
   app: appSchema
     .nullable()
-    .describe('of the event log; null: there is none, or it was not believed'),
+    .describe('of the event log; null: no event log, or the quote is not genuine'),
 }
 
 export const schema = z.union([

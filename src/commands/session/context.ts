@@ -1,4 +1,4 @@
-/** What every command gets beside its arguments. */
+/** The context of every command, in addition to its arguments. */
 import type { Output } from '../output/output.ts'
 import type { Profile } from './settings.ts'
 

@@ -22,7 +22,7 @@ const firstAnswerMs = 10_000
 
 /**
  * Connects to the endpoints of a profile. Endpoints that do not answer now are skipped, but all that answer must serve the
- * same chain. Requests go to the first endpoint that answers: its answers are believed, except where a command says that it
+ * same chain. Requests go to the first endpoint that answers: its answers are trusted, except where a command says that it
  * verifies proofs. Redirects are not followed, because the URL and the request can contain what only this endpoint may
  * see.
  *

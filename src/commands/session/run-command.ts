@@ -7,7 +7,7 @@ import { type Command, hasValue, kebabCase } from '../command.ts'
 import type { ExitCode } from '../exit-code.ts'
 import type { CommonValues, Context } from './context.ts'
 
-/** What the module of a command exports. */
+/** The exports of the module of a command. */
 export interface CommandModule {
   /** Executes the command and returns its JSON value, in which big numbers are `bigint`. */
   run(args: never, context: never): Promise<unknown> | AsyncIterable<unknown>

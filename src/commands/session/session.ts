@@ -1,4 +1,4 @@
-/** What commands get that need a chain or a deployment. */
+/** The context of commands that need a chain or a deployment. */
 import type { Account, Address, Chain, PublicClient, Transport, WalletClient } from 'viem'
 
 import type { Clients } from '../../chain/call.ts'
@@ -12,7 +12,7 @@ export interface Network {
   readonly name: string
   readonly chainId: number
   readonly publicClient: PublicClient
-  /** Where signatures come from: keystore, external signer, web3signer, or the node. */
+  /** Source of signatures: keystore, external signer, web3signer, or the node. */
   readonly accounts: Accounts
 }
 

@@ -15,7 +15,7 @@ export interface Profile {
   readonly name: string | undefined
   /** Path of the project file; undefined without one. */
   readonly file: string | undefined
-  /** JSON-RPC endpoints; empty if none is set. */
+  /** JSON-RPC endpoints; empty: not set. */
   readonly rpcUrls: readonly string[]
   /** Expected chain; a command refuses another one. */
   readonly chainId: number | undefined
@@ -36,7 +36,7 @@ export interface Profile {
   readonly simulatedHost: string | undefined
   /** Names of apps, proposals, hosts and images, for use in place of their ids. */
   readonly names: ReadonlyMap<string, string>
-  /** Where each setting comes from: `--rpc-url`, `ASSENT_RPC_URL`, `profile demo`, `default`. */
+  /** Source of each setting: `--rpc-url`, `ASSENT_RPC_URL`, `profile demo`, `default`. */
   readonly sources: Readonly<Record<string, string>>
 }
 

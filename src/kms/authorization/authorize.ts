@@ -41,7 +41,7 @@ export async function authorizeSelf(ask: AuthorizeBoot, boot: ProvenBoot): Promi
 
 const decisions = new WeakMap<AssentError, BootDecision>()
 
-/** The chain's decision behind an error or one of its causes; undefined if there is none. */
+/** The chain's decision behind an error or one of its causes; undefined: no decision. */
 export function decisionBehind(error: unknown): BootDecision | undefined {
   for (let each = error; each instanceof AssentError; each = each.cause) {
     const decision = decisions.get(each)

@@ -25,9 +25,9 @@ import type { Quote } from '../../quote/parse.ts'
 import type { Verified } from '../../quote/verdict.ts'
 import type { VerificationCache } from '../../quote/verify-cache.ts'
 
-/** How attestations are verified. */
+/** Rules for attestations. */
 export interface EvidenceRules {
-  /** Where Intel's collateral comes from. */
+  /** Source of Intel's collateral. */
   readonly collateral: CollateralSource
   /** The root of trust: Intel's, or a simulator's in tests. */
   readonly root: TrustAnchor

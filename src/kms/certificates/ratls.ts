@@ -186,7 +186,7 @@ export function readBoundAttestation(der: Uint8Array): {
 /** Checks that the quote was made for this key. @throws KMS_REPORT_DATA_UNBOUND for a replayed or foreign quote */
 export function requireBound(attestation: Attestation, spki: Uint8Array): void {
   requireBoundQuote(quoteOf(attestation), spki)
-  // the copy beside the quote must be equal, or two readers could see different values
+  // the copy next to the quote must be equal, or two readers could see different values
   requireReportData(attestation.reportData, spki)
 }
 

@@ -22,7 +22,7 @@ export interface KmsSecrets extends RootKeys {
   readonly tempCa: Uint8Array
 }
 
-/** How the file of root keys is protected. */
+/** Protection of the file of root keys. */
 export type Protection =
   /** AES-256-GCM under a key that only this CVM can get. The key is fetched when needed and overwritten after use. */
   | { readonly kind: 'sealed'; readonly sealingKey: () => Promise<Uint8Array> }

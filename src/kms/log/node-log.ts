@@ -25,7 +25,7 @@ import {
 import { type KnownLog, seenFromJson, seenToJson, writeAnswer } from './witness-response.ts'
 import type { LogLocation, ReleaseLog } from './writer.ts'
 
-/** What the log of a node needs. */
+/** Dependencies of the log of a node. */
 export interface NodeLogOptions {
   /** Folder, key and clock of the log. */
   readonly location: LogLocation
@@ -40,7 +40,7 @@ export interface NodeLogOptions {
   readonly turnMs?: number
 }
 
-/** Which replicas watch this node's log, and how many of them must answer. */
+/** The replicas that watch this node's log, and how many of them must answer. */
 export interface WitnessSettings {
   /** Replicas with stated node names; they need not exist yet. */
   readonly nodes?: readonly WitnessNode[]

@@ -29,7 +29,7 @@ export interface Segment {
   readonly sealedBytes: number
   /** The evidence in the file, so that it is not written twice. */
   readonly evidence: EvidenceIndex
-  /** Number of the first segment that is kept, as its entries declare; 0 if none was deleted. */
+  /** Number of the first segment that is kept, as its entries declare; 0: no segment was deleted. */
   readonly keptFrom: number
 }
 

@@ -21,7 +21,7 @@ export interface KnownLog {
   readonly head: SealedHead
 }
 
-/** What a node answers to `/log/head`. */
+/** The answer of a node to `/log/head`. */
 export interface HeadAnswer {
   /** Node name, log key and the root key's signature over both. */
   readonly identity: LogIdentity

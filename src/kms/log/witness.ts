@@ -48,7 +48,7 @@ export interface WitnessNode {
 /** A node that asks to become a replica: the device id of its quote, or a caller without a quote so far. */
 export type OnboardingNode = { readonly device: string } | 'caller-unknown'
 
-/** Which witnesses are asked, and how many of them must answer. */
+/** The witnesses, and how many of them must answer. */
 export interface WitnessRules {
   readonly witnesses: readonly (WitnessNode & { readonly peer: WitnessClient })[]
   /** Number of witnesses that must have answered within `maxAgeSeconds`, or no keys are released. */
@@ -57,7 +57,7 @@ export interface WitnessRules {
   readonly maxAgeSeconds: number
 }
 
-/** What witnessing needs beside its rules. */
+/** Dependencies of witnessing. */
 export interface WitnessParts {
   /** Monotonic seconds: the host can change the wall clock. */
   readonly uptime: Clock
@@ -165,7 +165,7 @@ export function createWitness(log: ReleaseLog, rules: WitnessRules, parts: Witne
     else confirmed.delete(id)
   }
 
-  /** Compares a head of this node's log, as somebody else knows it, with the log. */
+  /** Compares a head of this node's log that another node observed with the log. */
   async function requireOurs(head: KnownLog['head']): Promise<void> {
     const { entries } = log.head()
     const facts = { entries, seen: headToJson(head) }
@@ -209,7 +209,7 @@ export function createWitness(log: ReleaseLog, rules: WitnessRules, parts: Witne
     return true
   }
 
-  /** Tells if `to` continues `from`. If a round ends before, the next one goes on from there. */
+  /** Tells if `to` continues `from`. If a round ends before, the next one continues from there. */
   async function continues(
     peer: WitnessClient,
     id: string,

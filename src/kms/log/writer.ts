@@ -26,7 +26,7 @@ import {
 } from './segment.ts'
 import { EvidenceIndex, type StoredEvidence } from './stored-evidence.ts'
 
-/** Where a log is, and how it is kept. */
+/** Folder and retention of a log. */
 export interface LogLocation {
   /** Folder of the segments. */
   readonly folder: string

@@ -19,7 +19,7 @@ import { encodeSpki, k256PublicKey } from '../keys/derive.ts'
 import { type KeyStore, type KmsSecrets, loadOrBootstrap, wipeKeys } from '../keys/key-store.ts'
 import { withErrorContext } from '../rpc/error-context.ts'
 
-/** What `RootKeys` registers on-chain: both root public keys and a quote over them. */
+/** The data for `RootKeys`: both root public keys and a quote over them. */
 export interface BootstrapInfo {
   /** SubjectPublicKeyInfo of the root CA, DER. */
   readonly caPubkey: Uint8Array
@@ -29,11 +29,11 @@ export interface BootstrapInfo {
   readonly attestation: Uint8Array
 }
 
-/** What the creation of root keys needs. */
+/** Dependencies of the creation of root keys. */
 export interface BootstrapOptions {
   /** Folder of `bootstrap-info.json`. */
   readonly folder: string
-  /** Where the keys are stored. */
+  /** Folder for the keys. */
   readonly store: KeyStore
   /** Gives the quote that binds the public keys to this CVM. */
   readonly source: QuoteSource

@@ -32,7 +32,7 @@ import { outcomeOf } from '../rpc/request-outcome.ts'
 import { type BootstrapOptions, bootstrapKms } from './bootstrap.ts'
 import { type OnboardOptions, onboardKms } from './onboard.ts'
 
-/** What the listener for bootstrap and onboarding needs. */
+/** Dependencies of the listener for bootstrap and onboarding. */
 export interface OnboardServiceOptions
   extends BootstrapOptions,
     Omit<OnboardOptions, 'sourceUrl' | 'self' | 'store' | 'source'> {

@@ -31,15 +31,15 @@ import { type KeyStore, type KmsSecrets, loadOrBootstrap, wipeKeys } from '../ke
 import { type KnownLog, readAnswer } from '../log/witness-response.ts'
 import { withErrorContext } from '../rpc/error-context.ts'
 
-/** What an onboarding needs. */
+/** Dependencies of an onboarding. */
 export interface OnboardOptions {
   /** URL of the running KMS node, with or without `/prpc`. */
   readonly sourceUrl: string
-  /** Where the received keys are stored. */
+  /** Folder for the received keys. */
   readonly store: KeyStore
   /** Gives quotes of this CVM. */
   readonly source: QuoteSource
-  /** How the quote of the other node is verified. */
+  /** Rules for the quote of the other node. */
   readonly rules: EvidenceRules
   /** Asks the chain about the other node, so that only an approved KMS can give root keys. */
   readonly authorizeBoot: AuthorizeBoot

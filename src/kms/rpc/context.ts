@@ -46,7 +46,7 @@ export interface KmsContext {
   readonly rootPem: string
   /** DER. */
   readonly tempCertificate: Uint8Array
-  /** How quotes of callers are verified. */
+  /** Rules for quotes of callers. */
   readonly rules: EvidenceRules
   /** Asks the chain if a boot is allowed. */
   readonly authorizeBoot: AuthorizeBoot

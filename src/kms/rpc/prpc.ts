@@ -25,7 +25,7 @@ export interface RpcMethod<C> {
   readonly run: (request: Message, caller: C) => Promise<Message>
 }
 
-/** What {@link mountPrpc} needs. */
+/** Options of {@link mountPrpc}. */
 export interface PrpcOptions<C> {
   /** Optional prefix of method names: `KMS` for `KMS.GetAppKey`. */
   readonly prefix: string

@@ -32,7 +32,7 @@ const deniedPatterns: readonly RegExp[] = [
 
 /**
  * Codes that are neither invalid nor a denial are outages: something that the decision needs failed, and the same request
- * may succeed later. So a new code is an outage until somebody decides otherwise.
+ * may succeed later. So a new code is an outage until it is listed as a denial.
  *
  * @example outcomeOf(new AssentError('CHAIN_STALE', '…')) // 'outage'
  */

@@ -38,7 +38,7 @@ interface Append {
 
 type Appended = 'written' | { readonly wanted: readonly ('evidence' | 'signatures')[] }
 
-/** How often the writer sends its status. */
+/** Time between two reports of the writer's status. */
 export const statusEveryMs = 1_000
 /** Without a status for this time, a worker releases nothing. */
 const statusMaxAgeMs = 10_000

@@ -19,7 +19,7 @@ import { serveLog, statusEveryMs } from './log.ts'
 import { serveProofs } from './proofs.ts'
 import type { WorkerConfig } from './worker.ts'
 
-/** What the pool needs. */
+/** Dependencies of the pool. */
 export interface PoolOptions {
   /** Number of processes. */
   readonly workers: number

@@ -14,7 +14,7 @@ import { type Channel, openChannel, type Port } from './channel.ts'
 import { type LogStatusMessage, type RemoteLog, remoteLog } from './log.ts'
 import { remoteProofs } from './proofs.ts'
 
-/** What a worker needs. Root keys are sent over the channel only, never in files, arguments or variables. */
+/** Settings, keys and credentials of a worker. Root keys are sent over the channel only, never in files, arguments or variables. */
 export interface WorkerConfig {
   /** Parsed settings. */
   readonly config: KmsConfig

@@ -1,4 +1,4 @@
-/** Which addresses count as one client, and lists of networks in settings. */
+/** The client behind an address, and lists of networks in settings. */
 import { BlockList, isIPv4, isIPv6 } from 'node:net'
 
 import { z } from 'zod'

@@ -21,7 +21,7 @@ export interface Connection {
   waitsSince: number | undefined
 }
 
-/** How many connections are kept open. */
+/** Limits on open connections. */
 export interface ConnectionLimits {
   /** Limit of all clients together. */
   readonly total: number

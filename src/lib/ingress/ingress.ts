@@ -119,7 +119,7 @@ export const defaultDeadlines: Deadlines = {
 /** Handles a request whose body has been read. */
 export type Handler = (incoming: IncomingMessage, outgoing: ServerResponse) => unknown
 
-/** Where a request came from. */
+/** The origin of a request. */
 export interface ClientAddress {
   /** The client as limits count it: an IPv4 address, or an IPv6 /64. */
   readonly client: string
@@ -129,12 +129,12 @@ export interface ClientAddress {
 
 const addresses = new WeakMap<IncomingMessage, ClientAddress>()
 
-/** Who sent a request. Behind a trusted proxy: the client that the proxy states. */
+/** The sender of a request. Behind a trusted proxy: the client that the proxy states. */
 export function clientAddressOf(incoming: IncomingMessage): ClientAddress {
   return addresses.get(incoming) ?? toClientAddress(incoming.socket.remoteAddress ?? '')
 }
 
-/** Where a server listens. */
+/** The address of a server. */
 export interface ListenOptions {
   readonly host: string
   /** 0 lets the system choose. */
@@ -296,7 +296,7 @@ export function openIngress(
     serve(connection, incoming, outgoing).catch(() => connection.socket.destroy())
   }
   server.on('request', receive)
-  // without a listener, Node would answer these itself, beside all limits
+  // without a listener, Node would answer these itself, without any limit
   server.on('checkExpectation', receive)
 
   const serve = async (

@@ -8,7 +8,7 @@ const begin = '-----BEGIN CERTIFICATE-----\n'
 const end = '-----END CERTIFICATE-----'
 const lineLength = 64
 
-/** Where a chain comes from. */
+/** The source of a certificate chain. */
 export interface PemPlace {
   /** Name of the chain in error messages. */
   readonly field: string

@@ -37,7 +37,7 @@ import { requireCurrent, type TrustedCollateral } from './trusted-collateral.ts'
  */
 export type CollateralSource = (quote: Quote) => Promise<Collateral>
 
-/** How collateral is verified. */
+/** Rules for collateral. */
 export interface SourceRules {
   /** The root of trust for quotes and collateral. */
   readonly root: TrustAnchor
@@ -140,7 +140,7 @@ function requireUsableCollateral(
  * Creates a source that fetches collateral from PCCS, for each platform family.
  *
  * Concurrent requests for one family share one fetch. After three failures in a row a family is asked for again only
- * after a pause, so that a genuine quote of a family that no PCCS has does not cause requests for ever.
+ * after a pause, so that a genuine quote of a family that no PCCS has does not cause requests without end.
  */
 export function createPccsSource(options: PccsSourceOptions): CollateralSource {
   const { root, clock, refreshSeconds, cache = createCollateralCache() } = options

@@ -16,7 +16,7 @@ import { apiBase } from './pccs-urls.ts'
 /** `early`: collateral of a TCB recovery as soon as it is published. `standard`: about a year later. */
 export type CollateralUpdate = 'standard' | 'early'
 
-/** Which CA issued the PCK certificate. */
+/** The CA that issued the PCK certificate. */
 export type PckCa = 'platform' | 'processor'
 
 /** All platforms with the same FMSPC and CA share their collateral. */
@@ -27,7 +27,7 @@ export interface PlatformFamily {
   readonly ca: PckCa
 }
 
-/** Which PCCS to ask, and how. */
+/** Connection to a PCCS. */
 export interface PccsOptions {
   /** URLs in the order of the requests, with or without the path of the API (`/sgx/certification/v4`). */
   readonly urls: readonly string[]

@@ -1,4 +1,4 @@
-/** What the guest agent's answer to GetQuote says about a boot, before the quote is verified. */
+/** The claims about a boot in the guest agent's answer to GetQuote, before the quote is verified. */
 import { hash } from 'node:crypto'
 
 import { z } from 'zod'

@@ -17,7 +17,7 @@ export type ComposeValue =
 /** The content of an app-compose file. */
 export type Compose = { readonly [key: string]: ComposeValue | undefined }
 
-/** How to write the file. */
+/** Options for writing the file. */
 export interface ComposeOptions {
   /** Removes members that the runner does not use, as the SDKs do on request. */
   readonly normalize?: boolean

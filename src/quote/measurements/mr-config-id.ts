@@ -20,7 +20,7 @@ import {
 
 const keyProviderKinds = { none: 0, local: 1, kms: 2, tpm: 3 } as const
 
-/** Where the CVM gets its keys. */
+/** The key provider of the CVM. */
 export type KeyProviderKind = keyof typeof keyProviderKinds
 
 /** Encodes version 1: `01 ‖ compose hash`. @returns 48 bytes @throws LENGTH_WRONG */
@@ -63,7 +63,7 @@ function encode(version: number, digest: Uint8Array): Uint8Array {
   return value
 }
 
-/** What is known about the configuration. */
+/** The known parts of the configuration. */
 export interface MeasuredConfig {
   /** 32 bytes, from an event log that was compared with the quote. */
   readonly composeHash: Uint8Array

@@ -30,7 +30,7 @@ export interface PlannedCvm {
   readonly compose: Uint8Array
   /** 20 bytes. Default: the first 20 bytes of the compose hash, as dstack does. */
   readonly appId?: Uint8Array
-  /** Where the CVM will get its sealing key from; it is part of RTMR3 and of MRCONFIGID. */
+  /** The key provider of the CVM; it is part of RTMR3 and of MRCONFIGID. */
   readonly keyProvider: PlannedKeyProvider
   /** File system of the data disk, which the guest measures. */
   readonly storageFs: 'zfs' | 'ext4'

@@ -27,7 +27,7 @@ export interface OpenDatabase {
   close(): Promise<void>
 }
 
-/** Where the database is. */
+/** Address of the database. */
 export type DatabaseLocation =
   /** A Postgres server, which several replicas can share. */
   | { readonly url: string }

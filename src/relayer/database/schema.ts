@@ -45,7 +45,7 @@ export const accounts = pgTable(
   (table) => [primaryKey({ columns: [table.chainId, table.account] })],
 )
 
-/** Effects that the relayer must bring about on-chain. */
+/** Effects that the relayer must cause on-chain. */
 export const intents = pgTable(
   'intents',
   {

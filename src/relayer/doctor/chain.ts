@@ -14,7 +14,7 @@ import type { TrustAnchor } from '../../quote/certificates/trust-anchor.ts'
 import type { RelayerConfig } from '../config.ts'
 import type { TransactionSigner } from '../signer/signer.ts'
 
-/** What the checks of the chain need. */
+/** Dependencies of the checks of the chain. */
 export interface ChainDoctorOptions {
   /** Parsed settings. */
   readonly config: RelayerConfig
@@ -172,7 +172,7 @@ export async function examineSigner({
   }
 }
 
-/** How many renewals the balance pays at the fee cap. */
+/** Number of renewals that the balance pays at the fee cap. */
 function examineBalance(config: RelayerConfig, address: Hex, balance: bigint): DoctorFinding {
   const check = 'balance'
   const enough = balance / (renewalGas * config.maxFeePerGasGwei)
@@ -377,7 +377,7 @@ async function documentsInUse(
     ...contract,
     functionName: 'freshness',
   })
-  // while no list of evaluation numbers is in force, the verifier uses the highest number that it holds
+  // while no list of evaluation numbers is valid, the verifier uses the highest number that it holds
   const highest = at <= standardUntil ? standard : 255
   return mapWithConcurrency([...new Set([...families, qeIdentityFamily])], async (family) => {
     const held = await client.readContract({

@@ -32,7 +32,7 @@ import {
 } from './chain.ts'
 
 export { type DoctorFinding, exitCodeOf } from '../../lib/doctor-finding.ts'
-/** What the doctor checks. */
+/** The subjects of the doctor's checks. */
 export interface DoctorOptions extends ChainDoctorOptions {
   /** CA certificates (PEM) of a PCCS, in addition to the public ones. */
   readonly readPccsCa?: () => Promise<string | undefined>

@@ -80,7 +80,7 @@ function wordsOf(error: unknown): string {
   return words.join('\n')
 }
 
-/** Which of several answers to act on; one node that accepted is enough. */
+/** Chooses the answer to act on; one node that accepted is enough. */
 const precedence: readonly NodeAnswer[] = [
   'accepted',
   'nonce-too-low',

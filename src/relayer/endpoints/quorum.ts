@@ -24,7 +24,7 @@ import type { Chain, Heads, Simulation } from '../outbox/submit.ts'
 import { toLastError } from '../outbox/transitions.ts'
 import { classifyNodeError, combineAnswers, type NodeAnswer } from './node-errors.ts'
 
-/** Which block counts as final. */
+/** The rule for the final block. */
 export type FinalityRule =
   | { readonly tag: 'finalized' | 'safe' }
   /** Number of blocks above the final one; 0 on a development chain. */
@@ -36,7 +36,7 @@ export interface RelayerEndpointOptions {
   readonly clients: readonly PublicClient[]
   /** Account whose transactions are counted. */
   readonly account: Hex
-  /** Which block counts as final. */
+  /** The rule for the final block. */
   readonly finality: FinalityRule
   /** Encode the calls of intents and know when their effect is there. */
   readonly targets: Targets

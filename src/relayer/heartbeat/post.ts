@@ -76,7 +76,7 @@ async function isLater(
   return rows.length > 0
 }
 
-/** What a run needs. */
+/** Dependencies of a run. */
 export interface PostOptions extends HeartbeatKey {
   readonly db: Database
   readonly clock: Clock

@@ -30,7 +30,7 @@ export type QuoteCheckResult =
       readonly deviceId: Uint8Array
       /** Unix seconds: the collateral of the quote ends then. */
       readonly expiresAt: number
-      /** What is stored and returned: TCB status, advisories, dates. */
+      /** Stored and returned facts: TCB status, advisories, dates. */
       readonly facts: Record<string, unknown>
     }
   | { readonly ok: false; readonly reasons: readonly LastError[] }

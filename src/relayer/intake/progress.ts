@@ -3,7 +3,7 @@ import { AssentError } from '../../errors/index.ts'
 import type { Database } from '../database/database.ts'
 import { type IntentEvent, isIntentSettled, readIntentEvents } from '../outbox/intents.ts'
 
-/** Where the events come from. */
+/** Source of the events. */
 export interface ProgressSource {
   /** Whether the intent is final or abandoned. */
   isSettled(): Promise<boolean>

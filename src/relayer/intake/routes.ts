@@ -25,7 +25,7 @@ import { listStatusLosses } from '../upkeep/recovery.ts'
 import { listHosts } from '../upkeep/renewal.ts'
 import type { Api } from './intake.ts'
 
-/** What the routes read. */
+/** Data that the routes read. */
 export interface RouteOptions {
   readonly db: Database
   readonly chainId: number

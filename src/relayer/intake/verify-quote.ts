@@ -16,7 +16,7 @@ import type { LastError } from '../outbox/outbox.ts'
 import { toLastError } from '../outbox/transitions.ts'
 import type { QuoteCheckResult, SubmittedQuote, VerifySubmission } from './intake.ts'
 
-/** How quotes are verified. */
+/** Rules for quotes. */
 export interface SubmissionVerifierOptions {
   /** Source of Intel's collateral. */
   readonly collateral: CollateralSource

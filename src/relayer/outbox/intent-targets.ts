@@ -307,7 +307,7 @@ export function createRecordTarget(verifier: Hex): Target {
   }
 }
 
-/** Where the verifier keeps, or would keep, the record of this quote; undefined if it rejects the quote now. */
+/** Address of the verification record of this quote, stored or not; undefined if the verifier rejects the quote now. */
 async function recordAddress(
   client: PublicClient,
   verifier: Hex,

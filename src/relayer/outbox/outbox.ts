@@ -37,7 +37,7 @@ export interface LastError {
   readonly facts: Readonly<Record<string, unknown>>
 }
 
-/** One effect that the relayer must bring about on-chain, exactly once. */
+/** One effect that the relayer must cause on-chain, exactly once. */
 export interface Intent {
   /** UUID; the id in the API. */
   readonly id: string
@@ -161,7 +161,7 @@ export interface Rules extends FeeRules {
   readonly maxRefusals: number
 }
 
-/** What an RPC quorum reports about the account at one moment. */
+/** The report of an RPC quorum about the account at one moment. */
 export interface ChainObservation {
   /** Local clock, unix seconds. */
   readonly at: number
@@ -171,7 +171,7 @@ export interface ChainObservation {
   readonly final: { readonly number: number; readonly count: number }
   /** Suggested priority fee per gas, in wei. */
   readonly tip: bigint
-  /** By transaction hash: the receipt; null: the quorum says there is none; no entry: unknown. */
+  /** By transaction hash: the receipt; null: the quorum says that the transaction has no receipt; no entry: unknown. */
   readonly receipts: ReadonlyMap<Hex, Receipt | null>
 }
 
@@ -240,7 +240,7 @@ export function isLive(slot: NonceSlot): boolean {
   return slot.state !== 'final' && slot.state !== 'abandoned'
 }
 
-/** What one slot needs next; nothing while it waits for the chain. */
+/** The next steps of one slot; empty while it waits for the chain. */
 function decideSlot(
   slot: NonceSlot,
   outbox: AccountOutbox,
@@ -277,7 +277,7 @@ function decideReserved(
   ]
 }
 
-/** For a slot with signed transactions, none of which is known to be mined. */
+/** For a slot with signed transactions of which no one is known to be mined. */
 function decideUnmined(
   slot: NonceSlot,
   outbox: AccountOutbox,

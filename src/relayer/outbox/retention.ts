@@ -11,7 +11,7 @@ import type { Database, DatabaseTransaction } from '../database/database.ts'
 import { attempts, events, hosts, intents, quotes, slots } from '../database/schema.ts'
 import type { BackgroundJob } from '../upkeep/jobs.ts'
 
-/** What to delete, and when. */
+/** Rows to delete, and their age. */
 export interface RetentionOptions {
   readonly db: Database
   readonly chainId: number

@@ -40,7 +40,7 @@ export type Simulation =
 export interface Chain {
   /** Newest and final block. */
   heads(): Promise<Heads>
-  /** By hash: the receipt; null: there is none; no entry: the endpoints do not agree. */
+  /** By hash: the receipt; null: no receipt; no entry: the endpoints do not agree. */
   receipts(hashes: readonly Hex[]): Promise<ReadonlyMap<Hex, Receipt | null>>
   /** Hash of a block that is not newer than `heads().latest`. */
   blockHash(blockNumber: number): Promise<Hex>
@@ -72,7 +72,7 @@ export interface Submitter {
   readonly onDone?: (decision: OutboxAction, changes: Changes) => void
 }
 
-/** What a poll saw. */
+/** The result of a poll. */
 export interface PollResult {
   /** Newest and final block at its start. */
   readonly heads: Heads

@@ -46,7 +46,7 @@ import { enqueueIntent } from '../outbox/intents.ts'
 /** Kind of the intents that upload collateral. */
 export const collateralKind = 'collateral'
 
-/** Which collateral to keep current; times in seconds. */
+/** The collateral to keep current; times in seconds. */
 export interface CollateralUpdaterOptions {
   readonly db: Database
   readonly chainId: number
@@ -77,7 +77,7 @@ export interface CollateralUpdaterOptions {
 export interface StoredPart {
   /** As `readHeld` names it: `issuer:3`, `crl:1`, `document:…` or `numbers`. */
   readonly name: string
-  /** What the store has now. */
+  /** The collateral in the store now. */
   readonly held: StoredValidity
   /** The newest that the services have. */
   readonly offered: StoredValidity

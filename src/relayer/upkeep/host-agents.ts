@@ -10,7 +10,7 @@ import { bytesSchema } from '../../lib/schema.ts'
 import { createAgentClient } from '../../tee/agent.ts'
 import { requireReportData } from '../../tee/source.ts'
 
-/** What a quote and its permit must contain. */
+/** Required content of a quote and its permit. */
 export interface QuoteRequest {
   /** Goes into the report data of the quote. */
   readonly binding: HostBinding
@@ -53,7 +53,7 @@ export function createSocketAgent(socket: string, timeoutMs = 20_000): Agent {
   }
 }
 
-/** How to reach an agent hook. */
+/** Connection to an agent hook. */
 export interface HookOptions {
   /** HTTPS URL of the operator's agent hook. */
   readonly url: string

@@ -26,7 +26,7 @@ import {
   runRenewal,
 } from './renewal.ts'
 
-/** Which background jobs run. A job whose settings are missing does not run. */
+/** Settings of the background jobs. A job whose settings are missing does not run. */
 export interface JobOptions {
   /** Contract `QuoteVerifier`. */
   readonly verifier?: Hex
@@ -65,7 +65,7 @@ export interface JobOptions {
   readonly heartbeat?: HeartbeatSettings
 }
 
-/** What all background jobs share. */
+/** Dependencies of all background jobs. */
 export interface JobDependencies {
   readonly db: Database
   readonly chainId: number

@@ -641,7 +641,7 @@ export interface RenewalStatus {
   readonly unproven: number
   /** Whose last renewal failed. */
   readonly failing: number
-  /** Unix seconds: the next end of a host proof; undefined if there is none. */
+  /** Unix seconds: the next end of a host proof; undefined: no host is proven. */
   readonly nextExpiry: number | undefined
 }
 

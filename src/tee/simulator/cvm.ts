@@ -15,10 +15,10 @@ import type { QuoteOptions, TdFields } from './quote.ts'
 /** `booted`: measured up to the event `boot-mr-done`, before it requests keys. `ready`: the app runs. */
 export type CvmStage = 'booted' | 'ready'
 
-/** Where the CVM gets its keys from. */
+/** The key provider of the CVM. */
 export type KeyProviderName = 'kms' | 'local-sgx' | 'tpm' | 'none'
 
-/** Where a CVM gets its keys, as the event `key-provider` records it. */
+/** The key provider of a CVM, as the event `key-provider` records it. */
 export interface KeyProvider {
   readonly name: KeyProviderName
   /** Root CA key of the KMS (SubjectPublicKeyInfo), measurement of the local provider, or empty. */
@@ -33,7 +33,7 @@ export interface GuestAppKeys {
   readonly k256Signature: Uint8Array
 }
 
-/** What to boot. */
+/** Image, app and keys of the CVM to boot. */
 export interface CvmOptions {
   /** Base image to boot. */
   readonly image: OsImage
@@ -57,10 +57,10 @@ export interface CvmOptions {
   readonly quote?: Pick<QuoteOptions, 'version' | 'bodyType' | 'padding'>
 }
 
-/** What happens between `booted` and `ready`. */
+/** The steps between `booted` and `ready`. */
 export interface ReadyOptions {
   readonly keyProvider?: KeyProvider
-  /** What GetAppKey returned; the image's own hash by default. */
+  /** The image hash in the answer of GetAppKey; default: the hash of the image. */
   readonly osImageHash?: Uint8Array
   readonly storageFs?: 'zfs' | 'ext4'
   readonly keys?: GuestAppKeys
@@ -72,7 +72,7 @@ export interface SimulatedCvm {
   readonly platform: PlatformIdentity
   /** Base image that it booted. */
   readonly image: OsImage
-  /** How far the boot went. */
+  /** The last step of the boot. */
   readonly stage: CvmStage
   /** Raw bytes of the app-compose file. */
   readonly compose: Uint8Array

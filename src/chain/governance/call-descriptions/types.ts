@@ -23,11 +23,11 @@ export interface FunctionDescription<args = readonly unknown[]> {
   readonly describe: (args: args, context: DescriptionContext) => string | readonly string[]
   /** One sentence about what cannot be undone afterwards; absent if the owner can undo everything. */
   readonly irreversible?: string
-  /** The command that makes this call, or in brackets the reason why there is none. */
+  /** The command that makes this call, or in brackets the reason why no command does. */
   readonly command: string
 }
 
-/** What a description needs besides the arguments. */
+/** Names and time for a description. */
 export interface DescriptionContext {
   /** The chain's time in unix seconds; absent in texts that are stored, such as a proposal. */
   readonly now?: number

@@ -33,7 +33,7 @@ export interface ChangedPeriod {
 
 /** The contract's answer. */
 export interface BootAnswer {
-  /** What `KmsAuth` answers. */
+  /** The answer of `KmsAuth`. */
   readonly allowed: boolean
   /** The contract's reason for a denial, or why it gave no answer. */
   readonly reason: string
@@ -57,11 +57,11 @@ export interface BlastRadius {
   readonly gains: readonly ChangedBoot[]
   /** Number of evaluated combinations. */
   readonly evaluated: number
-  /** What was not evaluated, one sentence each. Empty: everything was. */
+  /** Combinations that were not evaluated, one sentence each; empty: everything was evaluated. */
   readonly omitted: readonly string[]
 }
 
-/** Which contract decides, and how progress is reported. */
+/** The contract that decides, an observer of the progress, and a time limit. */
 export interface CompareOptions {
   readonly kmsAuth: Hex
   /** Called with the number of evaluated combinations and the total. */

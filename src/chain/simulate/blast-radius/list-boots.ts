@@ -79,7 +79,7 @@ export interface ComparedStates {
   readonly at: number
 }
 
-/** Where ids are read from, and how many. */
+/** Sources and limits of the list. */
 export interface ListOptions {
   /** Reads lists and events at the block of the simulation. */
   readonly client: PublicClient

@@ -16,7 +16,7 @@ import { guestMethodsV1, workerMethodsV1 } from './v1.ts'
 export type { GuestRelease } from './guest.ts'
 export type { AgentCertificateRequest, CertificateIssuer } from './issue.ts'
 
-/** Where the simulated agent listens, and for which CVM. */
+/** Address and CVM of the simulated agent. */
 export interface AgentSettings {
   /** Release of dstack; default `0.6`. 0.5 has no API v1 and lets the app emit events. */
   readonly release?: GuestRelease
