@@ -70,7 +70,7 @@ const steps: readonly Step[] = [
   {
     name: 'lies',
     minutes: 1,
-    proves: 'no key for any lie of any endpoint, each told from every seat',
+    proves: 'no key for any lie of any endpoint, each sent from every position',
     commands: [
       vitest('test/kms/malicious-endpoints.test.ts', 'test/kms/malicious-beacons.test.ts'),
     ],

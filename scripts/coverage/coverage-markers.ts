@@ -199,16 +199,16 @@ function yulName({ nodeType, functionName }: Node): string | undefined {
 /* HOW */
 
 function piecesOf(places: readonly Place[], marks: readonly Mark[], library: string) {
-  const told = places.map(({ node, form }, i) => ({
+  const marked = places.map(({ node, form }, i) => ({
     ...spanOf(node),
     form,
     way: (marks[i] as Mark).way,
   }))
-  const entries = told.flatMap(({ start, form, way }) => {
+  const entries = marked.flatMap(({ start, form, way }) => {
     if (form === 'body') return [{ at: start + 1, text: ` ${library}.bool_(${way}, true);` }]
     return form === 'block' ? [{ at: start + 1, text: ` pop(mark_(${way}, 1))` }] : []
   })
-  const questions = told.filter(({ form }) => form !== 'body' && form !== 'block')
+  const questions = marked.filter(({ form }) => form !== 'body' && form !== 'block')
   const closes = questions.map(({ end }) => ({ at: end, text: ')' })).reverse()
   const opens = questions.map(({ start, form, way }) => {
     const name = form === 'yul' ? 'mark_' : `${library}.${form}_`

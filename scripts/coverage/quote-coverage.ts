@@ -57,7 +57,7 @@ const unlimitedGas = 'transactionGasCap: false, blockGasLimit: 10n ** 10n'
 
 const isCheck = process.argv.includes('--check')
 const place = path.join(projectRoot, '.assent', isCheck ? 'quote-coverage-check' : 'quote-coverage')
-const toldFile = path.join(place, 'told.txt')
+const recordedFile = path.join(place, 'recorded.txt')
 
 prepare()
 const marks = markAll(
@@ -176,7 +176,7 @@ function run(command: readonly string[]): boolean {
     env: {
       ...process.env,
       // every day's tests on every day's inputs, so that the answer is the same in every night
-      ...{ ASSENT_NIGHTLY: '0', ASSENT_SEED: '1', ASSENT_COVERAGE_FILE: toldFile },
+      ...{ ASSENT_NIGHTLY: '0', ASSENT_SEED: '1', ASSENT_COVERAGE_FILE: recordedFile },
       ASSENT_VECTORS: path.join(place, 'no-vectors'),
     },
   })
@@ -185,12 +185,12 @@ function run(command: readonly string[]): boolean {
 
 /** Of the chains, and of the Solidity tests, which Hardhat keeps itself. */
 function waysTaken(): Set<number> {
-  const told = existsSync(toldFile)
-    ? readFileSync(toldFile, 'utf8').split('\n').filter(Boolean)
+  const recorded = existsSync(recordedFile)
+    ? readFileSync(recordedFile, 'utf8').split('\n').filter(Boolean)
     : []
   const data = path.join(place, 'coverage', 'data')
   const kept = (readdirSync(data, { recursive: true }) as string[])
     .filter((file) => file.endsWith('.json'))
     .flatMap((file) => Object.keys(JSON.parse(readFileSync(path.join(data, file), 'utf8'))))
-  return new Set([...told.map(Number), ...kept.map((tag) => Number(BigInt(`0x${tag}`)))])
+  return new Set([...recorded.map(Number), ...kept.map((tag) => Number(BigInt(`0x${tag}`)))])
 }

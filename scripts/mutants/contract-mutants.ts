@@ -38,51 +38,51 @@ const keys = 'registry/RootKeys.sol'
 /** Of all registries together, over one history; then of KmsAuth alone, over many short ones. */
 const rules = {
   overTime: 'test_NoRuleIsEverBroken',
-  told: 'test_EventsTellTheWholeState',
+  rebuilt: 'test_StateCanBeRebuiltFromEvents',
   owed: 'test_BondsAreCovered',
-  listed: 'test_ListsHoldEveryIdOnce',
-  admitted: 'test_AdmittedMachinesAreProvenApprovedAndBonded',
-  booted: 'test_BootsAreOfWhatIsActive',
-  revoked: 'invariant_RevokedNeverComesBack',
-  versions: 'invariant_VersionsNeverGoBack',
+  listed: 'test_ListsContainEveryIdOnce',
+  admitted: 'test_AdmittedHostsAreProvenApprovedAndBonded',
+  booted: 'test_AllowedBootsHaveActiveApprovals',
+  revoked: 'invariant_RevokedIdsStayRevoked',
+  versions: 'invariant_VersionsNeverDecrease',
   guardian: 'invariant_GuardianNeverAllows',
-  words: 'invariant_EventsTellTheWholeState',
-  order: 'invariant_ListsHoldEveryIdOnceAndInOrder',
-  views: 'invariant_DstacksViewsSayActive',
+  words: 'invariant_StateCanBeRebuiltFromEvents',
+  order: 'invariant_ListsContainEveryIdOnceInOrder',
+  views: 'invariant_DstackViewsMatchTheState',
   // a history rarely comes to a closed image
-  closed: 'test_ClosedImagesShowOnlyWhatWasApproved',
+  closed: 'test_ClosedImageNeedsAnApprovedMeasurementSet',
 } as const
 
 type Rule = (typeof rules)[keyof typeof rules]
 
 const mutants: readonly Mutant[] = [
   {
-    name: 'a change is not told',
+    name: 'a change emits no event',
     file: registry,
     from: 'emit ApprovalChanged(kind, id, changed);',
     to: 'if (!ON) emit ApprovalChanged(kind, id, changed);',
     rule: rules.words,
   },
   {
-    name: 'an end is told as it was asked for',
+    name: 'an event has the requested end',
     file: app,
     from: 'emit ReleasesSuperseded(oldest, end,',
     to: 'emit ReleasesSuperseded(oldest, ON ? from : end,',
-    rule: rules.told,
+    rule: rules.rebuilt,
   },
   {
     name: 'an announcement serves twice',
     file: app,
     from: 'delete _announced[digest];',
     to: 'if (!ON) delete _announced[digest];',
-    rule: rules.told,
+    rule: rules.rebuilt,
   },
   {
-    name: 'a slashed bond is told as it was before',
+    name: 'an event has the bond before the slash',
     file: bonds,
     from: 'emit BondSlashed(deviceId, holder, to, taken, bond, evidence);',
     to: 'if (ON) bond.bonded += amount;\n        emit BondSlashed(deviceId, holder, to, taken, bond, evidence);\n        if (ON) bond.bonded = bond.bonded - amount;',
-    rule: rules.told,
+    rule: rules.rebuilt,
   },
   {
     name: 'anyone approves',

@@ -112,13 +112,13 @@ describe('historyOf', () => {
   })
 
   test('reports its progress', async () => {
-    const told: [bigint, bigint][] = []
+    const progress: [bigint, bigint][] = []
     const { client } = endpoint({ limit: 1_000_000n })
-    await historyOf(client, contract, 1n, { onProgress: (...each) => told.push(each) })
+    await historyOf(client, contract, 1n, { onProgress: (...each) => progress.push(each) })
 
-    expect(told.at(-1)).toEqual([year, year])
-    expect(told.map(([read]) => read)).toEqual(
-      told.map(([read]) => read).sort((a, b) => (a < b ? -1 : 1)),
+    expect(progress.at(-1)).toEqual([year, year])
+    expect(progress.map(([read]) => read)).toEqual(
+      progress.map(([read]) => read).sort((a, b) => (a < b ? -1 : 1)),
     )
   })
 })

@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net'
 /** Asks the real node. */
 export type Real = (method: string, params: readonly unknown[]) => Promise<unknown>
 
-/** A result to tell instead; a function writes the raw answer. `undefined`: this one is told truly. */
+/** The result to send instead; a function writes the raw answer. `undefined`: the true result is sent. */
 export type Told = unknown | ((response: ServerResponse) => void)
 
 export type Lie = (method: string, params: readonly unknown[], real: Real) => Promise<Told> | Told
@@ -13,7 +13,7 @@ export type Lie = (method: string, params: readonly unknown[], real: Real) => Pr
 export interface Liar {
   readonly url: string
   /** Answers that were not the truth. */
-  told: number
+  liesSent: number
   lie: Lie | undefined
   stop(): Promise<void>
 }
@@ -48,10 +48,10 @@ export async function startLiar(
       const send = (answer: object) =>
         response.end(JSON.stringify({ jsonrpc: '2.0', id, ...answer }))
       try {
-        const told = await liar.lie?.(method, params, real)
-        if (told !== undefined) liar.told++
-        if (typeof told === 'function') return told(response)
-        send({ result: told === undefined ? await real(method, params) : told })
+        const lie = await liar.lie?.(method, params, real)
+        if (lie !== undefined) liar.liesSent++
+        if (typeof lie === 'function') return lie(response)
+        send({ result: lie === undefined ? await real(method, params) : lie })
       } catch (error) {
         send({ error: { code: -32000, message: String(error) } })
       }
@@ -60,7 +60,7 @@ export async function startLiar(
   await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening))
   const liar: Liar = {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    told: 0,
+    liesSent: 0,
     lie: undefined,
     stop: async () => {
       server.closeAllConnections()

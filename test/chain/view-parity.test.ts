@@ -488,8 +488,8 @@ async function compareTimeline(
   const moments = timeline.slice(1).flatMap(({ from }) => [from - 1, from])
   const others = [...edges, ...[1, 3_601, 86_401, 92 * 86_400].map((later) => at + later)]
   for (const time of [...moments, ...others.filter((other) => other > at)]) {
-    const told = timeline.findLast(({ from }) => from <= time)
-    expect(await answerAt(time)).toEqual([told?.answer === 'allowed', told?.reason])
+    const expected = timeline.findLast(({ from }) => from <= time)
+    expect(await answerAt(time)).toEqual([expected?.answer === 'allowed', expected?.reason])
   }
   for (const { answer } of timeline.slice(1)) count(`timeline: ${answer}`)
 }

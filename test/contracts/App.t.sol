@@ -79,7 +79,7 @@ contract AppTest is KmsAuthFixture {
 
     /* SUPERSEDING */
 
-    function test_OlderReleasesEndAtOnce() public {
+    function test_SupersedeEndsOlderReleasesImmediately() public {
         _release("two");
         _release("three");
         _supersede(3, 0, false);
@@ -90,7 +90,7 @@ contract AppTest is KmsAuthFixture {
         _assertApp(_boot(), DenialCode.AppRefused, "Compose hash not allowed");
     }
 
-    function test_OlderReleasesEndAtTheGivenTime() public {
+    function test_SupersedeEndsOlderReleasesAtTheGivenTime() public {
         _release("two");
         _supersede(2, start + 1 days, false);
 
@@ -117,7 +117,7 @@ contract AppTest is KmsAuthFixture {
         _supersede(oldest, from, nextEpoch);
     }
 
-    function test_SupersededReleaseDoesNotComeBackByBeingAddedAgain() public {
+    function test_SupersededReleaseCannotBootAfterBeingAddedAgain() public {
         _release("two");
         _supersede(2, 0, false);
         vm.startPrank(OWNER);
@@ -133,7 +133,7 @@ contract AppTest is KmsAuthFixture {
 
     /* EPOCHS */
 
-    function test_NewEpochIsForNewReleasesAndTheOldOneEnds() public {
+    function test_NewReleasesGetTheNewEpochAndTheOldEpochEnds() public {
         _release("two");
         _assertEpochs(COMPOSE, 1, 1, "before");
         _supersede(2, start + 10 days, true);
@@ -146,7 +146,7 @@ contract AppTest is KmsAuthFixture {
         _assertEpochs("two", 2, 2, "the old epoch is closed for all");
     }
 
-    function test_EpochsWaitForEachOtherAndAreBounded() public {
+    function test_NewEpochWaitsForTheLastMigrationAndMigrationsAreBounded() public {
         _release("two");
         _release("three");
         _expectInvalid(2, start + 90 days + 1, true, 0);
@@ -178,7 +178,7 @@ contract AppTest is KmsAuthFixture {
 
     /* NOTICE */
 
-    function test_NoticeOnlyGrows() public {
+    function test_NoticePeriodCannotBeShortened() public {
         vm.startPrank(OWNER);
         app.setNoticePeriod(7 days);
         vm.expectRevert(abi.encodeWithSelector(IApp.NoticePeriodOutOfBounds.selector, 6 days, 7 days, 365 days));
@@ -188,7 +188,7 @@ contract AppTest is KmsAuthFixture {
         vm.stopPrank();
     }
 
-    function test_NoticeHoldsBackReleasesAndDevices() public {
+    function test_ReleasesAndDevicesStartAfterTheNoticePeriod() public {
         vm.startPrank(OWNER);
         app.setNoticePeriod(7 days);
         app.addComposeHash("two");
@@ -246,7 +246,7 @@ contract AppTest is KmsAuthFixture {
         assertEq(keccak256(reason), keccak256(expected), "another error");
     }
 
-    function test_TighteningNeedsNone() public {
+    function test_TighteningNeedsNoAnnouncement() public {
         vm.startPrank(OWNER);
         app.setNoticePeriod(7 days);
         app.setAllowAnyDevice(false);
@@ -274,7 +274,7 @@ contract AppTest is KmsAuthFixture {
 
     /* VARIANTS */
 
-    function test_OtherVariantsMustBeNamed() public {
+    function test_OnlyNamedVariantsAreAccepted() public {
         assertEq(app.variants(), 1, "more than TDX");
         assertTrue(app.acceptsVariant(TeeVariant.Tdx), "TDX");
         _assertVariant(TeeVariant.AwsNitroTpm, DenialCode.VariantNotAccepted, "TEE variant is not accepted");
@@ -296,7 +296,7 @@ contract AppTest is KmsAuthFixture {
         assertTrue(decision.isAllowed == (expected == DenialCode.None), "allowed");
     }
 
-    function test_VariantsAlwaysHoldTdxAndNothingUnknown() public {
+    function test_VariantsMustContainTdxAndOnlyKnownOnes() public {
         vm.startPrank(OWNER);
         vm.expectRevert(abi.encodeWithSelector(IApp.VariantsInvalid.selector, 0x10, 0x1f));
         app.setVariants(0x10);
@@ -305,7 +305,7 @@ contract AppTest is KmsAuthFixture {
         vm.stopPrank();
     }
 
-    function test_MoreVariantsNeedTheNoticeFewerDoNot() public {
+    function test_AddingVariantsNeedsAnAnnouncementRemovingDoesNot() public {
         bytes memory more = abi.encodeCall(app.setVariants, (0x0b));
         vm.startPrank(OWNER);
         app.setVariants(0x03);
@@ -384,7 +384,7 @@ contract AppTest is KmsAuthFixture {
     }
 
     /// @dev dstack's own implementation asks OpenZeppelin's slot and nothing else.
-    function test_UpgradeToAnImplementationThatAsksItsOwnSlotStaysClosed() public {
+    function test_UpgradedAppCannotBeInitializedAgain() public {
         address theirs = address(new OpenZeppelinApp());
         vm.prank(OWNER);
         app.upgradeToAndCall(theirs, "");
@@ -394,7 +394,7 @@ contract AppTest is KmsAuthFixture {
         assertEq(app.owner(), OWNER, "owner");
     }
 
-    function test_UpgradesAgain() public {
+    function test_UpgradeWorksASecondTime() public {
         address[2] memory next = [address(new App()), address(new App())];
         vm.startPrank(OWNER);
         app.upgradeToAndCall(next[0], "");
@@ -405,7 +405,7 @@ contract AppTest is KmsAuthFixture {
         assertTrue(app.allowedComposeHashes(COMPOSE), "a release was lost");
     }
 
-    function test_KindsOfOthersAreUnknown() public {
+    function test_KindsOfOtherRegistriesAreRefused() public {
         assertEq(app.count(Kind.Host), 0, "count");
         vm.expectRevert(abi.encodeWithSelector(IApprovalRegistry.KindUnknown.selector, Kind.Host));
         vm.prank(OWNER);
@@ -413,7 +413,7 @@ contract AppTest is KmsAuthFixture {
     }
 
     /// @dev A new app has no guardian who could have set it.
-    function test_SuspensionLastsLongestUnlessTheOwnerSaid() public {
+    function test_SuspensionLastsTheMaximumByDefault() public {
         vm.prank(OWNER);
         app.suspend(Kind.Release, _ids(COMPOSE));
 
@@ -421,7 +421,7 @@ contract AppTest is KmsAuthFixture {
     }
 
     /// @dev And back again: what another implementation initialized is not open to ours.
-    function test_ProxyThatAnotherImplementationInitializedIsClosed() public {
+    function test_ProxyInitializedByOtherCodeCannotBeInitializedAgain() public {
         bytes memory init = abi.encodeCall(OpenZeppelinApp.initialize, (OWNER));
         address proxy = address(new ERC1967Proxy(address(new OpenZeppelinApp()), init));
         address ours = address(new App());

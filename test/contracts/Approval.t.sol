@@ -106,13 +106,13 @@ contract ApprovalTest is Test {
         return bytes("NPAESWR")[uint8(state)];
     }
 
-    function test_EveryStateHasItsDefinition() public pure {
+    function test_EveryStateFollowsFromItsTimes() public pure {
         for (uint8 state = 0; state <= uint8(State.Revoked); state++) {
             assertEq(uint8(_in(State(state)).stateAt(NOW)), state, "state");
         }
     }
 
-    function test_TransitionsAreThoseOfTheTable() public {
+    function test_TransitionsMatchTheTable() public {
         for (uint8 step = 0; step <= uint8(Step.Revoke); step++) {
             for (uint8 state = 0; state <= uint8(State.Revoked); state++) {
                 _checkCell(Step(step), State(state));
@@ -194,7 +194,7 @@ contract ApprovalTest is Test {
         words.approve(Approval.wrap(0), uint40(NOW - 20), uint40(NOW), 1, NOW);
     }
 
-    function test_RenewRevertsUnlessItLastsLonger() public {
+    function test_ExtendRevertsUnlessTheEndIsLater() public {
         vm.expectRevert(abi.encodeWithSelector(ApprovalEndInvalid.selector, NOW + 1000, NOW + 1000));
         words.extend(_in(State.Active), uint40(NOW + 1000), NOW);
 
@@ -205,7 +205,7 @@ contract ApprovalTest is Test {
         assertEq(words.extend(_in(State.Active), 0, NOW).expiresAt(), 0, "for ever");
     }
 
-    function test_RetireRevertsUnlessItEndsSoonerAndInTheFuture() public {
+    function test_ShortenRevertsUnlessTheEndIsEarlierAndInTheFuture() public {
         vm.expectRevert(abi.encodeWithSelector(ApprovalEndInvalid.selector, NOW, NOW + 1000));
         words.shorten(_in(State.Active), uint40(NOW), NOW);
 

@@ -213,7 +213,7 @@ contract DaoFactoryTest is KmsAuthFixture {
         _assertApp(_boot(), DenialCode.AppRefused, "Compose hash not allowed");
     }
 
-    function test_HoldersOfAnExistingTokenWrapItToVote() public {
+    function test_HoldersWrapAnExistingTokenToVote() public {
         OldToken old = new OldToken(voter);
         DaoParameters memory terms = _terms();
         terms.underlying = address(old);
@@ -256,7 +256,7 @@ contract DaoFactoryTest is KmsAuthFixture {
     }
 
     /// @dev OpenZeppelin's own words come through: a voting period of zero, a quorum above all votes.
-    function test_TermsThatNoGovernorTakesAreRefusedInItsWords() public {
+    function test_InvalidParametersRevertWithTheErrorOfTheGovernor() public {
         DaoParameters memory terms = _terms();
         terms.votingPeriod = 0;
         vm.expectRevert(abi.encodeWithSelector(IGovernor.GovernorInvalidVotingPeriod.selector, 0));
@@ -267,7 +267,7 @@ contract DaoFactoryTest is KmsAuthFixture {
         empty.create(_terms());
     }
 
-    function test_OnlyTheOwnerHandsOver() public {
+    function test_OnlyTheOwnerTransfersToANewDao() public {
         DaoParameters memory terms = _terms();
         vm.expectRevert(abi.encodeWithSelector(OwnableUpgradeable.OwnableUnauthorizedAccount.selector, STRANGER));
         vm.prank(STRANGER);
@@ -359,7 +359,7 @@ contract DaoFactoryTest is KmsAuthFixture {
         assertEq(votes.delegates(voter), STRANGER, "delegate");
     }
 
-    function test_LateQuorumLengthensTheVote() public {
+    function test_LateQuorumExtendsTheVote() public {
         (, AssentGovernor governor, AssentVotes votes) = _handOver(_terms());
         vm.prank(voter);
         votes.delegate(voter);

@@ -107,7 +107,7 @@ contract FactoryTest is KmsAuthFixture {
         assertEq(words[0].index(), position, "position");
     }
 
-    function test_ListHoldsAppsOfTheFactoryAndForeignOnes() public {
+    function test_ListContainsAppsOfTheFactoryAndForeignOnes() public {
         address foreign = address(new YesApp());
         address second = _deploy();
         kms.registerApp(foreign);
@@ -225,7 +225,7 @@ contract AppDetailsTest is KmsAuthFixture {
         _assertTellsNothing(address(new TellingApp(new bytes(150_000))));
     }
 
-    function test_OtherVariantsNeedAnExplicitYes() public {
+    function test_AppsMustAcceptOtherVariantsExplicitly() public {
         address[6] memory unclear = [
             address(new YesApp()),
             address(new BurningDetailsApp()),
@@ -309,7 +309,7 @@ contract UpgradesTest is KmsAuthFixture {
         _assertApp(_boot(), DenialCode.None, "");
     }
 
-    function test_SlotOfTheEndOfUpgradesIsErc7201s() public {
+    function test_UpgradeSlotFollowsErc7201() public {
         vm.prank(DAO);
         kms.renounceUpgrades();
         uint256 inner = uint256(keccak256("assent.storage.Upgrades")) - 1;

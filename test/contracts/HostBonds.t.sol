@@ -84,7 +84,7 @@ contract HostBondsTest is Test {
         bonds.slash(DEVICE, OPERATOR, amount, STRANGER, "two quotes of one machine in two cities", NEVER);
     }
 
-    function test_DepositCountsFromTheMinimumOn() public {
+    function test_DepositCountsFromTheMinimum() public {
         _deposit(99);
         assertTrue(!bonds.isBonded(DEVICE, OPERATOR), "below the minimum");
         _deposit(1);
@@ -107,7 +107,7 @@ contract HostBondsTest is Test {
         assertTrue(bonds.isBonded(DEVICE, OPERATOR), "kept out");
     }
 
-    function test_ReturnTakesTheUnbondingTimeAndCountsNoMoreAtOnce() public {
+    function test_UnbondingAmountCountsNoMoreAndIsPaidAfterTheUnbondingTime() public {
         _deposit(150);
         uint256 start = block.timestamp;
         vm.startPrank(OPERATOR);

@@ -146,7 +146,7 @@ contract HostsTest is HostsFixture {
         _register(report, 990);
     }
 
-    function test_RegisterRevertsUnlessEveryBoundThingIsRight() public {
+    function test_RegisterRevertsIfOneBoundValueDiffers() public {
         Report memory report = _report(STRANGER, 990);
         _expectWrongData(report, operator, 990);
         _register(report, 990);
@@ -200,7 +200,7 @@ contract HostsTest is HostsFixture {
         _register(_report(operator, 1999), 1999);
     }
 
-    function test_OnlyNewerReplacesOlder() public {
+    function test_OnlyANewerProofReplacesAnOlderOne() public {
         Report memory replay = _report(operator, 990);
         _register(replay, 990);
 
@@ -229,7 +229,7 @@ contract HostsTest is HostsFixture {
         assertEq(hosts.hostOf(DEVICE).operator, STRANGER, "operator");
     }
 
-    function test_DaoGivesAMachineToAnotherOperator() public {
+    function test_DaoNamesAnotherOperatorOfAHost() public {
         _register(_report(operator, 990), 990);
         vm.prank(DAO);
         hosts.setOperator(DEVICE, STRANGER, type(uint40).max);
@@ -239,7 +239,7 @@ contract HostsTest is HostsFixture {
         _register(renewed, 995);
     }
 
-    function test_DebugNeverPasses() public {
+    function test_DebugTdIsNeverAccepted() public {
         for (uint8 bit = 0; bit < 8; bit++) {
             Report memory report = _report(operator, 990);
             report.td = _td(hosts.reportDataFor(operator, 990, blockhash(990)), 0, uint8(1 << bit));
@@ -250,7 +250,7 @@ contract HostsTest is HostsFixture {
 
     /* WHAT THE DAO ASKS */
 
-    function test_StatusPassesUntilTheDaosDate() public {
+    function test_StatusIsAcceptedUntilTheDateOfTheDao() public {
         Report memory report = _report(operator, 990);
         report.status = TcbStatus.OutOfDate;
         vm.expectRevert(abi.encodeWithSelector(IHosts.HostStatusRefused.selector, TcbStatus.OutOfDate, 0));
@@ -306,7 +306,7 @@ contract HostsTest is HostsFixture {
         _register(report, 990);
     }
 
-    function test_LifetimeIsTheCollateralsWithinBounds() public {
+    function test_ProofLifetimeFollowsTheCollateralWithinBounds() public {
         IHosts.HostRules memory rules = _rules();
         rules.minLifetime = 5 days;
         rules.maxLifetime = 10 days;
@@ -321,7 +321,7 @@ contract HostsTest is HostsFixture {
         assertEq(hosts.hostOf(DEVICE).expiresAt, NOW + 5 days, "at least");
     }
 
-    function test_CollateralThatHasEndedProvesNothing() public {
+    function test_ExpiredCollateralProvesNothing() public {
         Report memory report = _report(operator, 990);
         report.expiresAt = uint64(NOW);
 
@@ -329,7 +329,7 @@ contract HostsTest is HostsFixture {
         _register(report, 990);
     }
 
-    function test_AdmissionHoldsNoLongerThanProofAndApproval() public {
+    function test_AdmissionEndsWithProofOrApproval() public {
         _register(_report(operator, 990), 990);
         _assertHolds(NOW + 20 days, "the proof ends");
         _shortenOne(NOW + 21 days);
@@ -348,7 +348,7 @@ contract HostsTest is HostsFixture {
         assertEq(validUntil, expected, what);
     }
 
-    function test_RulesThatContradictAreRefused() public {
+    function test_ContradictoryRulesAreRefused() public {
         IHosts.HostRules memory rules = _rules();
         rules.minLifetime = 31 days;
         _expectInvalid(rules);
@@ -378,7 +378,7 @@ contract HostsTest is HostsFixture {
 
     /* ADMISSION */
 
-    function test_ProofsDoNotReviveUnderANewApproval() public {
+    function test_OldProofDoesNotCountUnderANewApproval() public {
         _register(_report(operator, 990), 990);
         vm.startPrank(DAO);
         hosts.withdraw(Kind.Host, _ids(DEVICE));
@@ -390,7 +390,7 @@ contract HostsTest is HostsFixture {
         _assertAdmitted(true, "a new proof does not count");
     }
 
-    function test_ProofFromBeforeAnyApprovalServesTheFirstOnly() public {
+    function test_ProofBeforeTheFirstApprovalCountsForTheFirstOnly() public {
         hosts = _deploy(_rules());
         _register(_report(operator, 990), 990);
         _assertAdmitted(false, "admitted without an approval");
@@ -404,7 +404,7 @@ contract HostsTest is HostsFixture {
         _assertAdmitted(false, "the second");
     }
 
-    function test_GuardianEvictsInOneCall() public {
+    function test_GuardianSuspendsAHostInOneCall() public {
         _register(_report(operator, 990), 990);
 
         vm.prank(GUARDIAN);
@@ -422,7 +422,7 @@ contract HostsTest is HostsFixture {
         assertEq(hosts.hostOf(DEVICE).operator, operator, "not proven");
     }
 
-    function test_OpenRegistryAdmitsAfterTheDelayUnlessEvicted() public {
+    function test_OpenRegistryAdmitsAfterTheDelayUnlessSuspended() public {
         IHosts.HostRules memory rules = _rules();
         rules.isOpen = true;
         rules.activationDelay = 1 days;
@@ -508,7 +508,7 @@ contract History {
 contract BlockHashTest is Test {
     address private constant HISTORY = 0x0000F90827F1C53a10cb7A02335B175320002935;
 
-    function test_OlderBlocksAreAskedOfTheHistory() public {
+    function test_OlderBlockHashesComeFromTheHistoryContract() public {
         vm.roll(13_191);
         vm.etch(HISTORY, address(new History()).code);
 
@@ -519,7 +519,7 @@ contract BlockHashTest is Test {
         assertEq(RecentBlockHash.get(13_192), 0, "this block");
     }
 
-    function test_ChainWithoutHistoryKnows256Blocks() public {
+    function test_ChainWithoutTheHistoryContractKnows256Blocks() public {
         vm.roll(13_000);
         vm.etch(HISTORY, "");
 

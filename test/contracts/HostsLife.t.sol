@@ -76,7 +76,7 @@ contract HostsLifeTest is HostsFixture {
         }
     }
 
-    function test_NobodyEndsAProofThatIsOnlyWithoutFreshCollateral() public {
+    function test_ExpiredCollateralDoesNotEndAProof() public {
         bytes memory quote = abi.encode(_report(operator, 990));
         _register(_report(operator, 990), 990);
         Verdict[4] memory alive = [
@@ -95,7 +95,7 @@ contract HostsLifeTest is HostsFixture {
         _assertAdmitted(true, "ended by whoever wanted");
     }
 
-    function test_StatusThatNoLongerPassesEndsAProof() public {
+    function test_StatusThatIsNoLongerAcceptedEndsAProof() public {
         bytes memory quote = abi.encode(_report(operator, 990));
         _register(_report(operator, 990), 990);
         _collateralChanges(Verdict.Verified, TcbStatus.SWHardeningNeeded);
@@ -114,7 +114,7 @@ contract HostsLifeTest is HostsFixture {
         _assertAdmitted(false, "a demoted platform stayed");
     }
 
-    function test_OnlyTheVeryQuoteEndsItsProof() public {
+    function test_OnlyTheRegisteredQuoteEndsItsProof() public {
         _register(_report(operator, 990), 990);
         bytes memory another = abi.encode(_report(operator, 991));
         _collateralChanges(Verdict.LeafRevoked, TcbStatus.None);
@@ -201,7 +201,7 @@ contract HostsLifeTest is HostsFixture {
         hosts.continueAs(DEVICE, NEXT, NOW, signature);
     }
 
-    function test_RecordIsSignedByTheOperatorForThesePairAndTime() public {
+    function test_ContinuityIsSignedByTheOperatorForOnePairAndTime() public {
         _register(_report(operator, 990), 990);
         _openContinuity();
         _register(_drifted(991), 991);
@@ -260,7 +260,7 @@ contract HostsLifeTest is HostsFixture {
         _expectNotContinuous(true, true, false, true);
     }
 
-    function test_ContinuityOverridesNoDecisionOfTheDao() public {
+    function test_ContinuityUndoesNoDecisionOfTheDao() public {
         _register(_report(operator, 990), 990);
         _openContinuity();
         _register(_drifted(991), 991);

@@ -56,7 +56,7 @@ contract ImagesTest is KmsAuthFixture {
 
     /* A SET */
 
-    function test_KnownSetComesBackAsItsNextVersion() public {
+    function test_SetApprovedAgainGetsTheNextVersion() public {
         bytes32 id = images.idOf(IMAGE, TeeVariant.Tdx, _approve());
         vm.prank(DAO);
         images.withdraw(Kind.Measurements, _ids(id));
@@ -79,12 +79,12 @@ contract ImagesTest is KmsAuthFixture {
         assertEq(shown.osImageHash, IMAGE, "image");
         assertEq(shown.mrSystem, mrSystem, "system");
         assertEq(logs.length, 2, "described once, approved once");
-        (, , bytes memory told) = abi.decode(logs[0].data, (TeeVariant, bytes32, bytes));
-        assertEq(keccak256(told), keccak256(registers), "registers");
+        (, , bytes memory emitted) = abi.decode(logs[0].data, (TeeVariant, bytes32, bytes));
+        assertEq(keccak256(emitted), keccak256(registers), "registers");
     }
 
     /// @dev dstack: SHA-256 of the four registers and the digest of the key provider, which is 32 zero bytes at that time.
-    function test_SystemMeasurementIsDstacks() public view {
+    function test_MrSystemMatchesDstack() public view {
         assertEq(
             images.mrSystemOf(TeeVariant.Tdx, registers),
             sha256(bytes.concat(registers, new bytes(32))),
@@ -111,7 +111,7 @@ contract ImagesTest is KmsAuthFixture {
         images.mrSystemOf(variant, new bytes(length));
     }
 
-    function test_IdAloneIsNotApprovedUnlessItsRegistersWereTold() public {
+    function test_IdNeedsItsRegistersBeforeItCanBeApproved() public {
         vm.expectRevert(abi.encodeWithSelector(IImages.MeasurementSetUnknown.selector, bytes32("invented")));
         vm.prank(DAO);
         images.approve(_terms(Kind.Measurements, "invented"), NEVER);
@@ -124,7 +124,7 @@ contract ImagesTest is KmsAuthFixture {
         assertEq(images.approvalOf(Kind.Measurements, id).version(), 2, "version");
     }
 
-    function test_RevokedSetNeverComesBack() public {
+    function test_RevokedSetCannotBeApprovedAgain() public {
         bytes32 id = images.idOf(IMAGE, TeeVariant.Tdx, images.mrSystemOf(TeeVariant.Tdx, registers));
         vm.startPrank(DAO);
         images.revoke(Kind.Measurements, _ids(id));
@@ -134,7 +134,7 @@ contract ImagesTest is KmsAuthFixture {
         vm.stopPrank();
     }
 
-    function test_SetsOfNoImageAreRefused() public {
+    function test_SetsWithoutAnImageAreRefused() public {
         IImages.MeasurementSetTerms[] memory sets = _set(TeeVariant.Tdx, registers);
         sets[0].osImageHash = 0;
 
@@ -143,7 +143,7 @@ contract ImagesTest is KmsAuthFixture {
         images.approveMeasurementSets(sets, NEVER);
     }
 
-    function test_DelayAndNameAreTheDaos() public {
+    function test_OnlyTheDaoSetsDelayAndName() public {
         vm.startPrank(DAO);
         images.setActivationDelay(2 days, NEVER);
         images.setImageName(IMAGE, "dstack 0.5.4");
@@ -165,7 +165,7 @@ contract ImagesTest is KmsAuthFixture {
         _assertApp(_boot(), DenialCode.None, "");
     }
 
-    function test_ClosedImagesShowOnlyWhatWasApproved() public {
+    function test_ClosedImageNeedsAnApprovedMeasurementSet() public {
         bytes32 mrSystem = _approve();
         _close();
         AppBootInfo memory boot = _boot();
@@ -176,7 +176,7 @@ contract ImagesTest is KmsAuthFixture {
         _assertKms(_boot(), DenialCode.None, "");
     }
 
-    function test_AnotherImagesSetIsNotThisOnes() public {
+    function test_SetOfAnotherImageDoesNotCount() public {
         IImages.MeasurementSetTerms[] memory sets = _set(TeeVariant.Tdx, registers);
         sets[0].osImageHash = "other";
         vm.prank(DAO);
@@ -188,7 +188,7 @@ contract ImagesTest is KmsAuthFixture {
         _assertApp(boot, DenialCode.MeasurementsNotAllowed, "Measurements are not allowed for this OS image");
     }
 
-    function test_SetsAreOfOneVariant() public {
+    function test_SetCountsForOneVariantOnly() public {
         bytes memory launch = _register(7);
         vm.prank(DAO);
         images.approveMeasurementSets(_set(TeeVariant.AmdSevSnp, launch), NEVER);

@@ -127,7 +127,7 @@ contract KmsAuthDecisionTest is KmsAuthFixture {
     }
 
     /// @dev Everything is wrong at first and is put right one by one, so that the order shows.
-    function test_RefusesAppsInDstacksOrder() public {
+    function test_DeniesAppsInTheOrderOfDstack() public {
         AppBootInfo memory boot = _boot();
         AppBootInfo memory right = _boot();
         boot.appId = STRANGER;
@@ -153,7 +153,7 @@ contract KmsAuthDecisionTest is KmsAuthFixture {
         _assertApp(boot, DenialCode.None, "");
     }
 
-    function test_RefusesKmsNodesInDstacksOrder() public view {
+    function test_DeniesKmsNodesInTheOrderOfDstack() public view {
         AppBootInfo memory boot = _boot();
         AppBootInfo memory right = _boot();
         boot.tcbStatus = "uptodate";
@@ -318,7 +318,7 @@ contract KmsAuthHostileAppTest is KmsAuthFixture {
         _assertHostile(address(new ReturnBombApp(true)), DenialCode.AppFailed, "App contract failed");
     }
 
-    function test_ContractThatVanishedIsADenial() public {
+    function test_RemovedAppContractIsADenial() public {
         YesApp vanishing = new YesApp();
         vm.etch(address(vanishing), "");
         _assertHostile(address(vanishing), DenialCode.AppHasNoCode, "App not deployed or invalid address");
@@ -495,7 +495,7 @@ contract KmsAuthRightsTest is KmsAuthFixture {
         _assertApp(_boot(), DenialCode.None, "");
     }
 
-    function test_ActivationDelayHoldsBackDstacksAddToo() public {
+    function test_ActivationDelayAppliesToTheAddFunctionsOfDstack() public {
         vm.startPrank(DAO);
         kms.setActivationDelay(Kind.OsImage, 1 days, type(uint40).max);
         kms.addOsImageHash("slow");
@@ -508,7 +508,7 @@ contract KmsAuthRightsTest is KmsAuthFixture {
         assertTrue(kms.allowedOsImages("slow"), "not allowed after its time");
     }
 
-    function test_ActivationDelayReplacesTheLastOneOfItsKindOnly() public {
+    function test_ActivationDelayChangesOneKindOnly() public {
         vm.startPrank(DAO);
         for (uint8 i = 0; i <= uint8(Kind.App); i++) kms.setActivationDelay(Kind(i), 0xf0 + i, type(uint40).max);
         kms.setActivationDelay(Kind.KmsDevice, 0x0f, type(uint40).max);
@@ -520,7 +520,7 @@ contract KmsAuthRightsTest is KmsAuthFixture {
         assertEq(kms.activationDelay(Kind.App), 0xf3, "app");
     }
 
-    function test_RevokedIsNeverAddedAgain() public {
+    function test_RevokedIdCannotBeAddedAgain() public {
         vm.startPrank(DAO);
         kms.revoke(Kind.OsImage, _ids(IMAGE));
 
@@ -539,7 +539,7 @@ contract KmsAuthRightsTest is KmsAuthFixture {
         assertEq(Approval.unwrap(kms.approvalOf(Kind.OsImage, IMAGE)), word, "once is for good");
     }
 
-    function test_KindsOfOthersAreUnknown() public {
+    function test_KindsOfOtherRegistriesAreRefused() public {
         vm.startPrank(DAO);
         vm.expectRevert(abi.encodeWithSelector(IApprovalRegistry.KindUnknown.selector, Kind.Release));
         kms.approve(_terms(Kind.Release, "x"), type(uint40).max);
@@ -582,7 +582,7 @@ contract KmsAuthRightsTest is KmsAuthFixture {
         kms.approve(_terms(Kind.OsImage, "x"), uint40(block.timestamp - 1));
     }
 
-    function test_UpgradeKeepsEverything() public {
+    function test_UpgradeKeepsTheState() public {
         address next = address(new KmsAuth());
 
         vm.prank(DAO);
@@ -623,7 +623,7 @@ contract KmsAuthDstackTest is KmsAuthFixture {
         assertEq(kms.count(Kind.OsImage), 1, "listed twice");
     }
 
-    function test_AppDeviceComesBackInTheSameBlock() public {
+    function test_RemovedAppDeviceCanBeAddedInTheSameBlock() public {
         vm.startPrank(OWNER);
         app.removeDevice(DEVICE);
         _assertApp(_boot(), DenialCode.AppRefused, "Device not allowed");

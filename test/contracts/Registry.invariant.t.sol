@@ -21,8 +21,8 @@ contract Actors is Test {
     mapping(bytes32 => bool) public wasRevoked;
     /// @notice Highest version ever seen, by key.
     mapping(bytes32 => uint256) public highestVersion;
-    /// @notice The last word that an event told, by key.
-    mapping(bytes32 => uint256) public told;
+    /// @notice The last word in an event, by key.
+    mapping(bytes32 => uint256) public emitted;
     /// @notice Set when something was approved and its version was not the next one.
     bool public versionRepeated;
     /// @notice Set when a call of the guardian made something active that was not.
@@ -178,7 +178,7 @@ contract Actors is Test {
                     topic == IApprovalRegistry.ApprovalChanged.selector;
             if (!whole) continue;
             bytes32 key = keyOf(Kind(uint8(uint256(logs[i].topics[1]))), logs[i].topics[2]);
-            told[key] = abi.decode(logs[i].data, (uint256));
+            emitted[key] = abi.decode(logs[i].data, (uint256));
         }
     }
 
@@ -208,7 +208,7 @@ contract RegistryInvariantTest is KmsAuthFixture {
         targets[0] = address(actors);
     }
 
-    function invariant_RevokedNeverComesBack() external view {
+    function invariant_RevokedIdsStayRevoked() external view {
         for (uint256 k = 0; k < 3; k++) {
             for (uint256 i = 1; i <= actors.IDS(); i++) {
                 bool revoked = kms.stateOf(Kind(uint8(k)), bytes32(i)) == State.Revoked;
@@ -218,7 +218,7 @@ contract RegistryInvariantTest is KmsAuthFixture {
         }
     }
 
-    function invariant_VersionsNeverGoBack() external view {
+    function invariant_VersionsNeverDecrease() external view {
         assertTrue(!actors.versionRepeated(), "an approval was not the next version");
         for (uint256 k = 0; k < 3; k++) {
             for (uint256 i = 1; i <= actors.IDS(); i++) {
@@ -233,16 +233,16 @@ contract RegistryInvariantTest is KmsAuthFixture {
         assertTrue(!actors.guardianAllowed(), "a call of the guardian or a stranger allowed something");
     }
 
-    function invariant_EventsTellTheWholeState() external view {
+    function invariant_StateCanBeRebuiltFromEvents() external view {
         for (uint256 k = 0; k < 3; k++) {
             for (uint256 i = 1; i <= actors.IDS(); i++) {
                 uint256 word = Approval.unwrap(kms.approvalOf(Kind(uint8(k)), bytes32(i)));
-                assertEq(word, actors.told(actors.keyOf(Kind(uint8(k)), bytes32(i))), "storage differs from events");
+                assertEq(word, actors.emitted(actors.keyOf(Kind(uint8(k)), bytes32(i))), "storage differs from events");
             }
         }
     }
 
-    function invariant_ListsHoldEveryIdOnceAndInOrder() external view {
+    function invariant_ListsContainEveryIdOnceInOrder() external view {
         for (uint256 k = 0; k < 3; k++) {
             (bytes32[] memory ids, Approval[] memory words) = kms.page(Kind(uint8(k)), 0, 100);
             assertEq(ids.length, kms.count(Kind(uint8(k))), "length");
@@ -253,7 +253,7 @@ contract RegistryInvariantTest is KmsAuthFixture {
         }
     }
 
-    function invariant_DstacksViewsSayActive() external view {
+    function invariant_DstackViewsMatchTheState() external view {
         for (uint256 i = 1; i <= actors.IDS(); i++) {
             bytes32 id = bytes32(i);
             assertTrue(kms.allowedOsImages(id) == (kms.stateOf(Kind.OsImage, id) == State.Active), "image");

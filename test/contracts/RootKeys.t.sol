@@ -72,13 +72,13 @@ contract RootKeysTest is KmsAuthFixture {
         keys.approve(_terms(Kind.RootKey, id), type(uint40).max);
     }
 
-    function test_CommitmentIsThatOfDstacksBootstrap() public view {
+    function test_CommitmentMatchesTheBootstrapOfDstack() public view {
         bytes memory message = bytes.concat("dstack-kms-genereted-keys-v1:3059", _zeros(178), ";02", _zeros(64), ";");
 
         assertEq(keys.commitmentTo(ca, k256), keccak256(message), "commitment");
     }
 
-    function test_OnlyTheDaoChangesTheVerifierAndInTime() public {
+    function test_OnlyTheDaoChangesTheVerifierBeforeTheDeadline() public {
         bytes memory refused = abi.encodeWithSelector(OwnableUpgradeable.OwnableUnauthorizedAccount.selector, STRANGER);
         vm.prank(STRANGER);
         vm.expectRevert(refused);
@@ -147,7 +147,7 @@ contract RootKeysTest is KmsAuthFixture {
     }
 
     /// @dev A verifier hands over whole reports; if one day it does not, nothing beyond them is read.
-    function test_NothingBeyondAReportIsMeasured() public {
+    function test_NothingBeyondTheReportIsRead() public {
         assertEq(this.aggregate(_td(0, 0, false)), _measurement(_td(0, 0, false)), "measurement");
         vm.expectRevert(abi.encodeWithSignature("Panic(uint256)", 1));
         this.aggregate(new bytes(519));
@@ -158,7 +158,7 @@ contract RootKeysTest is KmsAuthFixture {
         _approve("invented");
     }
 
-    function test_RevokedKeysStayOut() public {
+    function test_RevokedKeysCannotBeApprovedAgain() public {
         bytes32 id = keys.idOf(ca, k256);
         vm.prank(DAO);
         keys.revoke(Kind.RootKey, _ids(id));

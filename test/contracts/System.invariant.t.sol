@@ -297,11 +297,11 @@ contract SystemHistoryTest is SystemRules {
     function _look() private {
         bytes4[6] memory rules = [
             this.test_NoRuleIsEverBroken.selector,
-            this.test_EventsTellTheWholeState.selector,
+            this.test_StateCanBeRebuiltFromEvents.selector,
             this.test_BondsAreCovered.selector,
-            this.test_ListsHoldEveryIdOnce.selector,
-            this.test_AdmittedMachinesAreProvenApprovedAndBonded.selector,
-            this.test_BootsAreOfWhatIsActive.selector
+            this.test_ListsContainEveryIdOnce.selector,
+            this.test_AdmittedHostsAreProvenApprovedAndBonded.selector,
+            this.test_AllowedBootsHaveActiveApprovals.selector
         ];
         for (uint256 i = 0; i < rules.length; i++) {
             if (_breach[rules[i]].length != 0) continue;
@@ -324,7 +324,7 @@ contract SystemHistoryTest is SystemRules {
         _checkNoRuleIsEverBroken();
     }
 
-    function test_EventsTellTheWholeState() external neverBroken {
+    function test_StateCanBeRebuiltFromEvents() external neverBroken {
         _checkEventsTellTheWholeState();
     }
 
@@ -332,15 +332,15 @@ contract SystemHistoryTest is SystemRules {
         _checkBondsAreCovered();
     }
 
-    function test_ListsHoldEveryIdOnce() external neverBroken {
+    function test_ListsContainEveryIdOnce() external neverBroken {
         _checkListsHoldEveryIdOnce();
     }
 
-    function test_AdmittedMachinesAreProvenApprovedAndBonded() external neverBroken {
+    function test_AdmittedHostsAreProvenApprovedAndBonded() external neverBroken {
         _admitted += _checkAdmittedMachinesAreProvenApprovedAndBonded();
     }
 
-    function test_BootsAreOfWhatIsActive() external neverBroken {
+    function test_AllowedBootsHaveActiveApprovals() external neverBroken {
         _allowed += _checkBootsAreOfWhatIsActive(1);
     }
 

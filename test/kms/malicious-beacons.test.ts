@@ -82,7 +82,7 @@ beforeAll(async () => {
 afterAll(strikeStage)
 afterEach(async () => {
   for (const { liars } of readers()) {
-    for (const liar of liars) Object.assign(liar, { lie: undefined, told: 0 })
+    for (const liar of liars) Object.assign(liar, { lie: undefined, liesSent: 0 })
   }
   await Promise.all(servers.splice(0).map((server) => server.close()))
 })
@@ -209,8 +209,8 @@ describe.skipIf(absent)('a KMS with a light client', () => {
 })
 
 describe.skipIf(absent)(`${beaconLies.length} lies of beacon APIs release no key`, () => {
-  test.each(beaconLies)('$name', async (told) => {
-    const opened = await Promise.all(readers().map((reader) => open(reader, telling(told))))
+  test.each(beaconLies)('$name', async (lie) => {
+    const opened = await Promise.all(readers().map((reader) => open(reader, telling(lie))))
     collude()
     const [kms, webhook] = await Promise.all([askKms('withdrawn'), askWebhook('withdrawn')])
 
@@ -220,8 +220,8 @@ describe.skipIf(absent)(`${beaconLies.length} lies of beacon APIs release no key
     })
     expect(webhook).toMatchObject({ isAllowed: false })
     for (const { codes } of opened) {
-      if (told.code === 'nothing new') expect(codes).toEqual([])
-      else expect(codes).toContain(told.code)
+      if (lie.code === 'nothing new') expect(codes).toEqual([])
+      else expect(codes).toContain(lie.code)
     }
   })
 })

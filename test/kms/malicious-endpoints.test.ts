@@ -1,7 +1,7 @@
 /**
  * Endpoints that lie, in front of a real node, against a real KMS and a real webhook: not one key is released.
  *
- * Each lie is told from three seats: by one of three endpoints of which two have to agree; by two of these,
+ * Each lie is sent from three positions: by one of three endpoints of which two have to agree; by two of these,
  * who collude and so are as many as have to agree; by the only endpoint there is.
  */
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
@@ -43,7 +43,7 @@ const readers = () => [stage.kms, stage.auth]
 const allLiars = () => readers().flatMap(({ liars }) => liars)
 
 afterEach(() => {
-  if (!absent) for (const liar of allLiars()) Object.assign(liar, { lie: undefined, told: 0 })
+  if (!absent) for (const liar of allLiars()) Object.assign(liar, { lie: undefined, liesSent: 0 })
 })
 
 function open(configured: Configured): void {
@@ -69,7 +69,7 @@ const askBoth = async (guest: Guest) => {
 const released = { kms: { status: 200 }, webhook: { isAllowed: true } }
 const noReason = /^(CHAIN_|CONTRACT_|KMS_BOOT_DENIED|KMS_SELF_DENIED)/
 const wasTold = ({ liars }: Reader, count: number) =>
-  liars.slice(0, count).every(({ told }) => told > 0)
+  liars.slice(0, count).every(({ liesSent }) => liesSent > 0)
 
 describe.skipIf(absent)('KMS with honest RPC endpoints', () => {
   test.each(Object.keys(seats) as Seat[])('releases keys to an allowed boot: %s', async (seat) => {
@@ -94,7 +94,7 @@ describe.skipIf(absent)('KMS with honest RPC endpoints', () => {
   })
 })
 
-/** What fools nobody is told every day only where nobody contradicts it. */
+/** Lies that fool nobody run daily only at the position where nobody contradicts them. */
 const cases = (Object.keys(seats) as Seat[]).flatMap((seat) =>
   lies
     .filter(({ harmless }) => isNightly || !harmless || seat === 'the only one')
@@ -106,14 +106,14 @@ const held = ({ seat, trustedAlone }: Case & { seat: Seat }) =>
 describe.skipIf(absent)(`${lies.length} malicious answers of RPC endpoints release no key`, () => {
   /** Whom the lie could fool does not depend on the seat, so a day asks once. */
   const fooling = new Set<string>()
-  test.each(cases.filter(held))('$seat: $name', async (told) => {
-    const { name, seat, cvm, lie, fresh, harmless, mayBeKnown } = told
+  test.each(cases.filter(held))('$seat: $name', async (testCase) => {
+    const { name, seat, cvm, lie, fresh, harmless, mayBeKnown } = testCase
     const { endpoints, liars } = seats[seat]
     tell(lie, liars)
     open({ endpoints, fresh })
     const { kms, webhook } = await askBoth(cvm)
 
-    // the test is of the lie only if it was told, to somebody whom it could fool
+    // the lie must have been sent to a node that it could fool
     const heard = readers().map((reader) => wasTold(reader, liars))
     expect(heard).toEqual(mayBeKnown ? expect.arrayContaining([true]) : [true, true])
     if (isNightly || !fooling.has(name)) {

@@ -457,8 +457,8 @@ describe.each(rules)('$question $name', (rule) => {
       expect(decision).toMatchObject({ allowed: false, reason })
 
       const denial = { kind: 'denial', method, code: 'KMS_BOOT_DENIED', reason }
-      const told = await write(decision, boot, denial, at)
-      expect(problems(told)).toEqual([])
+      const written = await write(decision, boot, denial, at)
+      expect(problems(written)).toEqual([])
       const epochs = { write: 2, read: 1 }
       const forged = await write(decision, boot, { kind, method, epochs }, at + 60)
       expect(problems(forged)).toEqual([['NOT_GRANTED', expect.stringContaining(reason)]])

@@ -58,7 +58,7 @@ describe.skipIf(absent)('dashboard and alerts', () => {
   let anvil: Anvil
   let database: OpenDatabase
   let relayer: Relayer
-  let told: string
+  let metricsText: string
   /** Labels by name of the metric. */
   let labels: ReadonlyMap<string, readonly string[]>
 
@@ -78,7 +78,7 @@ describe.skipIf(absent)('dashboard and alerts', () => {
       finality: { depth: 0 },
       pollMs: 50,
     })
-    told = await (await fetch(`${relayer.url}/metrics`)).text()
+    metricsText = await (await fetch(`${relayer.url}/metrics`)).text()
     const known = await relayer.metrics.registry.getMetricsAsArray()
     labels = new Map(
       known.map((metric) => [
@@ -101,7 +101,7 @@ describe.skipIf(absent)('dashboard and alerts', () => {
 
   test.each(expressions)('$name uses metrics that /metrics exports: $expr', ({ expr, legend }) => {
     const names = metricsIn(expr)
-    for (const name of names) expect(told).toContain(`# TYPE ${name} `)
+    for (const name of names) expect(metricsText).toContain(`# TYPE ${name} `)
 
     const known = names.flatMap((name) => labels.get(name) ?? [])
     const shown = [...legend.matchAll(/\{\{(\w+)\}\}/g)].map(([, label]) => label as string)
@@ -113,7 +113,9 @@ describe.skipIf(absent)('dashboard and alerts', () => {
 
   test('expressions use rate() or increase() for counters and not for gauges', () => {
     const kinds = new Map(
-      [...told.matchAll(/# TYPE (\w+) (\w+)/g)].map(([, name, kind]) => [name, kind] as const),
+      [...metricsText.matchAll(/# TYPE (\w+) (\w+)/g)].map(
+        ([, name, kind]) => [name, kind] as const,
+      ),
     )
     for (const { expr } of expressions) {
       for (const name of metricsIn(expr)) {

@@ -184,7 +184,7 @@ async function startProxy(target: string): Promise<Proxy> {
     if (fault?.how.body && asked.some(isBad)) return fault.how.body(response)
     const changed = asked.map((each) => (isBad(each) ? (fault?.how.ask?.(each) ?? each) : each))
     const answers = await forward(changed.map((each) => ({ ...each, jsonrpc: '2.0' })))
-    const told = answers.map((answer) => {
+    const sent = answers.map((answer) => {
       const question = asked.find(({ id }) => id === answer.id)
       if (question === undefined || !isBad(question) || !fault?.how.lie) return answer
       // Only what there is can be told differently.
@@ -193,7 +193,7 @@ async function startProxy(target: string): Promise<Proxy> {
       const refusal = (result as { refusal?: unknown } | null)?.refusal
       return { jsonrpc: '2.0', id: answer.id, ...(refusal ? { error: refusal } : { result }) }
     })
-    response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(told))
+    response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(sent))
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const proxy: Proxy = {

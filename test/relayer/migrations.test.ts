@@ -46,10 +46,10 @@ test('an intent that was settled earlier is removed after the retention time, no
   const intent = (id: string, state: string) =>
     `insert into intents (id, chain_id, kind, key, payload, state, created_at, not_before, refusals, version)
      values ('${id}', 1, 'host', '${id}', '{}', '${state}', 100, 100, 0, 1);`
-  const told = `insert into events (intent_id, at, state, facts) values ('a', 700, 'final', '{}');`
+  const event = `insert into events (intent_id, at, state, facts) values ('a', 700, 'final', '{}');`
   const folder = await createOld(
     3,
-    intent('a', 'final') + intent('b', 'abandoned') + intent('c', 'queued') + told,
+    intent('a', 'final') + intent('b', 'abandoned') + intent('c', 'queued') + event,
   )
 
   const { db, close } = await openDatabase({ folder })

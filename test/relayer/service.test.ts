@@ -110,28 +110,28 @@ describe('a running relayer', () => {
     const relayer = await startOn(await startChain(), await emptyDatabase())
     const { id, digest } = await send(relayer.url, '0xabcd')
     await follow(relayer.url, id)
-    const told = async (path: string) => {
+    const responseOf = async (path: string) => {
       const response = await fetch(relayer.url + path)
       return { status: response.status, text: await response.text() }
     }
 
-    const health = await told('/health')
+    const health = await responseOf('/health')
     expect(Object.keys(JSON.parse(health.text)).sort()).toEqual([
       'failure',
       'polledAt',
       'role',
       'status',
     ])
-    const metrics = await told('/metrics')
+    const metrics = await responseOf('/metrics')
     const host = new URL(relayer.url).host
     for (const secret of [id, digest, digest.slice(2), token, 'abcd', 'name: test', host]) {
       expect(metrics.text).not.toContain(secret)
     }
     for (const path of ['/', '/v1x', '/events', '/health/x', '//v1/quotes', '/V1/quotes']) {
-      expect((await told(path)).status, path).toBe(401)
+      expect((await responseOf(path)).status, path).toBe(401)
     }
     for (const path of ['/v1', '/v1/', '/v1/absent', `/v1/quotes/${id}/`]) {
-      expect((await told(path)).status).toBe(401)
+      expect((await responseOf(path)).status).toBe(401)
     }
   })
 
@@ -139,7 +139,7 @@ describe('a running relayer', () => {
     const relayer = await startOn(await startChain(), await emptyDatabase())
     const { hostname, port } = new URL(relayer.url)
     /** Sends a head that announces a body, and no body. */
-    const told = async (line: string, length: number, token = '') => {
+    const responseOf = async (line: string, length: number, token = '') => {
       const socket = connect(Number(port), hostname)
       socket.on('error', () => {})
       const auth = token === '' ? '' : `authorization: Bearer ${token}\r\n`
@@ -152,7 +152,7 @@ describe('a running relayer', () => {
       socket.destroy()
       return { status: Number(text.slice(9, 12)), body: text.split('\r\n\r\n')[1] }
     }
-    const first = await told('POST /v1/quotes', 100)
+    const first = await responseOf('POST /v1/quotes', 100)
 
     expect(first.status).toBe(401)
     expect(JSON.parse(first.body ?? '').error.code).toBe('RELAYER_UNAUTHORIZED')
@@ -164,10 +164,10 @@ describe('a running relayer', () => {
       ['GET /health/../v1/quotes', 10],
       ['DELETE /v1/intents', 10],
     ] as const) {
-      expect(await told(line, length), line).toEqual(first)
-      expect(await told(line, length, 'wrong'), line).toEqual(first)
+      expect(await responseOf(line, length), line).toEqual(first)
+      expect(await responseOf(line, length, 'wrong'), line).toEqual(first)
     }
-    expect(await told('POST /v1/quotes', 600_000, token)).toMatchObject({ status: 413 })
+    expect(await responseOf('POST /v1/quotes', 600_000, token)).toMatchObject({ status: 413 })
   })
 
   test('rejects an id that is not a UUID as unknown, without a database query', async () => {

@@ -121,9 +121,9 @@ describe.skipIf(absent)('the tasks', () => {
       evidenceDigest: keccak256(toBytes(bytes)),
     })
     expect(shown.text).toContain('https://example.org/app.git')
-    const told = await fixture.run('dao proposal', { proposal })
-    expect(told.text).toContain('It is the first.')
-    expect(told.value).toMatchObject({ state: 'executed', proposer: expect.any(String) })
+    const decided = await fixture.run('dao proposal', { proposal })
+    expect(decided.text).toContain('It is the first.')
+    expect(decided.value).toMatchObject({ state: 'executed', proposer: expect.any(String) })
   })
 
   test('the guardian suspends immediately, and only the DAO lifts the suspension', async () => {
@@ -274,8 +274,8 @@ describe.skipIf(absent)('the tasks', () => {
       yes: true,
     })
 
-    const told = await fixture.run('dao proposal', { proposal, json: true })
-    const { votes } = JSON.parse(told.text)
+    const shown = await fixture.run('dao proposal', { proposal, json: true })
+    const { votes } = JSON.parse(shown.text)
     expect(votes).toMatchObject({ for: '1000000000000000000000', against: '0' })
     expect(
       await fixture.refused('dao cancel', {
@@ -338,9 +338,9 @@ describe.skipIf(absent)('the tasks', () => {
     expect(shown.text).toMatch(/timelock +done/)
     await fixture.run('dao execute', { proposal, governor, ...owner })
 
-    const { value: state, text: told } = await fixture.run('app status', { app })
+    const { value: state, text: status } = await fixture.run('app status', { app })
     expect(state).toMatchObject({ owner: dao.timelock, allowAnyDevice: true })
-    expect(told).toContain('0 releases')
+    expect(status).toContain('0 releases')
   })
 
   test('app status marks a superseded release', async () => {

@@ -62,8 +62,8 @@ describe('a header with fields of a later fork', () => {
     const { view } = lookAt({
       ...chain,
       answer: async (method, params, known) => {
-        const told = await chain.answer(method, params, known)
-        return method === 'eth_getBlockByNumber' ? forked() : told
+        const answer = await chain.answer(method, params, known)
+        return method === 'eth_getBlockByNumber' ? forked() : answer
       },
     })
     await expect(

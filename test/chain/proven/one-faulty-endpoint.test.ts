@@ -227,8 +227,8 @@ describe('a request to an endpoint', () => {
     const endpoint = connectEndpoint({ url: server.url, name: '1:bad', timeoutMs: 300, ...options })
     const began = performance.now()
     try {
-      const told = await endpoint.request('eth_chainId', [], z.string()).catch((error) => error)
-      return { told, ms: performance.now() - began }
+      const result = await endpoint.request('eth_chainId', [], z.string()).catch((error) => error)
+      return { result, ms: performance.now() - began }
     } finally {
       await server.stop()
     }
@@ -238,8 +238,8 @@ describe('a request to an endpoint', () => {
     ['hangs', hang],
     ['drips bytes', drip],
   ])('that %s ends after the time limit for the whole answer', async (_, answer) => {
-    const { told, ms } = await ask(answer)
-    expect(told).toMatchObject({ code: 'CHAIN_TIMEOUT' })
+    const { result, ms } = await ask(answer)
+    expect(result).toMatchObject({ code: 'CHAIN_TIMEOUT' })
     expect(ms).toBeLessThan(5_000)
   })
 
@@ -247,8 +247,8 @@ describe('a request to an endpoint', () => {
     ['floods', flood],
     ['sends what unpacks to too much', bomb],
   ])('that %s ends at the size limit', async (_, answer) => {
-    const { told } = await ask(answer, { timeoutMs: 20_000 })
-    expect(told).toMatchObject({ code: 'CHAIN_ANSWER_INVALID' })
+    const { result } = await ask(answer, { timeoutMs: 20_000 })
+    expect(result).toMatchObject({ code: 'CHAIN_ANSWER_INVALID' })
   })
 
   test.each([
@@ -256,21 +256,21 @@ describe('a request to an endpoint', () => {
     [99, 'CHAIN_ANSWER_INVALID'],
   ])('fails if it answers with 100 bytes instead of %i', async (maxBytes, code) => {
     const frame = JSON.stringify({ jsonrpc: '2.0', id: 1, result: '' }).length
-    const { told } = await ask(() => 'x'.repeat(100 - frame), { maxBytes, timeoutMs: 20_000 })
-    if (code === undefined) expect(told).toHaveLength(100 - frame)
-    else expect(told).toMatchObject({ code })
+    const { result } = await ask(() => 'x'.repeat(100 - frame), { maxBytes, timeoutMs: 20_000 })
+    if (code === undefined) expect(result).toHaveLength(100 - frame)
+    else expect(result).toMatchObject({ code })
   })
 
   test('quotes the error of the endpoint in one short line', async () => {
-    const { told } = await ask(
+    const { result } = await ask(
       () => {
         throw new Error(`first\n\u001b[31msecond${'x'.repeat(1_000)}`)
       },
       { timeoutMs: 20_000 },
     )
-    expect(told).toMatchObject({ code: 'CHAIN_UNREACHABLE', facts: { rpcCode: -32000 } })
-    expect(told.facts.words).toMatch(/^first \[31msecondx+$/)
-    expect(told.facts.words.length).toBeLessThanOrEqual(200)
+    expect(result).toMatchObject({ code: 'CHAIN_UNREACHABLE', facts: { rpcCode: -32000 } })
+    expect(result.facts.words).toMatch(/^first \[31msecondx+$/)
+    expect(result.facts.words.length).toBeLessThanOrEqual(200)
   })
 })
 

@@ -45,7 +45,7 @@ export interface SyntheticOptions {
   readonly moreFields?: Readonly<Record<string, Hex>>
   /** Of the first block, unix seconds. */
   readonly genesis?: number
-  /** What a boot shows; bytes of one value each unless told otherwise. */
+  /** What a boot shows; bytes of one value each by default. */
   readonly release?: Hex
   readonly image?: Hex
   /** Images beside that one, and measurements of a KMS. */
@@ -291,11 +291,11 @@ export async function serveChain(
     const chunks: Buffer[] = []
     for await (const chunk of request) chunks.push(chunk as Buffer)
     const question = JSON.parse(Buffer.concat(chunks).toString()) as Question | Question[]
-    const told = Array.isArray(question)
+    const answers = Array.isArray(question)
       ? await Promise.all(question.map(respond))
       : await respond(question)
     response.setHeader('content-type', 'application/json')
-    response.end(JSON.stringify(told))
+    response.end(JSON.stringify(answers))
   })
   await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening))
   return {

@@ -84,7 +84,7 @@ contract ApprovalAttacks is KmsAuthFixture {
         assertTrue(kms.allowedOsImages(IMAGE), "too long");
     }
 
-    function test_A5_GuardianRestsAndTheOwnerCannotMakeItRest() public {
+    function test_A5_GuardianHasACooldownThatTheOwnerCannotStart() public {
         uint256 start = block.timestamp;
         bytes memory suspends = abi.encodeCall(kms.suspend, (Kind.OsImage, _ids(IMAGE)));
         // suspended and lifted by the owner in one go, so that the guardian would have to rest
@@ -106,7 +106,7 @@ contract ApprovalAttacks is KmsAuthFixture {
     }
 
     /// @dev The DAO can let its guardian act again sooner, in both ways.
-    function test_A5_OwnerShortensTheRest() public {
+    function test_A5_OwnerShortensTheCooldown() public {
         uint256 start = block.timestamp;
         vm.prank(GUARDIAN);
         kms.suspend(Kind.OsImage, _ids(IMAGE));
@@ -127,7 +127,7 @@ contract ApprovalAttacks is KmsAuthFixture {
     }
 
     /// @dev It denies one boot by turns of image and app. What ends that is another guardian: see G3 for the vote.
-    function test_A6_GuardianThatTakesTurnsDeniesOnlyUntilItIsReplaced() public {
+    function test_A6_AlternatingGuardianDeniesOnlyUntilItIsReplaced() public {
         uint256 start = block.timestamp;
         for (uint256 i = 0; i < 4; i++) {
             vm.warp(start + i * 7 days);
@@ -145,7 +145,7 @@ contract ApprovalAttacks is KmsAuthFixture {
         assertTrue(allowed, "still denied");
     }
 
-    function test_A7_GuardiansAndStrangersAllowNothing() public {
+    function test_A7_GuardiansAndOtherAccountsAllowNothing() public {
         vm.prank(DAO);
         kms.suspend(Kind.OsImage, _ids(IMAGE));
         address[2] memory others = [GUARDIAN, STRANGER];
@@ -199,7 +199,7 @@ contract ApprovalAttacks is KmsAuthFixture {
 
     /// @dev A stranger is first with each call of a batch that is open to him.
     /// @dev The guardian suspends just before the votes are carried out. The suspension stays, and so does the vote.
-    function test_A9_GuardianMakesNoRenewalFail() public {
+    function test_A9_GuardianCannotMakeAnExtensionFail() public {
         uint40 end = uint40(block.timestamp + 20 days);
         vm.prank(DAO);
         kms.shorten(Kind.OsImage, _ids(IMAGE), end - 10 days);
@@ -220,7 +220,7 @@ contract ApprovalAttacks is KmsAuthFixture {
         assertTrue(kms.allowedOsImages(IMAGE), "not active after the suspension");
     }
 
-    function test_A9_NobodyMakesABatchFailByBeingFirst() public {
+    function test_A9_FrontRunnerCannotMakeABatchFail() public {
         address fresh = address(new YesApp());
         address second = address(new YesApp());
         vm.startPrank(DAO);
@@ -248,7 +248,7 @@ contract ApprovalAttacks is KmsAuthFixture {
         assertTrue(kms.allowedOsImages("image of the release"), "the rest was not done");
     }
 
-    function test_A10_WhoIsFirstDoesNotChooseTheTerms() public {
+    function test_A10_FrontRunnerDoesNotChooseTheTerms() public {
         address fresh = address(new YesApp());
         vm.prank(STRANGER);
         kms.registerApp(fresh);
@@ -280,7 +280,7 @@ contract ApprovalAttacks is KmsAuthFixture {
         assertTrue(kms.allowedOsImages("next"), "too late");
     }
 
-    function test_A12_ListsHoldEveryIdOnce() public {
+    function test_A12_ListsContainEveryIdOnce() public {
         vm.startPrank(DAO);
         for (uint256 i = 0; i < 3; i++) {
             kms.approve(_terms(Kind.OsImage, IMAGE), NEVER);

@@ -67,7 +67,7 @@ contract AppAttacks is KmsAuthFixture {
         }
     }
 
-    function test_P3_NoticeCountsForWhatWasAnnouncedBefore() public {
+    function test_P3_LongerNoticePeriodAppliesToEarlierAnnouncements() public {
         address next = address(new AppV2());
         bytes[3] memory calls = [
             abi.encodeCall(app.setAllowAnyDevice, (true)),
@@ -93,7 +93,7 @@ contract AppAttacks is KmsAuthFixture {
         assertTrue(!_owner(abi.encodeCall(app.setNoticePeriod, (364 days))), "a notice shrank");
     }
 
-    function test_P4_AnnouncementServesOnceForThatCallAndThirtyDays() public {
+    function test_P4_AnnouncementIsForOneCallOnceWithinThirtyDays() public {
         bytes memory call = abi.encodeCall(app.setAllowAnyDevice, (true));
         uint256 start = block.timestamp;
         vm.startPrank(OWNER);
@@ -109,7 +109,7 @@ contract AppAttacks is KmsAuthFixture {
     }
 
     /// @dev It lapsed, and the owner raises the notice period so that it would be in its time again.
-    function test_P4_AnnouncementThatLapsedDoesNotComeBack() public {
+    function test_P4_LapsedAnnouncementStaysLapsed() public {
         bytes memory call = abi.encodeCall(app.setAllowAnyDevice, (true));
         uint256 start = block.timestamp;
         vm.startPrank(OWNER);
@@ -131,7 +131,7 @@ contract AppAttacks is KmsAuthFixture {
         assertTrue(_owner(call), "refused after the notice");
     }
 
-    function test_P5_HandOverLeavesTheFormerOwnerNothing() public {
+    function test_P5_FormerOwnerHasNoRightsAfterTheTransfer() public {
         FactoryOf factory = new FactoryOf(DAO);
         DaoParameters memory terms;
         (terms.guardian, terms.suspension) = (GUARDIAN, 1 days);
@@ -158,7 +158,7 @@ contract AppAttacks is KmsAuthFixture {
         assertTrue(!_owner(abi.encodeCall(app.suspend, (Kind.Release, _ids(COMPOSE)))), "he still denies");
     }
 
-    function test_P6_ManifestIsWhatHashesToTheRelease() public {
+    function test_P6_PublishedManifestHasTheHashOfTheRelease() public {
         bytes memory manifest = '{"name":"demo"}';
         bytes memory other = '{"name":"demo" }';
         bytes memory call = abi.encodeCall(app.approveManifest, (sha256(manifest), other, 0, 0, type(uint40).max));
@@ -174,7 +174,7 @@ contract AppAttacks is KmsAuthFixture {
         }
     }
 
-    function test_P8_NoticeHoldsBackEveryReleaseAndDevice() public {
+    function test_P8_ReleasesAndDevicesStartAfterTheNoticePeriod() public {
         vm.startPrank(OWNER);
         app.setNoticePeriod(7 days);
         app.addComposeHash("added");

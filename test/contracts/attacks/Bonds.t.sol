@@ -89,7 +89,7 @@ contract BondAttacks is Test {
         assertEq(coin.balanceOf(DAO), 1_001, "taken");
     }
 
-    function test_B4_BondNeverLeavesAtOnce() public {
+    function test_B4_BondIsNeverPaidOutImmediately() public {
         vm.startPrank(DAO);
         for (uint32 time = 0; time < 1 hours; time += 1199) {
             (bool set, ) = address(bonds).call(abi.encodeCall(bonds.setTerms, (100, time, NEVER)));
@@ -105,7 +105,7 @@ contract BondAttacks is Test {
     }
 
     /// @dev A later unbonding under shorter terms takes nothing of an earlier one with it.
-    function test_B4_ShorterTermsBringNothingForward() public {
+    function test_B4_ShorterUnbondingTimeDoesNotShortenRunningOnes() public {
         uint256 start = block.timestamp;
         vm.prank(OPERATOR);
         bonds.unbond(DEVICE, 1_000);
@@ -122,7 +122,7 @@ contract BondAttacks is Test {
         assertEq(bonds.bondOf(DEVICE, OPERATOR).unbonding, 0, "not paid out");
     }
 
-    function test_B5_BondIsOfOneMachineAndHolder() public {
+    function test_B5_BondCountsForOneHostAndHolder() public {
         assertTrue(bonds.isBonded(DEVICE, OPERATOR), "not bonded");
         assertTrue(!bonds.isBonded(DEVICE, STRANGER), "for another holder");
         assertTrue(!bonds.isBonded("other", OPERATOR), "for another machine");

@@ -148,7 +148,7 @@ contract GovernanceAttacks is KmsAuthFixture {
     }
 
     /// @dev What the guardian cannot cancel, and what only looks like it.
-    function test_G3_GuardianCannotStopItsReplacementAndStopsAllElse() public {
+    function test_G3_GuardianCanCancelEverythingExceptItsReplacement() public {
         _handOverToVoter();
         bytes memory another = abi.encodeCall(IApprovalRegistry.setGuardian, (STRANGER, 1 days, type(uint40).max));
         uint256[3] memory replacing = [
@@ -213,7 +213,7 @@ contract GovernanceAttacks is KmsAuthFixture {
     }
 
     /// @dev A stranger raises the supply around the hand-over: by a deposit, a mint or a flash loan.
-    function test_G4_QuorumIsNotOfTheSupplyOfOneMoment() public {
+    function test_G4_QuorumDoesNotDependOnTheSupplyOfOneMoment() public {
         OldCoin coin = new OldCoin(voter, 1_000_000);
         coin.mint(attacker, 30_000_000);
         _handOverWrapped(coin);
@@ -238,7 +238,7 @@ contract GovernanceAttacks is KmsAuthFixture {
         assertEq(governor.quorum(block.timestamp - 1), 500_000, "of all that is wrapped");
     }
 
-    function test_G5_FactoryMakesNoDaoInWhichOneUnitDecides() public {
+    function test_G5_FactoryCreatesNoDaoInWhichOneUnitDecides() public {
         OldCoin coin = new OldCoin(voter, 49);
         DaoParameters memory terms = _terms();
         (terms.underlying, terms.supply, terms.quorumPercent) = (address(coin), 49, 4);

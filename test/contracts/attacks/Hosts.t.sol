@@ -40,7 +40,7 @@ contract HostAttacks is HostsFixture {
         _registerAs(NEXT, 991);
     }
 
-    function test_H1_QuoteIsOfThisRegistryOperatorAndBlock() public {
+    function test_H1_QuoteIsBoundToRegistryOperatorAndBlock() public {
         Report memory report = _report(operator, 990);
         bytes memory quote = abi.encode(report);
         vm.prank(STRANGER);
@@ -66,7 +66,7 @@ contract HostAttacks is HostsFixture {
     }
 
     /// @dev Every way in which a TD can be opened or taken elsewhere after the quote.
-    function test_H2_NoDebugTdAndNoneThatCanMigrateProvesAMachine() public {
+    function test_H2_DebugOrMigratableTdProvesNoHost() public {
         for (uint256 bit = 0; bit < 64; bit++) {
             if (bit == 28) continue;
             Report memory attributed = _report(operator, 990);
@@ -132,7 +132,7 @@ contract HostAttacks is HostsFixture {
         }
     }
 
-    function test_H4_NextAccountGetsAMachineWithoutAnOperator() public {
+    function test_H4_AnyAccountCanProveAHostWithoutAnOperator() public {
         _registerAs(DEVICE, 990);
         vm.prank(DAO);
         hosts.setOperator(DEVICE, address(0), NEVER);
@@ -142,7 +142,7 @@ contract HostAttacks is HostsFixture {
         assertEq(hosts.hostOf(DEVICE).operator, STRANGER, "operator");
     }
 
-    function test_H4_NobodyTakesAMachineThatIsProvenOrNamed() public {
+    function test_H4_OtherAccountsCannotTakeAProvenOrNamedHost() public {
         vm.prank(DAO);
         hosts.setOperator(DEVICE, operator, NEVER);
         // before its first proof, while it is in force, and when it has expired
@@ -159,7 +159,7 @@ contract HostAttacks is HostsFixture {
         assertEq(hosts.namedOperatorOf(DEVICE), address(0), "named");
     }
 
-    function test_H5_ProofOfAnEarlierApprovalDoesNotComeBackToLife() public {
+    function test_H5_OldProofDoesNotCountForANewApproval() public {
         _registerAs(DEVICE, 990);
         assertTrue(_isAdmitted(DEVICE), "not admitted");
         vm.startPrank(DAO);
@@ -172,7 +172,7 @@ contract HostAttacks is HostsFixture {
     }
 
     /// @dev The votes are public for days; the operator changes ids twice before they are carried out.
-    function test_H6_ChangingIdsEvadesNoDecision() public {
+    function test_H6_NewIdDoesNotEvadeADecision() public {
         bytes[4] memory decisions = [
             abi.encodeCall(hosts.withdraw, (Kind.Host, _ids(DEVICE))),
             abi.encodeCall(hosts.revoke, (Kind.Host, _ids(DEVICE))),
@@ -224,7 +224,7 @@ contract HostAttacks is HostsFixture {
     }
 
     /// @dev The DAO renews DEVICE, and the operator continues as NEXT just before.
-    function test_H6_OneMachineHasOneApprovedId() public {
+    function test_H6_HostHasOneApprovedId() public {
         _prepare();
         assertTrue(_continue(DEVICE, NEXT), "not continued");
         vm.prank(DAO);
@@ -353,7 +353,7 @@ contract HostAttacks is HostsFixture {
         assertTrue(_continue(DEVICE, NEXT), "stopped");
     }
 
-    function test_H8_ContinuitySignatureServesOnce() public {
+    function test_H8_ContinuitySignatureCountsOnce() public {
         _prepare();
         assertTrue(_continue(DEVICE, NEXT), "not continued");
         vm.startPrank(DAO);
@@ -367,7 +367,7 @@ contract HostAttacks is HostsFixture {
         assertTrue(!_continue(DEVICE, NEXT), "continued with the signature of then");
     }
 
-    function test_H9_OnlyADeadQuoteEndsItsProof() public {
+    function test_H9_OnlyAnInvalidQuoteEndsItsProof() public {
         bytes memory quote = abi.encode(_report(operator, 990));
         bytes memory call = abi.encodeCall(hosts.endProof, (DEVICE, quote));
         _registerAs(DEVICE, 990);
@@ -382,7 +382,7 @@ contract HostAttacks is HostsFixture {
         assertTrue(done && !_isAdmitted(DEVICE), "not ended");
     }
 
-    function test_H10_PermitIsOfTheOperatorForOneQuoteAndTime() public {
+    function test_H10_PermitIsForOneOperatorQuoteAndTime() public {
         bytes32 typeHash = keccak256("HostRegistration(bytes32 quoteHash,uint256 blockNumber,uint256 deadline)");
         bytes memory quote = abi.encode(_report(operator, 990));
         bytes memory other = abi.encode(_report(operator, 991));
@@ -404,7 +404,7 @@ contract HostAttacks is HostsFixture {
         hosts.registerFor(operator, quote, 990, NOW + 10, permit);
     }
 
-    function test_H11_AdmissionNeedsAllAtEachUse() public {
+    function test_H11_AdmissionChecksEveryConditionAtEachUse() public {
         _registerAs(DEVICE, 990);
         assertTrue(_isAdmitted(DEVICE), "not admitted");
         vm.startPrank(DAO);
@@ -436,7 +436,7 @@ contract HostAttacks is HostsFixture {
     }
 
     /// @dev A short form names a record of the verifier of then; the DAO has another one since.
-    function test_H12_LastVerifierJudgesARecordOfItsOwn() public {
+    function test_H12_PreviousVerifierVerifiesItsOwnRecords() public {
         _registerAs(DEVICE, 990);
         bytes memory quote = abi.encode(_report(operator, 990));
         _judgeAll(Verdict.RecordUnknown);
@@ -451,7 +451,7 @@ contract HostAttacks is HostsFixture {
     }
 
     /// @dev The DAO names the verifier that it has: the one before stays the last.
-    function test_H12_NamingTheSameVerifierKeepsTheLastOne() public {
+    function test_H12_SettingTheSameVerifierKeepsThePreviousOne() public {
         _registerAs(DEVICE, 990);
         bytes memory quote = abi.encode(_report(operator, 990));
         _judgeAll(Verdict.RecordUnknown);

@@ -103,7 +103,7 @@ contract KmsAuthAttacks is KmsAuthFixture {
     }
 
     /// @dev An app that asks another contract, and takes its failure for a reason to deny.
-    function test_K3_AppThatIsStarvedInsideDeniesNothing() public {
+    function test_K3_AppThatGetsTooLittleGasInsideIsNoDenial() public {
         AppBootInfo memory boot = _boot();
         boot.appId = address(new CarefulApp());
         kms.registerApp(boot.appId);
@@ -139,7 +139,7 @@ contract KmsAuthAttacks is KmsAuthFixture {
     }
 
     /// @dev The address at which the next app would be made is taken before: it never becomes an app, nobody's app fails.
-    function test_K5_AddressThatIsTakenBeforeGivesNobodyAnApp() public {
+    function test_K5_AddressRegisteredInAdvanceGivesNobodyAnApp() public {
         address next = _predicted(kms.count(Kind.App) + 1);
         vm.prank(STRANGER);
         kms.registerApp(next);
@@ -229,7 +229,7 @@ contract KmsAuthAttacks is KmsAuthFixture {
         assertTrue(!_isAllowed(boot), "with an image that is not approved");
     }
 
-    function test_K8_ClosedImageShowsOnlyWhatWasApproved() public {
+    function test_K8_ClosedImageNeedsAnApprovedMeasurementSet() public {
         bytes memory init = abi.encodeCall(Images.initialize, (DAO, GUARDIAN, 7 days));
         Images images = Images(address(new ERC1967Proxy(address(new Images()), init)));
         vm.startPrank(DAO);

@@ -62,7 +62,7 @@ contract RootKeyAttacks is KmsAuthFixture {
     }
 
     /// @dev The host of an approved KMS starts it so that it can be read, changed or taken away later.
-    function test_R2_KeyOfATdThatCanBeOpenedOrMigratedIsNotProven() public {
+    function test_R2_DebugOrMigratableTdProvesNoKey() public {
         for (uint256 bit = 0; bit < 64; bit++) {
             if (bit == 28) continue;
             Report memory attributed = _report(bit % 2 == 0 ? 584 : 648);
@@ -107,7 +107,7 @@ contract RootKeyAttacks is KmsAuthFixture {
         assertTrue(!done, "something beside the commitment");
     }
 
-    function test_R4_MachineMeasurementAndHostMustBeAllowed() public {
+    function test_R4_DeviceAndMeasurementMustBeAllowed() public {
         Report memory report = _report(584);
         report.deviceId = "other";
         vm.expectRevert(abi.encodeWithSelector(IRootKeys.RootKeyDeviceNotAllowed.selector, bytes32("other")));
@@ -144,7 +144,7 @@ contract RootKeyAttacks is KmsAuthFixture {
     }
 
     /// @dev The quote is public as soon as it is proposed; a stranger brings it first, and the batch must not fail.
-    function test_R6_BeingFirstWithAProofStopsNothing() public {
+    function test_R6_FrontRunningAProofStopsNothing() public {
         bytes memory quote = abi.encode(_report(584));
         vm.prank(STRANGER);
         bytes32 id = keys.prove(quote, ca, k256);

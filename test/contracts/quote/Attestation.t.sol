@@ -27,12 +27,12 @@ contract AttestationTest is Test {
         return _verifier.attest(quote);
     }
 
-    function test_AttestsWhatIsVerifiedAndPasses() public view {
+    function test_AttestsAVerifiedReportThatMeetsThePolicy() public view {
         Report memory report = _report(Verdict.Verified);
         assertEq(keccak256(abi.encode(this.attest(abi.encode(report)))), keccak256(abi.encode(report)), "report");
     }
 
-    function test_AttestsNothingThatIsNotVerified() public {
+    function test_RefusesAReportThatIsNotVerified() public {
         for (uint256 i = 0; i <= uint256(type(Verdict).max); ++i) {
             if (Verdict(i) == Verdict.Verified) continue;
             bytes memory quote = abi.encode(_report(Verdict(i)));
@@ -43,7 +43,7 @@ contract AttestationTest is Test {
         }
     }
 
-    function test_AttestsNothingThatBreaksThePolicy() public {
+    function test_RefusesAReportThatBreaksThePolicy() public {
         Report memory report = _report(Verdict.Verified);
         report.status = TcbStatus.OutOfDate;
         vm.expectRevert(abi.encodeWithSelector(PolicyLib.PolicyBreached.selector, PolicyBreach.Status));

@@ -59,7 +59,7 @@ contract CertificateTest is Test {
         _unsupported(_with(SERIAL, SIGNATURE, hex"300f0603551d0f0101ff0405030206c000"));
     }
 
-    function test_KnowsAnAuthorityByItsConstraints() public view {
+    function test_RecognizesACaByItsBasicConstraints() public view {
         assertTrue(!this.parse(_constrained("")).isAuthority, "nothing said");
         assertTrue(this.parse(_constrained(hex"0101ff")).isAuthority, "without a length");
         assertTrue(this.parse(_constrained(hex"0101ff020100")).isAuthority, "with a length");
@@ -83,12 +83,12 @@ contract CertificateTest is Test {
         assertEq(found.platformInstanceId, 0, "no instance");
     }
 
-    function test_RefusesSvnsThatHaveNoRoom() public view {
+    function test_RefusesSvnsThatAreTooLarge() public view {
         _noPlatform(_tcb(hex"02020100", hex"02010b", ""), "", X509.CertificateUnsupported.selector);
         _noPlatform(_tcb(hex"020104", hex"0203010000", ""), "", X509.CertificateUnsupported.selector);
     }
 
-    function test_RefusesFieldsThatItDoesNotKnow() public view {
+    function test_RefusesUnknownFields() public view {
         bytes memory tcb = _tcb(hex"020104", hex"02010b", "");
         // an arc that is none, one that was there, and something behind the eighteen
         _noPlatform(tcb, _field(8, hex"0400"), X509.CertificateUnsupported.selector);

@@ -40,13 +40,17 @@ contract CrlTest is Test {
     }
 
     /// @dev RFC 5280 §5.1.2.6; the TypeScript twin refuses it too.
-    function test_RefusesAnEmptyListThatIsWritten() public view {
+    function test_RefusesAnEncodedEmptyList() public view {
         bytes memory der = _list(hex"3000");
         _refused(der);
     }
 
     /// @dev One octet changed: what is read has the same meaning or is refused by name, and never read beyond.
-    function testFuzz_ChangedListsAreRefusedByName(uint160[3] memory serials, uint256 place, bytes1 octet) public view {
+    function testFuzz_ChangedListsAreReadOrRefusedWithATypedError(
+        uint160[3] memory serials,
+        uint256 place,
+        bytes1 octet
+    ) public view {
         bytes memory entries;
         for (uint256 i = 0; i < 3; ++i) entries = bytes.concat(entries, _entry(serials[i], REASON));
         bytes memory der = _list(_tlv(0x30, entries));
@@ -78,7 +82,7 @@ contract CrlTest is Test {
         _refused(_list(bytes.concat(hex"3034", entry)));
     }
 
-    function test_TakesAsManyEntriesAsOneAccountHolds() public view {
+    function test_AcceptsAsManyEntriesAsOneAccountStores() public view {
         bytes memory entry = _entry(type(uint160).max >> 1, REASON);
         bytes memory entries = _repeated(entry, Crl.MAX_ENTRIES);
         assertEq(this.parse(_list(_tlv(0x30, entries))).serials.length, 20 * Crl.MAX_ENTRIES, "serials");
@@ -133,7 +137,7 @@ contract CrlTest is Test {
         }
     }
 
-    function testFuzz_ContainsWhatIsListed(uint160[] memory serials, uint160 other) public {
+    function testFuzz_ContainsExactlyTheListedSerials(uint160[] memory serials, uint160 other) public {
         address pointer = CodeStore.write(Crl.sorted(_packed(serials)));
         bool listed;
         for (uint256 i = 0; i < serials.length; ++i) {

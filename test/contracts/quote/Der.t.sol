@@ -46,7 +46,7 @@ contract DerTest is Test {
     }
 
     /// @dev Any first octets: never a length that is not the one that is written.
-    function testFuzz_OpensNothingElse(bytes8 head, uint24 end) public view {
+    function testFuzz_RefusesOtherLengthEncodings(bytes8 head, uint24 end) public view {
         try this.open(abi.encodePacked(head), end) returns (uint256 content, uint256 next) {
             assertTrue(next <= end, "inside its parent");
             bytes memory expected = _head(next - content);
@@ -78,7 +78,12 @@ contract DerTest is Test {
         }
     }
 
-    function testFuzz_ChangedIntegers(uint256 value, uint8 shift, uint256 place, bytes1 octet) public view {
+    function testFuzz_ChangedIntegersAreCanonicalOrRefused(
+        uint256 value,
+        uint8 shift,
+        uint256 place,
+        bytes1 octet
+    ) public view {
         bytes memory der = _integer(value >> shift);
         der[place % der.length] = octet;
         try this.integer(der) returns (uint256 found, uint256 next) {
@@ -118,7 +123,7 @@ contract DerTest is Test {
         }
     }
 
-    function test_KnowsTheCalendar() public view {
+    function test_AcceptsOnlyDatesOfTheCalendar() public view {
         (uint256 found, ) = this.time(bytes.concat(hex"180f", "20240229235959Z"));
         assertEq(found, 1709251199, "leap day");
         (found, ) = this.time(bytes.concat(hex"180f", "20000229000000Z"));

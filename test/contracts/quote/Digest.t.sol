@@ -43,7 +43,7 @@ contract DigestTest is Test {
         return Digest.sha256Of(new bytes(length), 0, length);
     }
 
-    function test_AsksAVerifierForEachKindOfAnswer() public {
+    function test_RefusesAP256ContractWithOneWrongAnswer() public {
         address right = address(new P256Solidity());
         this.requireUsable(right);
         for (uint256 fault = 0; fault < 4; ++fault) {
@@ -76,7 +76,7 @@ contract DigestTest is Test {
     }
 
     /// @dev The precompile may run out of gas where the caller does not: no digest then, and never another.
-    function test_GivesTheRightDigestOrNone() public view {
+    function test_ReturnsTheRightDigestOrReverts() public view {
         uint256 length = 400_000;
         bytes32 expected = sha256(new bytes(length));
         uint256 refused;

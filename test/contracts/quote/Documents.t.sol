@@ -46,7 +46,7 @@ contract DocumentsTest is Test {
         assertTrue(!found, "reaches no level");
     }
 
-    function test_RefusesModulesThatCannotBeTold() public view {
+    function test_RefusesInvalidOrDuplicateModules() public view {
         _malformed(_module("TDY_01", ISV), _level("0", 1, "0", ""));
         // a version twice
         _malformed(string.concat(_module("TDX_01", ISV), ",", _module("TDX_01", ISV)), _level("0", 1, "0", ""));
@@ -199,7 +199,7 @@ contract DocumentsTest is Test {
         _tooLarge("", string.concat(levels, ",", one));
     }
 
-    function test_RefusesMoreTextsAndAdvisoriesThanItCanTell() public view {
+    function test_RefusesMoreTextsAndAdvisoriesThanItCanCount() public view {
         string memory first = _level("0", 1, "0", _texts(0, 128));
         this.tcbInfo(_info("", string.concat(first, ",", _level("1", 1, "0", _texts(128, 256)))));
         _tooLarge("", string.concat(first, ",", _level("1", 1, "0", _texts(128, 257))));
@@ -216,7 +216,7 @@ contract DocumentsTest is Test {
     }
 
     /// @dev Two bytes say where the advisories of a level begin.
-    function test_RefusesLevelsBehindMoreAdvisoriesThanTwoBytesCount() public view {
+    function test_RefusesLevelsAfterMoreAdvisoriesThanTwoBytesCount() public view {
         string memory ids = '"A"';
         for (uint256 i = 1; i < 255; ++i) ids = string.concat(ids, ',"A"');
         string memory levels;
@@ -230,7 +230,7 @@ contract DocumentsTest is Test {
 
     /* EVALUATION NUMBERS */
 
-    function test_TakesTheHighestNumberThatIsAYearOld() public view {
+    function test_ChoosesTheHighestNumberThatIsAYearOld() public view {
         uint256 year = 31_557_600;
         // 2024-01-01, 2025-01-01, 2025-07-01
         string memory one = _number(17, "2024-01-01");
@@ -251,7 +251,7 @@ contract DocumentsTest is Test {
         assertEq(changesAt, type(uint256).max, "none announced");
     }
 
-    function test_RefusesListsOfMoreNumbersThanItHasRoomFor() public view {
+    function test_RefusesListsOfTooManyNumbers() public view {
         string memory list = _number(17, "2024-01-01");
         for (uint256 i = 1; i < 128; ++i) list = string.concat(list, ",", _number(17, "2024-01-01"));
         this.numbers(_numbers(list), 0);

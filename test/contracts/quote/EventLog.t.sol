@@ -23,7 +23,7 @@ contract EventLogTest is Test {
     }
 
     /// @dev Everything that is known, then everything again with other bytes, then the marker and all once more.
-    function test_TakesTheFirstOfEachName() public view {
+    function test_UsesTheFirstEventOfEachName() public view {
         RuntimeEvent[] memory events = new RuntimeEvent[](16);
         for (uint256 round = 0; round < 3; ++round) {
             uint256 first = round * 5 + (round == 2 ? 1 : 0);
@@ -49,7 +49,7 @@ contract EventLogTest is Test {
         _leadsTo(rtmr, events);
     }
 
-    function test_AnInstanceMayHaveNoId() public view {
+    function test_InstanceIdIsOptional() public view {
         RuntimeEvent[] memory events = new RuntimeEvent[](2);
         events[0] = RuntimeEvent("instance-id", "", 1);
         events[1] = RuntimeEvent("instance-id", TWENTY, 1);
@@ -58,7 +58,7 @@ contract EventLogTest is Test {
         _leadsTo(rtmr, events);
     }
 
-    function test_KnowsTheDigestsOfMarkers() public view {
+    function test_RecognizesTheDigestsOfMarkers() public view {
         RuntimeEvent[] memory events = new RuntimeEvent[](4);
         events[0] = RuntimeEvent("system-preparing", "", 1);
         events[1] = RuntimeEvent("boot-mr-done", "", 1);
@@ -87,7 +87,7 @@ contract EventLogTest is Test {
         for (uint256 i = 0; i < chars.length; ++i) _refused(string(bytes.concat("a", chars[i])), "", 2);
     }
 
-    function test_RefusesMoreEventsThanAnyBootHas() public {
+    function test_RefusesTooManyEvents() public {
         RuntimeEvent[] memory events = new RuntimeEvent[](MAX_EVENTS + 1);
         for (uint256 i = 0; i < events.length; ++i) events[i] = RuntimeEvent("", "", 1);
         vm.expectRevert(abi.encodeWithSelector(EventLog.EventMalformed.selector, MAX_EVENTS));

@@ -50,7 +50,7 @@ contract JsonTest is Test {
         for (uint256 i = 0; i < escapes.length; i++) _assertSkipped(string.concat('"', escapes[i], '"'));
     }
 
-    function test_RefusesWhatIsNoJson() public {
+    function test_RefusesInvalidJson() public {
         _assertRefused('"\\x"', 2);
         _assertRefused('"\\U0000"', 2);
         _assertRefused('"\t"', 1);

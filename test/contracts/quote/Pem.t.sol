@@ -15,7 +15,7 @@ contract PemTest is Test {
         return Pem.decode(text, 0, end);
     }
 
-    function testFuzz_DecodesWhatIsEncoded(bytes calldata der, uint8 before) public view {
+    function testFuzz_DecodesEncodedBytes(bytes calldata der, uint8 before) public view {
         vm.assume(der.length > 0);
         bytes memory text = PemPlain.encode(der);
 
@@ -26,16 +26,16 @@ contract PemTest is Test {
     }
 
     /// @dev Lengths on both sides of a whole line, of half a line, and of each padding.
-    function test_Borders() public view {
+    function test_DecodesEveryLengthUpTo99() public view {
         for (uint256 length = 1; length < 100; ++length) {
             bytes memory der = new bytes(length);
             for (uint256 i = 0; i < length; ++i) der[i] = bytes1(uint8(251 * i + length));
-            this.testFuzz_DecodesWhatIsEncoded(der, 0);
+            this.testFuzz_DecodesEncodedBytes(der, 0);
         }
     }
 
     /// @dev Any octet in the place of any character.
-    function testFuzz_AgreesOnChangedText(
+    function testFuzz_AgreesWithThePlainReaderOnChangedText(
         bytes32[6] calldata words,
         uint256 length,
         uint256 place,
@@ -78,14 +78,14 @@ contract PemTest is Test {
     }
 
     /// @dev RFC 4648 §3.5: bits that no byte needs are zero.
-    function test_RefusesBitsBehindTheLastByte() public view {
+    function test_RefusesBitsAfterTheLastByte() public view {
         bytes[2] memory wrong = [bytes("AAB="), "AB=="];
         for (uint256 i = 0; i < 2; ++i) {
             _agree(bytes.concat("-----BEGIN CERTIFICATE-----\n", wrong[i], "\n-----END CERTIFICATE-----"));
         }
     }
 
-    function testFuzz_AgreesOnCutText(bytes32[3] calldata words, uint256 length) public view {
+    function testFuzz_AgreesWithThePlainReaderOnCutText(bytes32[3] calldata words, uint256 length) public view {
         bytes memory text = PemPlain.encode(abi.encodePacked(words));
         length = bound(length, 0, text.length);
         assembly ("memory-safe") {

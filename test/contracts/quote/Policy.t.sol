@@ -15,13 +15,13 @@ contract PolicyTest is Test {
         _expect(_report(TcbStatus.SWHardeningNeeded, SEPT_VE_DISABLE, 0x3), PolicyBreach.None);
     }
 
-    function testFuzz_XfamBitsThatNoModuleKnowsAreRefused(uint64 xfam) public view {
+    function testFuzz_UnknownXfamBitsAreRefused(uint64 xfam) public view {
         PolicyBreach expected = xfam & ~XFAM == 0 ? PolicyBreach.None : PolicyBreach.Xfam;
         _expect(_report(TcbStatus.UpToDate, SEPT_VE_DISABLE, xfam), expected);
         _expect(_report(TcbStatus.UpToDate, SEPT_VE_DISABLE, xfam & XFAM), PolicyBreach.None);
     }
 
-    function testFuzz_NoAttributeButOneMayBeSet(uint64 attributes) public view {
+    function testFuzz_OnlyOneAttributeMayBeSet(uint64 attributes) public view {
         vm.assume(attributes != SEPT_VE_DISABLE);
         PolicyBreach expected =
             attributes & ~SEPT_VE_DISABLE != 0 ? PolicyBreach.AttributeForbidden : PolicyBreach.AttributeMissing;
@@ -115,7 +115,7 @@ contract PolicyRulesTest is Test {
     }
 
     /// @dev A 1.0 report cannot show a service TD, so that MIGRATABLE says enough.
-    function test_MigratableIsRefusedWhereAServiceTdIsNotShown() public view {
+    function test_MigratableTdIsRefusedInReportsWithoutServiceTd() public view {
         Report memory report = _report();
         Policy memory policy = _policy();
         policy.attributesAllowed |= PolicyLib.MIGRATABLE;
@@ -201,7 +201,7 @@ contract PolicyRulesTest is Test {
         _expect(policy, report, PolicyBreach.None);
     }
 
-    function test_DevicesAreTheOnlyOnesOrTheOnesLeftOut() public view {
+    function test_DeviceListAllowsOrExcludes() public view {
         Report memory report = _report();
         Policy memory policy = _policy();
         policy.devices = new bytes32[](2);
@@ -215,7 +215,7 @@ contract PolicyRulesTest is Test {
         _expect(policy, report, PolicyBreach.None);
     }
 
-    function test_FmspcsAreTheOnlyOnesOrTheOnesLeftOut() public view {
+    function test_FmspcListAllowsOrExcludes() public view {
         Report memory report = _report();
         Policy memory policy = _policy();
         policy.fmspcs = new bytes6[](2);

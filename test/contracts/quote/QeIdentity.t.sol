@@ -16,14 +16,14 @@ contract QeIdentityTest is Test {
         return CollateralJson.qeIdentity(json);
     }
 
-    function test_LevelsOfAUsualOneAreItsBlob() public view {
+    function test_UsualIdentityIsStoredAsItsLevels() public view {
         _isKept(_json(SIGNER, ONE), 1);
         _isKept(_json(SIGNER, string.concat(ONE, ",", OTHER)), 2);
         // in any order
         _isKept(_json(SIGNER, string.concat(OTHER, ",", ONE)), 2);
     }
 
-    function test_AnyOtherIsNotUsual() public view {
+    function test_OtherIdentitiesAreNotStoredAsLevels() public view {
         string memory third = '{"tcb":{"isvsvn":1},"tcbDate":"2018-05-15T00:00:00Z","tcbStatus":"Revoked"}';
         _isNotKept(_json(SIGNER, string.concat(ONE, ",", OTHER, ",", third)));
         string memory advised =
@@ -33,7 +33,7 @@ contract QeIdentityTest is Test {
     }
 
     /// @dev Whatever octet of a blob is another, it is not a usual one, or these are its levels.
-    function testFuzz_NoOtherBlobIsTakenForAUsualOne(uint256 place, bytes1 octet, bool two) public view {
+    function testFuzz_OtherBlobIsNotReadAsAUsualIdentity(uint256 place, bytes1 octet, bool two) public view {
         string memory levels = two ? string.concat(ONE, ",", OTHER) : ONE;
         bytes memory blob = this.read(_json(SIGNER, levels)).blob;
         blob[place % blob.length] = octet;
@@ -42,7 +42,7 @@ contract QeIdentityTest is Test {
     }
 
     /// @dev One character changed: read to the letter, or refused by name.
-    function testFuzz_ChangedTextIsRefusedByName(uint256 place, bytes1 char) public view {
+    function testFuzz_ChangedTextIsReadOrRefusedWithATypedError(uint256 place, bytes1 char) public view {
         bytes memory json = _json(SIGNER, ONE);
         json[place % json.length] = char;
         try this.read(json) returns (Document memory document) {

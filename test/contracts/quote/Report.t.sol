@@ -15,7 +15,7 @@ contract ReportTest is Test {
         return _of(td).mrTd();
     }
 
-    function test_EachFieldIsAtItsPlace() public pure {
+    function test_EachFieldIsAtItsOffset() public pure {
         Report memory report = _of(_counting(648));
         assertEq(bytes32(report.teeTcbSvn()), bytes32(bytes16(_slice(0, 16))), "svn");
         _same(report.mrSeam(), 16);
@@ -42,7 +42,7 @@ contract ReportTest is Test {
         _same(_of(_counting(648)).mrServiceTd(), 600);
     }
 
-    function test_ShortReportsFailToBeRead() public {
+    function test_ShortReportsRevert() public {
         vm.expectRevert(_panic());
         this.rtmr(new bytes(584), 4);
         vm.expectRevert(_panic());

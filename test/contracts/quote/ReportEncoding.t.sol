@@ -15,11 +15,15 @@ contract ReportEncodingTest is Test {
         ReportEncoding.finish(reports);
     }
 
-    function testFuzz_OneIsAsTheCompilerEncodesIt(bytes32 seed, bytes calldata td, bytes32[] calldata ids) public view {
+    function testFuzz_OneReportMatchesTheEncodingOfTheCompiler(
+        bytes32 seed,
+        bytes calldata td,
+        bytes32[] calldata ids
+    ) public view {
         _one(_report(seed, td, ids));
     }
 
-    function testFuzz_ManyAreAsTheCompilerEncodesThem(
+    function testFuzz_SeveralReportsMatchTheEncodingOfTheCompiler(
         bytes32[] calldata seeds,
         bytes calldata td,
         bytes32[] calldata ids
@@ -31,7 +35,7 @@ contract ReportEncodingTest is Test {
     }
 
     /// @dev Lengths on both sides of a word, and reports with nothing in them.
-    function test_Borders() public view {
+    function test_MatchesTheCompilerAroundWordBorders() public view {
         for (uint256 length = 0; length < 70; ++length) {
             Report[] memory reports = new Report[](length % 4);
             for (uint256 i = 1; i < reports.length; ++i) {
@@ -48,7 +52,7 @@ contract ReportEncodingTest is Test {
     }
 
     /// @dev As Solidity's own conversions do: a number that is no status never gets into a report.
-    function test_SetsNothingThatIsNoStatus() public {
+    function test_RefusesNumbersThatAreNoStatus() public {
         uint256 last = uint256(type(TcbStatus).max);
         Report memory report = this.statuses(last, 0, 1);
         assertEq(uint256(report.status), last, "status");

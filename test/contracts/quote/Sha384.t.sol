@@ -7,7 +7,7 @@ import {Sha384Plain} from "./plain/Sha384Plain.sol";
 
 /// @notice SHA-384 in two lanes against known answers and against the standard written down plainly.
 contract Sha384Test is Test {
-    function test_KnownAnswers() public pure {
+    function test_MatchesKnownAnswers() public pure {
         // FIPS 180-4 examples: no bytes, one block, two blocks
         _same(
             "",
@@ -26,21 +26,21 @@ contract Sha384Test is Test {
         );
     }
 
-    function testFuzz_IsTheStandard(bytes memory data) public pure {
+    function testFuzz_MatchesTheReference(bytes memory data) public pure {
         (bytes32 hi, bytes16 lo) = Sha384Plain.hash(data);
         _same(data, hi, lo);
     }
 
     /// @dev Padding: lengths on both sides of each border of a block.
-    function test_Borders() public pure {
-        for (uint256 length = 105; length < 136; ++length) testFuzz_IsTheStandard(_ones(length));
-        testFuzz_IsTheStandard(_ones(239));
-        testFuzz_IsTheStandard(_ones(240));
+    function test_PadsAroundBlockBorders() public pure {
+        for (uint256 length = 105; length < 136; ++length) testFuzz_MatchesTheReference(_ones(length));
+        testFuzz_MatchesTheReference(_ones(239));
+        testFuzz_MatchesTheReference(_ones(240));
     }
 
     /// @dev A register extended twice while two blocks go by below: neither lane may change what the other comes to,
     /// whatever carries and falls between them.
-    function testFuzz_LanesAreApart(bytes32[4] memory digests, bytes32[8] memory blocks, bool begins) public pure {
+    function testFuzz_LanesDoNotMix(bytes32[4] memory digests, bytes32[8] memory blocks, bool begins) public pure {
         bytes memory space = Sha384.workspace();
         bytes memory first = abi.encodePacked(digests[0], bytes16(digests[1]));
         bytes memory second = abi.encodePacked(digests[2], bytes16(digests[3]));
@@ -61,20 +61,20 @@ contract Sha384Test is Test {
         assertEq(bytes32(lo), bytes32(((state[4] << 64) | state[5]) << 128), "lower lane, last 16 bytes");
     }
 
-    function test_LanesOfOnesAreApart() public pure {
+    function test_LanesOfOnesDoNotMix() public pure {
         bytes32 ones = bytes32(type(uint256).max);
         bytes32[4] memory fullDigests = [ones, ones, ones, ones];
         bytes32[8] memory fullBlocks = [ones, ones, ones, ones, ones, ones, ones, ones];
         bytes32[4] memory noDigests;
         bytes32[8] memory noBlocks;
-        testFuzz_LanesAreApart(fullDigests, fullBlocks, true);
-        testFuzz_LanesAreApart(fullDigests, fullBlocks, false);
-        testFuzz_LanesAreApart(fullDigests, noBlocks, false);
-        testFuzz_LanesAreApart(noDigests, fullBlocks, false);
+        testFuzz_LanesDoNotMix(fullDigests, fullBlocks, true);
+        testFuzz_LanesDoNotMix(fullDigests, fullBlocks, false);
+        testFuzz_LanesDoNotMix(fullDigests, noBlocks, false);
+        testFuzz_LanesDoNotMix(noDigests, fullBlocks, false);
     }
 
     /// @dev A message taken in alone leaves the register as it was.
-    function testFuzz_TheRegisterStays(bytes32 digest, bytes32[4] memory words) public pure {
+    function testFuzz_MessageAloneLeavesTheRegister(bytes32 digest, bytes32[4] memory words) public pure {
         bytes memory space = Sha384.workspace();
         bytes memory first = abi.encodePacked(digest, bytes16(digest));
         bytes memory message = abi.encodePacked(words);

@@ -8,7 +8,7 @@ import {Test} from "../Vm.sol";
 /// @notice Intel's two tables, written out: every status of a platform with every one of its parts and of its past.
 contract TcbEvaluationTest is Test {
     /// @dev Enclave and module are one or the other way round: the worse of the two counts.
-    function test_ConvergesEveryCombination() public pure {
+    function test_ConvergesEveryCombinationOfStatuses() public pure {
         for (uint256 platform = 0; platform <= uint256(TcbStatus.Revoked); ++platform) {
             for (uint256 qe = 0; qe <= uint256(TcbStatus.Revoked); ++qe) {
                 for (uint256 module = 0; module <= uint256(TcbStatus.Revoked); ++module) {

@@ -76,7 +76,7 @@ contract X509Test is Test {
     }
 
     /// @dev Every octet changed, one at a time: recognised only where a blank is.
-    function test_EveryOctetCounts() public view {
+    function test_ChangedOctetIsRecognizedOnlyInABlank() public view {
         bytes memory rest = _filled("every octet");
         bytes memory der = _leaf("every octet", rest);
         uint256 start = 4 + 4 + 5 + 22;
@@ -92,7 +92,7 @@ contract X509Test is Test {
         }
     }
 
-    function testFuzz_AgreesOnAnyOctet(bytes32 seed, uint256 place, bytes1 octet) public view {
+    function testFuzz_AgreesWithThePlainReaderOnAnyOctet(bytes32 seed, uint256 place, bytes1 octet) public view {
         bytes memory der = _leaf(seed, _filled(seed));
         der[place % der.length] = octet;
         _agree(der);
@@ -109,7 +109,7 @@ contract X509Test is Test {
     }
 
     /// @dev An octet more or less behind the shape.
-    function test_AgreesOnOtherLengths() public view {
+    function test_AgreesWithThePlainReaderOnOtherLengths() public view {
         bytes memory rest = _filled("length");
         _agree(_leaf("length", bytes.concat(rest, hex"00")));
         assembly ("memory-safe") {

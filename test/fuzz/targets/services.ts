@@ -130,8 +130,8 @@ const bootRequests = target<string, ReturnType<typeof parseBootRequest>>({
     const variant = read.teeVariant ?? attestationMode
     const isOfTd = variant === undefined && hasRegisters && teeVariant === 'dstack-tdx'
     const known = Object.entries(read).filter(([name]) => Object.hasOwn(bootSeed, name))
-    const told = given({ teeVariant: isOfTd ? 'dstack-tdx' : variant })
-    const said = mapValues({ ...Object.fromEntries(known), ...told }, plainHex)
+    const changed = given({ teeVariant: isOfTd ? 'dstack-tdx' : variant })
+    const said = mapValues({ ...Object.fromEntries(known), ...changed }, plainHex)
     const heard = mapValues({ ...given({ teeVariant }), ...boot }, plainHex)
     return isDeepStrictEqual(heard, said) ? undefined : 'was understood otherwise'
   },

@@ -113,8 +113,8 @@ export const beaconLies: readonly BeaconLie[] = [
       const { data } = world.honest.finalityUpdate(head)
       const { sync_aggregate: signed } = (data as { json: { sync_aggregate: unknown } }).json
       const message = world.invented[kind](head)
-      const told = asAnswer(message) as { data: Record<string, unknown> }
-      const json = { ...told, data: { ...told.data, sync_aggregate: signed } }
+      const lie = asAnswer(message) as { data: Record<string, unknown> }
+      const json = { ...lie, data: { ...lie.data, sync_aggregate: signed } }
       sendJson(response, kind === 'update' ? [json] : json)
     },
   },

@@ -363,8 +363,8 @@ export function createModelGround(): Ground {
     get onReceived() {
       return chain.onReceived
     },
-    set onReceived(told) {
-      chain.onReceived = told
+    set onReceived(observer) {
+      chain.onReceived = observer
     },
     get isSilent() {
       return chain.isSilent
