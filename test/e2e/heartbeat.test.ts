@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
 import { createPublicClient, type EIP1193Provider, http, parseEther } from 'viem'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 
 import type { BootAuthorizer } from '../../src/chain/boot.ts'
 import {
@@ -111,7 +111,11 @@ async function startTheKms() {
     maxBlockAgeSeconds: 1,
     rpcTimeoutMs: 5_000,
   }
-  await initCheckpoint({ ...config, maxBlockAgeSeconds: 3_600 }, { clock: systemClock })
+  // while it mines, anvil may answer with the proof of a neighbouring block
+  await vi.waitFor(
+    () => initCheckpoint({ ...config, maxBlockAgeSeconds: 3_600 }, { clock: systemClock }),
+    { timeout: 20_000, interval: 250 },
+  )
   const view: BootAuthorizer = openChain(config, { clock: systemClock })
   const simulator = createSimulator({ at: systemClock() })
   node = await startNode({

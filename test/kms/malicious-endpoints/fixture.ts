@@ -240,11 +240,12 @@ const bootOf = once(async (guest) => {
   return verifyBoot(proven, vmConfig, 'full', rules).bootInfo
 })
 
+/** One result for each CVM. A stage that is set again has other CVMs under the same names. */
 function once<T>(make: (guest: Guest) => Promise<T>): (guest: Guest) => Promise<T> {
-  const known = new Map<Guest, Promise<T>>()
+  const known = new WeakMap<SimulatedCvm, Promise<T>>()
   return (guest) => {
-    const made = known.get(guest) ?? make(guest)
-    known.set(guest, made)
+    const made = known.get(stage[guest]) ?? make(guest)
+    known.set(stage[guest], made)
     return made
   }
 }
