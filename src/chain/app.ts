@@ -38,6 +38,7 @@ export function approveManifest(
  * @param from Unix seconds at which the others end; 0, or a time that has passed, means at once
  * @param nextEpoch opens a new key epoch. Until `from` (at most 90 days) the remaining releases can read the previous
  *   epoch too
+ * @example supersede(app, 7, now + 86_400, false) // releases 1 to 6 end tomorrow
  */
 export function supersede(app: Address, oldest: number, from: number, nextEpoch: boolean): Call {
   const words = `end releases below number ${oldest}`
@@ -47,6 +48,8 @@ export function supersede(app: Address, oldest: number, from: number, nextEpoch:
 /**
  * Sets the seconds between the announcement and the execution of a call that loosens the app's rules. The period can
  * only grow, to at most a year. It is also the activation delay of the app's releases and devices.
+ *
+ * @example setNoticePeriod(app, 2 * 86_400)
  */
 export function setNoticePeriod(app: Address, seconds: number): Call {
   return callOf(app, appAbi, 'setNoticePeriod', [seconds], `set a notice of ${seconds} s`)
@@ -74,6 +77,8 @@ export function announce(app: Address, announced: Call): Call {
 /**
  * Sets whether the app may run on any host. `false` limits it to the hosts that the app approved as kind `device`. With
  * a notice period, `true` must be announced first.
+ *
+ * @example setAllowAnyDevice(app, false)
  */
 export function setAllowAnyDevice(app: Address, allow: boolean): Call {
   return callOf(app, appAbi, 'setAllowAnyDevice', [allow], `any device: ${allow}`)
@@ -81,6 +86,8 @@ export function setAllowAnyDevice(app: Address, allow: boolean): Call {
 
 /**
  * Sets whether boots of the app need the TCB status `UpToDate`. With a notice period, `false` must be announced first.
+ *
+ * @example setRequireTcbUpToDate(app, true)
  */
 export function setRequireTcbUpToDate(app: Address, require: boolean): Call {
   return callOf(app, appAbi, 'setRequireTcbUpToDate', [require], `TCB up to date: ${require}`)
@@ -90,6 +97,7 @@ export function setRequireTcbUpToDate(app: Address, require: boolean): Call {
  * Sets the TEE variants in which the app may boot. With a notice period, an additional variant must be announced first.
  *
  * @param variants bit n is number n of contracts/types/TeeVariant.sol; bit 0, TDX, must be set
+ * @example setVariants(app, 0b11) // TDX and GCP TDX
  */
 export function setVariants(app: Address, variants: number): Call {
   return callOf(app, appAbi, 'setVariants', [variants], `variants ${variants}`)
@@ -164,6 +172,7 @@ export async function readApp(client: PublicClient, app: Address): Promise<AppSt
  * may still read. Both are 0 if the release may not boot.
  *
  * @throws CALL_REVERTED if the contract does not answer like an app of Assent, CHAIN_UNREACHABLE
+ * @example const { write, read } = await readEpochs(client, app, composeHash)
  */
 export async function readEpochs(
   client: PublicClient,
@@ -192,6 +201,7 @@ export const appProxyCode: Hex =
  * `kmsAuth`. Other code can store Assent's implementation in that slot and do something else.
  *
  * @throws CHAIN_UNREACHABLE
+ * @example if (!(await isProxyOfAssent(client, app, kmsAuth))) throw new Error('not an app of Assent')
  */
 export async function isProxyOfAssent(
   client: PublicClient,

@@ -79,6 +79,7 @@ export function decodeApproval(word: bigint): Approval {
  * apply, the first of this list counts: revoked, none, withdrawn, expired, suspended, pending.
  *
  * @param at Unix seconds
+ * @example stateAt(decodeApproval(word), Date.now() / 1000) // 'active'
  */
 export function stateAt(approval: Approval, at: number): State {
   if (approval.revoked) return 'revoked'

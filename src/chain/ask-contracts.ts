@@ -55,6 +55,7 @@ export interface BootChain {
  * It cannot check measurement sets, so it refuses a boot whose base image needs one.
  *
  * @throws from `authorize`: IMAGE_UNKNOWN for such a boot, CHAIN_*, CONTRACT_MISSING
+ * @example const authorizer = trustSingleEndpoint({ ...chain, client, chainId: 1 })
  */
 export function trustSingleEndpoint(chain: BootChain): BootAuthorizer {
   return {
@@ -96,6 +97,7 @@ export const callGas = 16_000_000n
  *
  * @returns a denial for each failure of a contract, because a contract that cannot answer allows nothing
  * @throws CHAIN_* if the answer cannot be known now, CONTRACT_MISSING, LENGTH_WRONG
+ * @example const { allowed, reason } = await callBootContract(chain, 'isAppAllowed', boot)
  */
 export async function callBootContract(
   chain: BootChain,

@@ -59,12 +59,19 @@ export async function depositBond(
  * unbonding time starts again for everything that is unbonding.
  *
  * @param amount in the token's smallest unit
+ * @example await sendCall(holder, unbond(hostBonds, deviceId, amount))
  */
 export function unbond(bonds: Address, deviceId: Hex, amount: bigint): Call {
   return callOf(bonds, hostBondsAbi, 'unbond', [deviceId, amount], `take out ${amount}`)
 }
 
-/** Pays the unbonding amount to the sender. The contract refuses it before `unbondsAt`. */
+/**
+ * Pays the unbonding amount to the sender. The contract refuses it before `unbondsAt`.
+ *
+ * @example
+ * const { unbondsAt } = await readBond(client, hostBonds, deviceId, holder)
+ * if (now >= unbondsAt) await sendCall(clients, withdrawBond(hostBonds, deviceId))
+ */
 export function withdrawBond(bonds: Address, deviceId: Hex): Call {
   return callOf(bonds, hostBondsAbi, 'withdraw', [deviceId], 'pay out what has left')
 }
@@ -87,6 +94,7 @@ export interface Slash {
  * Slashes a bond: first what is unbonding, then what counts. Only the owner of the bonds (the DAO) can send it.
  *
  * @param notAfter execution deadline, Unix seconds
+ * @example slash(hostBonds, { deviceId, holder, amount, to: timelock, evidence }, notAfter)
  */
 export function slash(
   bonds: Address,
@@ -105,6 +113,7 @@ export function slash(
  * @param minimum minimum bond of a host, in the token's smallest unit
  * @param unbondingTime seconds, from an hour to a year
  * @param notAfter execution deadline, Unix seconds
+ * @example setBondTerms(hostBonds, 10n ** 21n, 21 * 86_400, notAfter)
  */
 export function setBondTerms(
   bonds: Address,
@@ -125,6 +134,7 @@ export function setBondTerms(
  * Reads the bond of a holder for a host. All fields are zero if nothing was deposited.
  *
  * @throws CHAIN_UNREACHABLE, CALL_REVERTED
+ * @example const { bonded, unbonding } = await readBond(client, hostBonds, deviceId, holder)
  */
 export async function readBond(
   client: PublicClient,
@@ -148,6 +158,7 @@ export async function readBond(
  * Reads the token of all bonds, the minimum bond (smallest unit) and the unbonding time (seconds).
  *
  * @throws CHAIN_UNREACHABLE, CALL_REVERTED
+ * @example const { token, minimum, unbondingTime } = await readBondTerms(client, hostBonds)
  */
 export async function readBondTerms(
   client: PublicClient,

@@ -53,6 +53,7 @@ export interface Clients {
  * Encodes a call of one contract function. The compiler checks name and arguments against the ABI.
  *
  * @param words what the call does, for people; becomes `summary`
+ * @example callOf(hosts, hostsAbi, 'setOperator', [deviceId, operator, notAfter], `name ${operator}`)
  */
 export function callOf<
   const abi extends Abi,
@@ -134,6 +135,7 @@ const askAgainMs = 3_000
  * its block. So this asks again every few seconds.
  *
  * @throws WaitForTransactionReceiptTimeoutError, TransactionReceiptNotFoundError after three minutes
+ * @example const { status } = await waitForReceipt(client, hash)
  */
 export async function waitForReceipt(client: PublicClient, hash: Hex): Promise<TransactionReceipt> {
   const until = Date.now() + waitMs
@@ -227,6 +229,7 @@ function extractData(error: unknown): Hex | undefined {
  *
  * @returns name and arguments of the error; `unknown error` for an error of another contract, `no reason given` for
  *   empty data
+ * @example const { error, values } = decodeRevert(data) // { error: 'ApprovalUnknown', values: ['0', '0x…'] }
  */
 export function decodeRevert(data: Hex): { error: string; values: string[]; data: Hex } {
   try {

@@ -125,6 +125,7 @@ export type Addresses = Record<ContractName, Address> & {
  * Checks the JSON of a deployment record. Unknown members are refused.
  *
  * @throws DEPLOYMENT_INVALID with the wrong members in its message
+ * @example const { contracts } = parseDeployment(JSON.parse(text))
  */
 export function parseDeployment(json: unknown): Deployment {
   const parsed = deploymentSchema.safeParse(json)
@@ -160,6 +161,7 @@ export async function readDeployment(folder: string, chainId: number): Promise<D
  * unreadable record is not taken for a new chain.
  *
  * @throws FILE_UNREADABLE, DEPLOYMENT_INVALID
+ * @example const record = (await findDeployment('deployments', 1)) ?? (await deployAgain())
  */
 export async function findDeployment(
   folder: string,
@@ -183,6 +185,7 @@ export async function findDeployment(
  * The addresses of a complete deployment.
  *
  * @throws DEPLOYMENT_INVALID if one of {@link requiredContracts} is missing
+ * @example const { kmsAuth, governor } = deployedAddresses(await readDeployment('deployments', 1))
  */
 export function deployedAddresses(deployment: Deployment): Addresses {
   const missing = requiredContracts.filter((name) => deployment.contracts[name] === undefined)
@@ -236,6 +239,7 @@ export function recordedCodes(
  *
  * @param name for the error message
  * @throws CONTRACT_MISSING, CHAIN_UNREACHABLE
+ * @example await requireContract(client, kmsAuth, 'KmsAuth')
  */
 export async function requireContract(
   client: PublicClient,

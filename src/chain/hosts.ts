@@ -73,6 +73,9 @@ export function hostReportData(binding: HostBinding): Uint8Array {
  * A binding to the block before the newest one, because a contract knows only the hashes of blocks before its own.
  *
  * @throws CHAIN_UNREACHABLE
+ * @example
+ * const binding = await bindToNewestBlock(client, hosts, operator)
+ * const quote = await agent.quote(hostReportData(binding))
  */
 export async function bindToNewestBlock(
   client: PublicClient,
@@ -97,6 +100,7 @@ export async function bindToNewestBlock(
  *
  * @param quote the raw quote, or a compact form
  * @param blockNumber the block of the binding
+ * @example await sendCall(operator, registerHost(hosts, quote, binding.blockNumber))
  */
 export function registerHost(registry: Address, quote: Uint8Array, blockNumber: bigint): Call {
   return {
@@ -124,6 +128,9 @@ export interface HostPermit {
  * Registers a host for an operator that signed a permit. Anyone can send it and pays the gas.
  *
  * @param blockNumber the block of the binding
+ * @example
+ * const permit = await signHostPermit(wallet, binding, quote, now + 600)
+ * await sendCall(relayer, registerHostFor(hosts, quote, binding.blockNumber, permit))
  */
 export function registerHostFor(
   registry: Address,
@@ -173,6 +180,7 @@ function permitData(
  * now. Its deadline and the report data of the quote are not checked.
  *
  * @throws the client's error if it cannot be found out
+ * @example const isSigned = await isPermitSigned(client, binding, quote, permit)
  */
 export function isPermitSigned(
   client: PublicClient,
@@ -211,6 +219,7 @@ export async function signHostPermit(
  * send it. The contract refuses it while the quote is still valid.
  *
  * @param quote exactly the bytes with which the host was registered
+ * @example await sendCall(anyone, endProof(hosts, deviceId, quote))
  */
 export function endProof(registry: Address, deviceId: Hex, quote: Uint8Array): Call {
   return callOf(registry, hostsAbi, 'endProof', [deviceId, to0x(quote)], `end proof of ${deviceId}`)
@@ -231,6 +240,7 @@ export interface Continuity {
  * deadline)`.
  *
  * @returns the signature for {@link continueAs}
+ * @example const signature = await signContinuity(wallet, { chainId: 1, registry: hosts }, { from, to, deadline })
  */
 export async function signContinuity(
   walletClient: WalletClient<Transport, Chain | undefined, Account>,
@@ -255,6 +265,8 @@ export async function signContinuity(
 /**
  * Carries an approval over to the new device id. Anyone can send it with the operator's signature. The new id becomes
  * active after the continuity delay, and the old id is withdrawn.
+ *
+ * @example await sendCall(anyone, continueAs(hosts, { from, to, deadline }, signature))
  */
 export function continueAs(
   registry: Address,
@@ -299,6 +311,7 @@ export interface Host {
  * Reads the last host proof of a device id, at a block or at the newest one.
  *
  * @throws CHAIN_UNREACHABLE, CALL_REVERTED
+ * @example const { operator, expiresAt } = await readHost(client, hosts, deviceId)
  */
 export async function readHost(
   client: PublicClient,
@@ -346,7 +359,13 @@ export async function readAdmission(
   }
 }
 
-/** The quote in the calldata of a registration; null for another call. */
+/**
+ * The quote in the calldata of a registration; null for another call.
+ *
+ * @example
+ * const { input } = await client.getTransaction({ hash })
+ * const quote = quoteOfRegistration(input)
+ */
 export function quoteOfRegistration(input: Hex): Hex | null {
   try {
     const { functionName, args } = decodeFunctionData({ abi: hostsAbi, data: input })
@@ -369,6 +388,7 @@ export interface ProvenEvent {
  *
  * @param fromBlock a block before the first proof
  * @throws CHAIN_UNREACHABLE
+ * @example const proven = await listProvenHosts(client, hosts, BigInt(record.contracts.hosts.block))
  */
 export async function listProvenHosts(
   client: PublicClient,
@@ -399,6 +419,9 @@ export async function listProvenHosts(
  * @param quoteDigest of the stored proof: the first 16 bytes of the keccak-256 of the quote
  * @returns null if the registry was called by another contract, or the endpoint does not have the transaction
  * @throws CHAIN_UNREACHABLE
+ * @example
+ * const { quoteDigest } = await readHost(client, hosts, deviceId)
+ * const quote = await findProofQuote(client, hosts, { deviceId, quoteDigest }, fromBlock)
  */
 export async function findProofQuote(
   client: PublicClient,
@@ -425,7 +448,12 @@ export async function findProofQuote(
   return fromHex(quote, 'quote')
 }
 
-/** The present device id of a host: another one after a continuation. @throws CHAIN_UNREACHABLE */
+/**
+ * The present device id of a host: another one after a continuation.
+ *
+ * @throws CHAIN_UNREACHABLE
+ * @example const current = await readCurrentId(client, hosts, deviceId) // deviceId itself if it was never continued
+ */
 export async function readCurrentId(
   client: PublicClient,
   registry: Address,

@@ -67,6 +67,7 @@ const kindNames: Record<Kind, string> = {
  *
  * @param app contract of the app, required for the kinds `release` and `device`
  * @throws INPUT_INVALID if `app` is missing, or the deployment has no registry for the kind
+ * @example registry.registryOf(addresses, 'release', app) // the app: it is the registry of its releases and devices
  */
 export function registryOf(addresses: Addresses, kind: Kind, app?: Address): Address {
   const registries: Record<Kind, Address | undefined> = {
@@ -129,6 +130,7 @@ export function approve(
  * Moves the end of pending or active approvals to a later time. The contract reverts if an id is suspended or expired.
  *
  * @param times Unix seconds; `expiresAt` 0 means never, `notAfter` is the execution deadline
+ * @example registry.extend(kmsAuth, 'osImage', [osImageHash], { expiresAt: now + 31_536_000, notAfter })
  */
 export function extend(
   registry: Address,
@@ -152,6 +154,7 @@ export function extend(
  * migration. Withdrawn and revoked ids are skipped.
  *
  * @param expiresAt Unix seconds, later than the execution of the call
+ * @example registry.shorten(app, 'release', [composeHash], now + 86_400)
  */
 export function shorten(
   registry: Address,
@@ -173,6 +176,9 @@ export function shorten(
 /**
  * Ends approvals immediately. The things can be approved again, with a new version. Withdrawn and revoked ids are
  * skipped.
+ *
+ * @example
+ * await propose(clients, governor, [registry.withdraw(kmsAuth, 'osImage', [osImageHash])], 'Withdraw image 0.5.3')
  */
 export function withdraw(registry: Address, kind: Kind, ids: readonly Hex[]): Call {
   return change('withdraw', registry, kind, ids)
@@ -181,6 +187,8 @@ export function withdraw(registry: Address, kind: Kind, ids: readonly Hex[]): Ca
 /**
  * Forbids things permanently: they can never be approved again. Use it for a leaked key or a broken host, and
  * `withdraw` otherwise. A thing that was never approved can be revoked too.
+ *
+ * @example registry.revoke(kmsAuth, 'kmsMeasurement', [mrAggregated])
  */
 export function revoke(registry: Address, kind: Kind, ids: readonly Hex[]): Call {
   return change('revoke', registry, kind, ids)
@@ -189,6 +197,9 @@ export function revoke(registry: Address, kind: Kind, ids: readonly Hex[]): Call
 /**
  * Denies pending or active things for a limited time, in one transaction of the guardian or the owner. The suspension
  * ends without a transaction. Ids in other states are skipped.
+ *
+ * @example
+ * await sendCall(guardian, registry.suspend(kmsAuth, 'osImage', [osImageHash])) // denied from the next block on
  */
 export function suspend(registry: Address, kind: Kind, ids: readonly Hex[]): Call {
   return change('suspend', registry, kind, ids)
@@ -197,6 +208,8 @@ export function suspend(registry: Address, kind: Kind, ids: readonly Hex[]): Cal
 /**
  * Records expired approvals as withdrawn, so that readers of events see the end. Anyone can send it; no boot decision
  * depends on it. The contract reverts if an approval has not expired.
+ *
+ * @example await sendCall(anyone, registry.markExpired(kmsAuth, 'osImage', [osImageHash]))
  */
 export function markExpired(registry: Address, kind: Kind, ids: readonly Hex[]): Call {
   return change('markExpired', registry, kind, ids)
@@ -206,6 +219,7 @@ export function markExpired(registry: Address, kind: Kind, ids: readonly Hex[]):
  * Ends suspensions early. Only the owner can send it.
  *
  * @param notAfter execution deadline, Unix seconds; default: no deadline
+ * @example registry.lift(kmsAuth, 'osImage', [osImageHash], notAfter)
  */
 export function lift(
   registry: Address,
@@ -230,6 +244,7 @@ export function lift(
  * @param guardian the zero address: only the owner can suspend
  * @param suspension seconds, from 1 hour to 90 days
  * @param notAfter execution deadline, Unix seconds; default: no deadline
+ * @example registry.setGuardian(kmsAuth, guardian, 14 * 86_400, notAfter)
  */
 export function setGuardian(
   registry: Address,
@@ -378,6 +393,8 @@ export function setHosts(kmsAuth: Address, hosts: Address, notAfter: number = no
 /**
  * Registers an existing app contract, so that its releases can boot. Anyone can send it: from then on the app contract
  * alone decides which releases and hosts it accepts.
+ *
+ * @example registry.registerApp(kmsAuth, app)
  */
 export function registerApp(kmsAuth: Address, app: Address): Call {
   return {
@@ -435,6 +452,8 @@ export function deployAndRegisterApp(kmsAuth: Address, app: NewApp): Call {
  * The address of the app that {@link deployAndRegisterApp} created, from its receipt. The address is the app id.
  *
  * @throws INPUT_INVALID if the receipt contains no such event
+ * @example
+ * const app = registry.deployedApp(await sendCall(clients, registry.deployAndRegisterApp(kmsAuth, { owner })))
  */
 export function deployedApp(receipt: TransactionReceipt): Address {
   const [event] = parseEventLogs({
@@ -456,6 +475,9 @@ export function deployedApp(receipt: TransactionReceipt): Address {
  * Reads the approval word of one id and decodes it. An id that was never approved has version 0.
  *
  * @throws CHAIN_UNREACHABLE, CALL_REVERTED if the registry does not keep the kind
+ * @example
+ * const approval = await registry.readApproval(client, kmsAuth, 'osImage', osImageHash)
+ * const isActive = stateAt(approval, now) === 'active'
  */
 export async function readApproval(
   client: PublicClient,
@@ -471,6 +493,7 @@ export async function readApproval(
  * Reads the state of an approval at the time of the newest block, which can be older than the local clock.
  *
  * @throws CHAIN_UNREACHABLE, CALL_REVERTED
+ * @example await registry.readState(client, app, 'release', composeHash) // 'active'
  */
 export async function readState(
   client: PublicClient,
@@ -492,6 +515,7 @@ export async function readState(
  * Number of ids of a kind that were ever approved or revoked.
  *
  * @throws CHAIN_UNREACHABLE, CALL_REVERTED
+ * @example const releases = await registry.countApprovals(client, app, 'release')
  */
 export async function countApprovals(
   client: PublicClient,
@@ -510,6 +534,8 @@ const largestPage = 200
  *
  * @param offset position of the first entry, from 0
  * @throws CHAIN_UNREACHABLE, CALL_REVERTED
+ * @example
+ * const newest = await registry.pageOfApprovals(client, app, 'release', { offset: releases - 10, limit: 10 })
  */
 export async function pageOfApprovals(
   client: PublicClient,
@@ -578,6 +604,7 @@ function readNewestBlock(client: PublicClient): Promise<bigint> {
  * guardian.
  *
  * @throws CHAIN_UNREACHABLE, CALL_REVERTED
+ * @example const { guardian, suspension } = await registry.readGuardian(client, kmsAuth)
  */
 export async function readGuardian(
   client: PublicClient,
@@ -600,6 +627,9 @@ export async function readGuardian(
  * itself is in the event `ApprovalGiven`.
  *
  * @throws CHAIN_UNREACHABLE, CALL_REVERTED
+ * @example
+ * const digest = await registry.readEvidenceDigest(client, kmsAuth, 'osImage', osImageHash)
+ * const isSame = digest === keccak256(evidence)
  */
 export async function readEvidenceDigest(
   client: PublicClient,
@@ -610,12 +640,21 @@ export async function readEvidenceDigest(
   return (await read(client, registry, 'evidenceOf', [kinds[kind], id])) as Hex
 }
 
-/** Ids of the entries that are active at a time (Unix seconds). */
+/**
+ * Ids of the entries that are active at a time (Unix seconds).
+ *
+ * @example registry.activeAt(await registry.listApprovals(client, app, 'release'), now)
+ */
 export function activeAt(listed: readonly Listed[], at: number): Hex[] {
   return listed.filter(({ approval }) => stateAt(approval, at) === 'active').map(({ id }) => id)
 }
 
-/** A text as evidence, UTF-8. */
+/**
+ * A text as evidence, UTF-8.
+ *
+ * @example
+ * registry.approve(kmsAuth, [{ kind: 'osImage', id, evidence: registry.textEvidence('release 0.5.4') }], notAfter)
+ */
 export function textEvidence(text: string): Hex {
   return viemToHex(text)
 }

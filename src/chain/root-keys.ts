@@ -14,12 +14,20 @@ export interface RootKeyPair {
   readonly k256PublicKey: Uint8Array
 }
 
-/** Id of a pair of root keys. */
+/**
+ * Id of a pair of root keys.
+ *
+ * @example const id = rootKeyId({ caPublicKey, k256PublicKey })
+ */
 export function rootKeyId({ caPublicKey, k256PublicKey }: RootKeyPair): Hex {
   return keccak256(concat([caPublicKey, k256PublicKey]))
 }
 
-/** Registers a pair of root keys. Anyone may send it; it allows nothing until the DAO approves the id. */
+/**
+ * Registers a pair of root keys. Anyone may send it; it allows nothing until the DAO approves the id.
+ *
+ * @example await sendCall(clients, proveRootKey(rootKeys, quote, { caPublicKey, k256PublicKey }))
+ */
 export function proveRootKey(registry: Address, quote: Uint8Array, keys: RootKeyPair): Call {
   return {
     to: registry,
@@ -42,7 +50,11 @@ export interface RootKey {
   readonly state: State
 }
 
-/** Root keys of the last opened epoch in any state; undefined before the first one. */
+/**
+ * Root keys of the last opened epoch in any state; undefined before the first one.
+ *
+ * @example const newest = await readCurrentRootKey(client, rootKeys)
+ */
 export async function readCurrentRootKey(
   client: PublicClient,
   registry: Address,
@@ -83,6 +95,7 @@ export interface RootKeyProof {
  * Reads under which quote a pair of root keys was registered.
  *
  * @throws CHAIN_UNREACHABLE, CALL_REVERTED
+ * @example const { provenAt, epoch } = await readProof(client, rootKeys, rootKeyId(keys))
  */
 export async function readProof(
   client: PublicClient,

@@ -94,6 +94,7 @@ export class AssentError extends Error {
  *
  * @param error any caught value
  * @param code if given, the error must also have this code
+ * @example if (isAssentError(error, 'CHAIN_UNREACHABLE')) retryLater()
  */
 export function isAssentError(error: unknown, code?: ErrorCode): error is AssentError {
   return error instanceof AssentError && (code === undefined || error.code === code)

@@ -342,7 +342,12 @@ export function verifyKeyChain(chain: KeyChain, rootPublicKey: Uint8Array): void
   verifyAppKey(chain.appId, appKey, chain.signatureChain[1], rootPublicKey)
 }
 
-/** Verifies that the root key signed this app key. @throws KMS_KEY_CHAIN_BROKEN, KMS_SIGNATURE_INVALID */
+/**
+ * Verifies that the root key signed this app key.
+ *
+ * @throws KMS_KEY_CHAIN_BROKEN, KMS_SIGNATURE_INVALID
+ * @example verifyAppKey(appId, appPublicKey, keys.k256Signature, rootPublicKey)
+ */
 export function verifyAppKey(
   appId: Uint8Array,
   appPublicKey: Uint8Array,
@@ -356,6 +361,9 @@ export function verifyAppKey(
  * Verifies fetched keys, including those of all epochs. Call it before you use keys of a KMS that you did not pin.
  *
  * @throws KMS_KEY_CHAIN_BROKEN, KMS_SIGNATURE_INVALID
+ * @example
+ * const keys = await fetchAppKeys({ url }, agent, vmConfig)
+ * verifyFetchedKeys(appId, keys, rootPublicKey)
  */
 export function verifyFetchedKeys(
   appId: Uint8Array,

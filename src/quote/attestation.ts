@@ -88,7 +88,12 @@ function encodingOf(bytes: Uint8Array): 'scale' | 'messagepack' {
   throw malformed('its first byte is of no known version', { firstByte: first })
 }
 
-/** Encodes version 0, or version 1 if an event has a version that SCALE cannot express. @throws LENGTH_WRONG */
+/**
+ * Encodes version 0, or version 1 if an event has a version that SCALE cannot express.
+ *
+ * @throws LENGTH_WRONG
+ * @example await writeFile('attestation.bin', encodeAttestation(attestation))
+ */
 export function encodeAttestation(attestation: Attestation): Uint8Array {
   requireLength(attestation.reportData, 'report data', 64)
   return attestation.runtimeEvents.some((event) => event.version === 2)

@@ -102,7 +102,11 @@ export async function propose(
   return { id: proposalId, calls, description, ...times }
 }
 
-/** The call that creates a proposal, for other signers. */
+/**
+ * The call that creates a proposal, for other signers.
+ *
+ * @example const { to, data } = proposalCall(governor, calls, '# Approve image 0.5.4')
+ */
 export function proposalCall(governor: Address, calls: readonly Call[], description: string): Call {
   const { targets, values, calldatas } = actions(calls)
   return {
@@ -121,6 +125,7 @@ export function proposalCall(governor: Address, calls: readonly Call[], descript
  *
  * @param reason free text that the event contains
  * @throws as {@link sendCall}, for example `GovernorAlreadyCastVote` in a CALL_REVERTED
+ * @example await vote(clients, governor, proposalId, 'for', 'The build is reproducible.')
  */
 export function vote(
   clients: Clients,
@@ -142,6 +147,7 @@ export function voteCall(governor: Address, id: bigint, support: VoteChoice, rea
  * Puts a successful proposal into the timelock. Any account can do this.
  *
  * @throws as {@link sendCall}
+ * @example if ((await proposalState(client, governor, id)) === 'succeeded') await queue(clients, governor, id)
  */
 export function queue(
   clients: Clients,
@@ -155,6 +161,9 @@ export function queue(
  * Executes a queued proposal after the timelock delay. Any account can do this.
  *
  * @throws as {@link sendCall}; CALL_REVERTED with the error of the call that failed
+ * @example
+ * const eta = await proposalEta(client, governor, id)
+ * if (eta !== 0 && now >= eta) await execute(clients, governor, id)
  */
 export function execute(
   clients: Clients,
@@ -170,6 +179,7 @@ export function execute(
  * guardian.
  *
  * @throws as {@link sendCall}
+ * @example await cancel(guardian, governor, proposalId)
  */
 export function cancel(
   clients: Clients,
@@ -183,6 +193,7 @@ export function cancel(
  * Reads the state of a proposal at the newest block.
  *
  * @throws CALL_REVERTED if no proposal has this id, CHAIN_UNREACHABLE
+ * @example const state = await proposalState(client, governor, proposalId) // 'active'
  */
 export async function proposalState(
   client: PublicClient,
@@ -227,7 +238,12 @@ export async function proposalEta(
   return Number(eta)
 }
 
-/** The votes on a proposal, in smallest units. @throws CHAIN_UNREACHABLE */
+/**
+ * The votes on a proposal, in smallest units.
+ *
+ * @throws CHAIN_UNREACHABLE
+ * @example const { for: yes, against, abstain } = await tally(client, governor, proposalId)
+ */
 export async function tally(
   client: PublicClient,
   governor: Address,
@@ -256,7 +272,11 @@ export async function timelockDelay(client: PublicClient, timelock: Address): Pr
   return Number(delay)
 }
 
-/** The id that the governor gives to these calls with this description. */
+/**
+ * The id that the governor gives to these calls with this description.
+ *
+ * @example const id = await proposalIdOf(client, governor, calls, description)
+ */
 export function proposalIdOf(
   client: PublicClient,
   governor: Address,

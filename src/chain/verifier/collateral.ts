@@ -122,11 +122,12 @@ function stateOf(part: CollateralPart, held: StoredValidity): PartState {
 }
 
 /**
- * What of a bundle the store lacks, as calls in the order in which they must be sent.
+ * The calls that upload the missing or newer parts of a bundle, in the order in which they must be sent.
  *
  * Trusts nothing: the store checks every signature itself.
  *
  * @throws QUOTE_* when the bundle is not what it claims to be
+ * @example for (const call of await missingCollateral(client, verifier, bundle)) await sendCall(clients, call)
  */
 export async function missingCollateral(
   client: PublicClient,
@@ -141,7 +142,11 @@ export function callsOf(examined: readonly ExaminedPart[]): Call[] {
   return examined.filter(({ state }) => mendable.has(state)).map(({ part }) => part.call)
 }
 
-/** Sends the calls of `missingCollateral`, one after the other. */
+/**
+ * Sends the calls of `missingCollateral`, one after the other.
+ *
+ * @example await uploadCollateral(clients, verifier, parseCollateral(JSON.parse(text)))
+ */
 export async function uploadCollateral(
   clients: Clients,
   store: Address,
@@ -154,7 +159,11 @@ export async function uploadCollateral(
   return receipts
 }
 
-/** All parts of a bundle as calls: issuers first, then the parts that they sign, the root CRL before the PCK CRL. */
+/**
+ * All parts of a bundle as calls: issuers first, then the parts that they sign, the root CRL before the PCK CRL.
+ *
+ * @example const calls = collateralCalls(verifier, bundle) // to export them, for example for a Safe
+ */
 export function collateralCalls(store: Address, collateral: Collateral): Call[] {
   const put = (words: string, functionName: UploadName, args: readonly Hex[]): Call => ({
     to: store,
@@ -237,7 +246,11 @@ export function evaluationNumbersPart(
   }
 }
 
-/** @throws CHAIN_UNREACHABLE, CALL_REVERTED, INPUT_INVALID for an unknown name */
+/**
+ * Reads the validity of a stored part of the collateral, such as `tcb-info/…`; zeros: the store has no such part.
+ *
+ * @throws CHAIN_UNREACHABLE, CALL_REVERTED, INPUT_INVALID for an unknown name
+ */
 export async function readHeld(
   client: PublicClient,
   store: Address,

@@ -19,6 +19,7 @@ export interface GuestKeyChain extends GuestKeyName {
  * @param rootPublicKey root key of the KMS, 33 bytes compressed. Read it from the chain, never from the KMS itself.
  * @returns the app key, 33 bytes compressed
  * @throws KMS_KEY_CHAIN_BROKEN, KMS_SIGNATURE_INVALID
+ * @example const appKey = verifyGuestKeyChain(chain, rootPublicKey)
  */
 export function verifyGuestKeyChain(chain: GuestKeyChain, rootPublicKey: Uint8Array): Uint8Array {
   const claim = guestKeyClaimV1(chain, chain.publicKey)

@@ -47,6 +47,7 @@ export interface PccsOptions {
  * The certificate is not verified here. A forged one leads to collateral that does not fit the quote.
  *
  * @throws QUOTE_CERTIFICATE_MALFORMED, QUOTE_DER_MALFORMED
+ * @example const { fmspc, ca } = platformFamily(parseQuote(bytes))
  */
 export function platformFamily(quote: Quote): PlatformFamily {
   const leaf = parseCertificate(quote.pckChain[0] ?? new Uint8Array(), 'PCK certificate')

@@ -25,6 +25,7 @@ const digestBytes: Readonly<Record<number, number>> = { 4: 20, 11: 32, 12: 48, 1
  * @param bytes content of the table
  * @returns the events that extend RTMR0 to RTMR3, in their order
  * @throws EVENT_LOG_MALFORMED, INPUT_TOO_LARGE
+ * @example const events = parseCcel(await readFile('/sys/firmware/acpi/tables/data/CCEL'))
  */
 export function parseCcel(bytes: Uint8Array): TdxEvent[] {
   if (bytes.length > MAX_CCEL_BYTES) {

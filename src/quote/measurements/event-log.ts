@@ -68,6 +68,9 @@ const jsonLimits = { depth: 2, values: 9 * MAX_EVENTS }
  * @param log JSON text, or the parsed JSON
  * @returns events with computed digests; they are not compared with a quote yet, see {@link requireRtmr3}
  * @throws EVENT_LOG_MALFORMED, EVENT_LOG_CONTRADICTORY, INPUT_TOO_LARGE
+ * @example
+ * const { event_log: log } = await agent.getQuote(reportData)
+ * const events = parseEventLog(log)
  */
 export function parseEventLog(log: unknown): TdxEvent[] {
   const list = typeof log === 'string' ? parseJson(log) : log
@@ -139,6 +142,8 @@ function checkEvent(logged: LoggedEvent, index: number): TdxEvent {
  *
  * Version 1 hashes `LE32(type) ":" name ":" payload`. Version 2 hashes canonical JSON (RFC 8785) of name, payload and
  * type.
+ *
+ * @example const digest = runtimeEventDigest('app-id', appId)
  */
 export function runtimeEventDigest(
   name: string,
@@ -168,6 +173,7 @@ export function runtimeEventPreimage(
  *
  * @returns 48 bytes
  * @throws EVENT_LOG_MALFORMED if the digest of an event of this RTMR is missing
+ * @example const rtmr0 = replayRtmr(events, 0)
  */
 export function replayRtmr(events: readonly TdxEvent[], imr: 0 | 1 | 2 | 3): Uint8Array {
   let value: Uint8Array = new Uint8Array(48)
@@ -179,7 +185,11 @@ export function replayRtmr(events: readonly TdxEvent[], imr: 0 | 1 | 2 | 3): Uin
   return value
 }
 
-/** Computes RTMR3 from the runtime events. If it differs from the quote, the log does not belong to the quote. */
+/**
+ * Computes RTMR3 from the runtime events. If it differs from the quote, the log does not belong to the quote.
+ *
+ * @example const rtmr3 = replayRtmr3(parseEventLog(log))
+ */
 export function replayRtmr3(events: readonly TdxEvent[]): Uint8Array {
   return replayRtmr(events, RTMR3)
 }
@@ -189,6 +199,7 @@ export function replayRtmr3(events: readonly TdxEvent[]): Uint8Array {
  *
  * @param quoted RTMR3 of the verified quote, 48 bytes
  * @throws EVENT_LOG_RTMR3_MISMATCH
+ * @example requireRtmr3(parseEventLog(log), verdict.quote.report.rtmr3)
  */
 export function requireRtmr3(events: readonly TdxEvent[], quoted: Uint8Array): void {
   const replayed = replayRtmr3(events)

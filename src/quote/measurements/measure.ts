@@ -19,12 +19,22 @@ import {
 } from './event-log.ts'
 import { requireMrConfigId } from './mr-config-id.ts'
 
-/** The compose hash: SHA-256 of the raw app-compose file. A changed space gives another release. */
+/**
+ * The compose hash: SHA-256 of the raw app-compose file. A changed space gives another release.
+ *
+ * @example toHex(composeHash(await readFile('app-compose.json')))
+ */
 export function composeHash(raw: Uint8Array): Uint8Array {
   return sha256(raw)
 }
 
-/** The device id: SHA-256 of the PPID. @param ppid 16 bytes @throws LENGTH_WRONG */
+/**
+ * The device id: SHA-256 of the PPID.
+ *
+ * @param ppid 16 bytes
+ * @throws LENGTH_WRONG
+ * @example const id = deviceId(verdict.ppid)
+ */
 export function deviceId(ppid: Uint8Array): Uint8Array {
   requireLength(ppid, 'ppid', 16)
   return sha256(ppid)
@@ -38,7 +48,11 @@ export function mrKeyProvider(keyProviderInfo: Uint8Array): Uint8Array {
 type BaseReport = Pick<TdReport, 'mrTd' | 'rtmrs'>
 type ConfigReport = Pick<TdReport, 'mrConfigId' | 'mrOwner' | 'mrOwnerConfig'>
 
-/** dstack's `mr_system`: 32 bytes over firmware, kernel, OS and key provider. */
+/**
+ * dstack's `mr_system`: 32 bytes over firmware, kernel, OS and key provider.
+ *
+ * @example const measurement = mrSystem(verdict.quote.report, keyProviderInfo)
+ */
 export function mrSystem(report: BaseReport, keyProviderInfo: Uint8Array): Uint8Array {
   return sha256(concatBytes(...baseMeasurements(report), mrKeyProvider(keyProviderInfo)))
 }
@@ -48,6 +62,7 @@ export function mrSystem(report: BaseReport, keyProviderInfo: Uint8Array): Uint8
  * of them is not zero.
  *
  * @param rtmr3 RTMR3 of the wanted view (boot or full log), 48 bytes
+ * @example const measurement = mrAggregated(verdict.quote.report, replayRtmr3(events))
  */
 export function mrAggregated(report: BaseReport & ConfigReport, rtmr3: Uint8Array): Uint8Array {
   requireLength(rtmr3, 'rtmr3', 48)
@@ -65,6 +80,7 @@ function baseMeasurements({ mrTd, rtmrs }: BaseReport): Uint8Array[] {
  *
  * @param tag purpose of the quote
  * @throws INPUT_INVALID if the tag contains a colon
+ * @example const quote = await agent.getQuote(reportData('app-data', new TextEncoder().encode('nonce 42')))
  */
 export function reportData(
   tag: 'kms-root-ca' | 'ratls-cert' | 'app-data' | (string & {}),
@@ -112,6 +128,9 @@ export interface AppInfo {
  * Reads the app from the runtime events. Check {@link requireRtmr3} first: a log that does not replay can be forged.
  *
  * @throws APP_INFO_INCOMPLETE, EVENT_LOG_MALFORMED
+ * @example
+ * requireRtmr3(events, verdict.quote.report.rtmr3)
+ * const { appId, composeHash } = readAppInfo(events, 'boot')
  */
 export function readAppInfo(events: readonly TdxEvent[], view: EventView): AppInfo {
   const visible = runtimeEvents(events, view)
@@ -220,6 +239,7 @@ export interface BootEvidence {
  *
  * @throws EVENT_LOG_RTMR3_MISMATCH, APP_INFO_INCOMPLETE, MR_CONFIG_ID_MISMATCH,
  *   MR_CONFIG_ID_UNSUPPORTED, VM_CONFIG_MALFORMED
+ * @example const { appId, composeHash, mrAggregated } = buildBootInfo({ verdict, events, vmConfig, view: 'full' })
  */
 export function buildBootInfo({ verdict, events, vmConfig, view }: BootEvidence): BootInfo {
   const { report } = verdict.quote
