@@ -20,7 +20,8 @@ struct BootDecision {
     DenialCode denial;
     /// @notice The reason string of the denial; empty if the boot is allowed.
     string reason;
-    /// @notice State of the approval that is missing; `Active` if the boot is allowed or no approval is missing.
+    /// @notice State of the approval in `KmsAuth` that denies the boot; `Active` in every other case, for example if a
+    /// release or a host is missing.
     State state;
     /// @notice Number of the app's release; 0 if the boot is denied or the app does not answer `releaseDetails`.
     uint32 release;

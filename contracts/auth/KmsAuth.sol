@@ -423,35 +423,35 @@ contract KmsAuth is IKmsAuth, ApprovalRegistry, RenounceableUpgrades, ERC165Upgr
 
     /// @dev Emits dstack's events.
     function _afterDecision(Kind kind, bytes32 id, bool enabled) internal override {
-        if (kind == Kind.OsImage) _announceImage(id, enabled);
-        else if (kind == Kind.KmsMeasurement) _announceMeasurement(id, enabled);
-        else if (kind == Kind.KmsDevice) _announceDevice(id, enabled);
-        else _announceApp(id, enabled);
+        if (kind == Kind.OsImage) _emitImageChanged(id, enabled);
+        else if (kind == Kind.KmsMeasurement) _emitMeasurementChanged(id, enabled);
+        else if (kind == Kind.KmsDevice) _emitDeviceChanged(id, enabled);
+        else _emitAppChanged(id, enabled);
     }
 
     /// @dev dstack's events for a base image.
-    function _announceImage(bytes32 id, bool enabled) private {
+    function _emitImageChanged(bytes32 id, bool enabled) private {
         if (enabled) emit OsImageHashAdded(id);
         else emit OsImageHashRemoved(id);
         emit PolicyChanged(msg.sender, PolicyNames.OS_IMAGE, id, enabled);
     }
 
     /// @dev dstack's events for a KMS measurement.
-    function _announceMeasurement(bytes32 id, bool enabled) private {
+    function _emitMeasurementChanged(bytes32 id, bool enabled) private {
         if (enabled) emit KmsAggregatedMrAdded(id);
         else emit KmsAggregatedMrRemoved(id);
         emit PolicyChanged(msg.sender, PolicyNames.KMS_AGGREGATED_MR, id, enabled);
     }
 
     /// @dev dstack's events for a KMS device.
-    function _announceDevice(bytes32 id, bool enabled) private {
+    function _emitDeviceChanged(bytes32 id, bool enabled) private {
         if (enabled) emit KmsDeviceAdded(id);
         else emit KmsDeviceRemoved(id);
         emit PolicyChanged(msg.sender, PolicyNames.KMS_DEVICE, id, enabled);
     }
 
     /// @dev dstack's event for an app. dstack has none for the withdrawal.
-    function _announceApp(bytes32 id, bool enabled) private {
+    function _emitAppChanged(bytes32 id, bool enabled) private {
         if (enabled) emit AppRegistered(address(uint160(uint256(id))));
         emit PolicyChanged(msg.sender, PolicyNames.REGISTERED_APP, id, enabled);
     }

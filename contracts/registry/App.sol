@@ -48,16 +48,16 @@ contract App is IApp, ApprovalRegistry, UUPSUpgradeable, ERC165Upgradeable {
     uint32 public noticePeriod;
     /// @dev Number of epochs that were opened after the first.
     uint32 private _epochsOpened;
-    /// @dev Releases below `_oldest` have ended. Releases below `_nextOldest` end at `_endFrom`.
+    /// @dev Releases below `_oldest` have ended. Releases below `_nextOldest` end at `_supersededAt`.
     uint32 private _oldest;
-    /// @dev Bit n: `TeeVariant(n)` is accepted. Initialization sets bit 0 (TDX) and nothing clears it, so it also marks the
-    /// app as initialized. OpenZeppelin's own slot for this would cost a tenth of the whole app.
+    /// @dev Bit n: `TeeVariant(n)` is accepted. Initialization sets bit 0 (TDX) and nothing clears it. So a value other than
+    /// zero also says that the app is initialized: OpenZeppelin's own slot for this would cost a tenth of the whole app.
     uint8 private _variants;
     /// @dev The last three variables share the next slot.
     uint32 private _nextOldest;
     /// @dev Time at which releases below `_nextOldest` end, unix seconds; 0 = none was ever superseded.
-    uint40 private _endFrom;
-    /// @dev Whether that supersession opened a key epoch, so that both epochs can be read until `_endFrom`.
+    uint40 private _supersededAt;
+    /// @dev Whether that supersession opened a key epoch, so that both epochs can be read until `_supersededAt`.
     bool private _endOpenedEpoch;
     /// @dev When the notice period grew last, unix seconds. Earlier announcements have ended.
     uint40 private _noticeSince;
@@ -120,9 +120,9 @@ contract App is IApp, ApprovalRegistry, UUPSUpgradeable, ERC165Upgradeable {
         requireTcbUpToDate = onlyUpToDate;
         allowAnyDevice = anyDevice;
 
-        if (withoutUpgrades) _tellUpgradesDisabled();
-        if (onlyUpToDate) _tellRequireTcbUpToDate(true);
-        if (anyDevice) _tellAllowAnyDevice(true);
+        if (withoutUpgrades) _emitUpgradesDisabled();
+        if (onlyUpToDate) _emitRequireTcbUpToDate(true);
+        if (anyDevice) _emitAllowAnyDevice(true);
         if (initialDeviceId != bytes32(0)) _approve(Kind.Device, initialDeviceId, 0, 0, "");
         if (initialComposeHash != bytes32(0)) _approve(Kind.Release, initialComposeHash, 0, 0, "");
         // not Ownable2Step's function: a new app has no pending owner to delete
@@ -157,7 +157,7 @@ contract App is IApp, ApprovalRegistry, UUPSUpgradeable, ERC165Upgradeable {
 
     /// @dev Number of the oldest release that has not ended.
     function _oldestAllowed() private view returns (uint32) {
-        return block.timestamp < _endFrom ? _oldest : _nextOldest;
+        return block.timestamp < _supersededAt ? _oldest : _nextOldest;
     }
 
     /// @inheritdoc IAppDetails
@@ -175,7 +175,7 @@ contract App is IApp, ApprovalRegistry, UUPSUpgradeable, ERC165Upgradeable {
         release = approval.index();
         (writeEpoch, readEpoch) = epochsOf(composeHash);
         validUntil = approval.expiresAt();
-        if (release < _nextOldest) validUntil = _sooner(validUntil, _endFrom);
+        if (release < _nextOldest) validUntil = _sooner(validUntil, _supersededAt);
         if (!allowAnyDevice) validUntil = _sooner(validUntil, approvalOf(Kind.Device, deviceId).expiresAt());
     }
 
@@ -188,7 +188,7 @@ contract App is IApp, ApprovalRegistry, UUPSUpgradeable, ERC165Upgradeable {
     function epochsOf(bytes32 composeHash) public view returns (uint32 write, uint32 read) {
         if (!_isReleaseAllowed(composeHash)) return (0, 0);
         uint32 epoch = _epochsOpened + 1;
-        bool migrating = _endOpenedEpoch && block.timestamp < _endFrom;
+        bool migrating = _endOpenedEpoch && block.timestamp < _supersededAt;
         bool old = approvalOf(Kind.Release, composeHash).index() < _nextOldest;
         write = migrating && old ? epoch - 1 : epoch;
         read = migrating ? epoch - 1 : epoch;
@@ -215,18 +215,17 @@ contract App is IApp, ApprovalRegistry, UUPSUpgradeable, ERC165Upgradeable {
     function supersede(uint32 oldest, uint40 from, bool nextEpoch) external onlyOwner {
         uint40 time = uint40(block.timestamp);
         uint40 end = from > time ? from : time;
-        bool pending = time < _endFrom;
-        // a pending end can only move to an earlier time, so that releases end when it was announced. A new epoch waits for
-        // the end of the last migration. During a migration `oldest` is fixed: a release that writes the new epoch must not
-        // fall back to the old one.
+        bool pending = time < _supersededAt;
+        // during a migration `oldest` is fixed: a release that writes the new epoch must not fall back to the old one
         bool reaches = pending && _endOpenedEpoch ? oldest == _nextOldest : oldest >= _nextOldest;
-        bool allowed = reaches && (!pending || (!nextEpoch && end <= _endFrom));
+        // a pending end can only move to an earlier time, and a new epoch waits for the end of the last migration
+        bool allowed = reaches && (!pending || (!nextEpoch && end <= _supersededAt));
         bool exists = oldest != 0 && oldest <= count(Kind.Release);
         bool bounded = !nextEpoch || end <= time + MAX_MIGRATION;
         require(allowed && exists && bounded, SupersessionInvalid(oldest, _nextOldest, end));
 
         if (!pending) (_oldest, _endOpenedEpoch) = (_nextOldest, nextEpoch);
-        (_nextOldest, _endFrom) = (oldest, end);
+        (_nextOldest, _supersededAt) = (oldest, end);
         if (nextEpoch) _epochsOpened++;
 
         emit ReleasesSuperseded(oldest, end, _epochsOpened + 1);
@@ -299,7 +298,7 @@ contract App is IApp, ApprovalRegistry, UUPSUpgradeable, ERC165Upgradeable {
 
         allowAnyDevice = _allowAnyDevice;
 
-        _tellAllowAnyDevice(_allowAnyDevice);
+        _emitAllowAnyDevice(_allowAnyDevice);
     }
 
     /// @inheritdoc IApp
@@ -308,7 +307,7 @@ contract App is IApp, ApprovalRegistry, UUPSUpgradeable, ERC165Upgradeable {
 
         requireTcbUpToDate = _requireUpToDate;
 
-        _tellRequireTcbUpToDate(_requireUpToDate);
+        _emitRequireTcbUpToDate(_requireUpToDate);
     }
 
     /// @inheritdoc IApp
@@ -326,7 +325,7 @@ contract App is IApp, ApprovalRegistry, UUPSUpgradeable, ERC165Upgradeable {
     function disableUpgrades() external onlyOwner {
         _upgradesDisabled = true;
 
-        _tellUpgradesDisabled();
+        _emitUpgradesDisabled();
     }
 
     /// @inheritdoc IApp
@@ -343,19 +342,19 @@ contract App is IApp, ApprovalRegistry, UUPSUpgradeable, ERC165Upgradeable {
     }
 
     /// @dev Emits both events for the new value.
-    function _tellAllowAnyDevice(bool allowAny) private {
+    function _emitAllowAnyDevice(bool allowAny) private {
         emit AllowAnyDeviceSet(allowAny);
         emit PolicyChanged(msg.sender, PolicyNames.ALLOW_ANY_DEVICE, bytes32(0), allowAny);
     }
 
     /// @dev Emits both events for the new value.
-    function _tellRequireTcbUpToDate(bool requireUpToDate) private {
+    function _emitRequireTcbUpToDate(bool requireUpToDate) private {
         emit RequireTcbUpToDateSet(requireUpToDate);
         emit PolicyChanged(msg.sender, PolicyNames.REQUIRE_TCB_UP_TO_DATE, bytes32(0), requireUpToDate);
     }
 
     /// @dev Emits both events.
-    function _tellUpgradesDisabled() private {
+    function _emitUpgradesDisabled() private {
         emit UpgradesDisabled();
         emit PolicyChanged(msg.sender, PolicyNames.UPGRADES_DISABLED, bytes32(0), true);
     }
@@ -405,19 +404,19 @@ contract App is IApp, ApprovalRegistry, UUPSUpgradeable, ERC165Upgradeable {
 
     /// @dev Emits dstack's events.
     function _afterDecision(Kind kind, bytes32 id, bool enabled) internal override {
-        if (kind == Kind.Release) _announceRelease(id, enabled);
-        else _announceDevice(id, enabled);
+        if (kind == Kind.Release) _emitReleaseChanged(id, enabled);
+        else _emitDeviceChanged(id, enabled);
     }
 
     /// @dev dstack's events for a release.
-    function _announceRelease(bytes32 id, bool enabled) private {
+    function _emitReleaseChanged(bytes32 id, bool enabled) private {
         if (enabled) emit ComposeHashAdded(id);
         else emit ComposeHashRemoved(id);
         emit PolicyChanged(msg.sender, PolicyNames.COMPOSE_HASH, id, enabled);
     }
 
     /// @dev dstack's events for a device.
-    function _announceDevice(bytes32 id, bool enabled) private {
+    function _emitDeviceChanged(bytes32 id, bool enabled) private {
         if (enabled) emit DeviceAdded(id);
         else emit DeviceRemoved(id);
         emit PolicyChanged(msg.sender, PolicyNames.DEVICE, id, enabled);

@@ -18,7 +18,7 @@ abstract contract ApprovalRegistry is IApprovalRegistry, Ownable2StepUpgradeable
 
     /// @dev Slot 0: the approval words. KMS nodes read them with storage proofs.
     mapping(Kind kind => mapping(bytes32 id => Approval)) private _approvals;
-    /// @dev Slot 1: keccak256 of the evidence of the present version.
+    /// @dev Slot 1: keccak256 of the evidence of the current version.
     mapping(Kind kind => mapping(bytes32 id => bytes32)) private _evidence;
     /// @dev Slot 2: the list of ids of each kind. Positions count from 1.
     mapping(Kind kind => mapping(uint256 position => bytes32)) private _ids;
@@ -26,7 +26,8 @@ abstract contract ApprovalRegistry is IApprovalRegistry, Ownable2StepUpgradeable
     address private _guardian;
     /// @dev Seconds.
     uint40 private _suspension;
-    /// @dev Four counters of 32 bits; the kinds of one registry differ modulo 4. The registry's next variable shares its slot.
+    /// @dev Four counters of 32 bits; the kinds of one registry differ modulo 4. The first variable of the derived registry
+    /// shares this slot.
     uint128 private _counts;
 
     /* ONLY OWNER FUNCTIONS */
@@ -201,7 +202,8 @@ abstract contract ApprovalRegistry is IApprovalRegistry, Ownable2StepUpgradeable
         return false;
     }
 
-    /// @dev The present id of what had the name `id` before (continuity). A decision that denies `id` also applies to it.
+    /// @dev The current id of the host that had this id before (continuity); other registries return `id`. A decision that
+    /// denies `id` also applies to it.
     function _currentId(Kind, bytes32 id) internal view virtual returns (bytes32) {
         return id;
     }
@@ -286,8 +288,8 @@ abstract contract ApprovalRegistry is IApprovalRegistry, Ownable2StepUpgradeable
         if (found != State.Pending && found != State.Active) return;
         uint256 cooldownUntil = uint256(known.suspendedUntil()) + time;
         // a suspension by the owner starts no cooldown: else the owner could disable the guardian with it
-        bool coolsDown = known.isGuardians() && block.timestamp < cooldownUntil;
-        require(byOwner || !coolsDown, GuardianCooldown(id, known.suspendedUntil(), cooldownUntil));
+        bool inCooldown = known.isSuspendedByGuardian() && block.timestamp < cooldownUntil;
+        require(byOwner || !inCooldown, GuardianCooldown(id, known.suspendedUntil(), cooldownUntil));
 
         uint40 until = uint40(block.timestamp) + time;
         Approval suspended =

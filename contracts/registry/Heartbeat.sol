@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.28;
 
-/// @notice Keeps the last root that each account posted. With it a KMS node proves how old its view of the chain is at most.
+/// @notice Keeps the last root that each account posted. A KMS node can use it to limit the age of its view of the chain.
 /// @dev A node makes a random nonce. A relayer posts a Merkle root over the nonces of many nodes. If the node finds its
 /// nonce below a root in the state of a block, this state is younger than the nonce.
 /// Trust: the contract is not trusted. The proof rests on the nonce, which nobody could know before the node made it. An

@@ -50,12 +50,12 @@ contract Hosts is IHosts, ApprovalRegistry, EIP712Upgradeable, RenounceableUpgra
     mapping(bytes32 deviceId => address) private _named;
     /// @dev The first id of a host, by each later id. So a chain of any length needs two reads.
     mapping(bytes32 deviceId => bytes32) private _firstId;
-    /// @dev The present id of a host, by its first id.
-    mapping(bytes32 firstId => bytes32) private _lastId;
+    /// @dev The current id of a host, by its first id.
+    mapping(bytes32 firstId => bytes32) private _currentIds;
     /// @dev Hosts, by their first id, of which a certificate was shown to be revoked. A later proof does not delete this.
-    mapping(bytes32 firstId => bool) private _revoked;
-    /// @dev Wrote the records that short forms of quotes name, until the present verifier came.
-    IQuoteVerifier private _lastVerifier;
+    mapping(bytes32 firstId => bool) private _certificateRevoked;
+    /// @dev The previous verifier. Compact quotes can refer to its verification records.
+    IQuoteVerifier private _previousVerifier;
     uint256[44] private __gap;
 
     /// @custom:oz-upgrades-unsafe-allow constructor
@@ -78,8 +78,8 @@ contract Hosts is IHosts, ApprovalRegistry, EIP712Upgradeable, RenounceableUpgra
         _setVerifier(initialVerifier);
         _setGuardian(initialGuardian, suspensionTime);
         _setRules(initialRules);
-        _setStatusRule(TcbStatus.UpToDate, type(uint40).max);
-        _setStatusRule(TcbStatus.SWHardeningNeeded, type(uint40).max);
+        _setStatusAcceptedUntil(TcbStatus.UpToDate, type(uint40).max);
+        _setStatusAcceptedUntil(TcbStatus.SWHardeningNeeded, type(uint40).max);
     }
 
     /* HOST PROOFS */
@@ -149,8 +149,8 @@ contract Hosts is IHosts, ApprovalRegistry, EIP712Upgradeable, RenounceableUpgra
         Host storage known = _hosts[deviceId];
         address named = _named[deviceId];
         bool unowned = known.operator == address(0) || block.timestamp >= known.expiresAt;
-        bool free = named == address(0) ? unowned || operator == known.operator : operator == named;
-        require(free, HostOwnedByOtherOperator(deviceId, known.operator));
+        bool mayProve = named == address(0) ? unowned || operator == known.operator : operator == named;
+        require(mayProve, HostOwnedByOtherOperator(deviceId, known.operator));
         // also after the DAO removed the operator: an older quote, or a used permit, never counts again
         require(blockNumber > known.provenAtBlock, HostProofNotNewer(deviceId, blockNumber, known.provenAtBlock));
     }
@@ -158,7 +158,7 @@ contract Hosts is IHosts, ApprovalRegistry, EIP712Upgradeable, RenounceableUpgra
     /// @dev Requires a TD that nobody can debug or migrate, an accepted status, a new enough evaluation number and no
     /// denied advisory.
     function _requireAcceptable(Report memory report) private view {
-        PolicyLib.requireClosedTd(report);
+        PolicyLib.requireIsolatedTd(report);
         uint40 until = _statusUntil[report.status];
         require(block.timestamp < until, HostStatusRefused(report.status, until));
         uint32 number = _lower(report.tcbEvaluationNumber, report.qeEvaluationNumber);
@@ -209,33 +209,34 @@ contract Hosts is IHosts, ApprovalRegistry, EIP712Upgradeable, RenounceableUpgra
         Host storage host = _hosts[deviceId];
         bool known = host.expiresAt != 0 && bytes16(keccak256(quote)) == host.quoteDigest;
         require(known, HostQuoteUnknown(deviceId));
-        Report memory report = _judge(verifier, quote);
-        // the quote was accepted once, so the record that it names is one of the last verifier
-        if (report.verdict == Verdict.RecordUnknown && address(_lastVerifier) != address(0)) {
-            report = _judge(_lastVerifier, quote);
+        Report memory report = _verifyForEnd(verifier, quote);
+        // the quote was registered, so its record exists in the previous verifier
+        if (report.verdict == Verdict.RecordUnknown && address(_previousVerifier) != address(0)) {
+            report = _verifyForEnd(_previousVerifier, quote);
         }
         bytes32 first = _firstOf(deviceId);
-        bool revokes = _isRevoked(report.verdict) && !_revoked[first];
+        bool revokes = _isRevoked(report.verdict) && !_certificateRevoked[first];
         // a revocation can also be shown after the proof has expired: it stops continuity
-        bool inForce = block.timestamp < host.expiresAt;
-        require(inForce || revokes, HostProofExpired(host.expiresAt));
-        require(_isDead(report), HostProofStillValid(deviceId, report.verdict, report.status));
+        bool isCurrent = block.timestamp < host.expiresAt;
+        require(isCurrent || revokes, HostProofExpired(host.expiresAt));
+        require(_endsProof(report), HostProofStillValid(deviceId, report.verdict, report.status));
 
-        if (inForce) host.expiresAt = uint40(block.timestamp);
-        if (revokes) _revoked[first] = true;
+        if (isCurrent) host.expiresAt = uint40(block.timestamp);
+        if (revokes) _certificateRevoked[first] = true;
 
         emit HostProofEnded(deviceId, report.verdict, report.status);
     }
 
-    /// @dev First under the evaluation number that was the standard a week ago: a new number ends no host proof at once.
-    function _judge(IQuoteVerifier by, bytes calldata quote) private view returns (Report memory report) {
-        report = by.verifyUnder(quote, by.settledEvaluationNumber());
-        if (_isDead(report)) report = by.verify(quote);
+    /// @dev First with the settled evaluation number, and with the current one only if that ends the proof. So a new
+    /// number ends no host proof in its first week.
+    function _verifyForEnd(IQuoteVerifier verifier_, bytes calldata quote) private view returns (Report memory report) {
+        report = verifier_.verifyUnder(quote, verifier_.settledEvaluationNumber());
+        if (_endsProof(report)) report = verifier_.verify(quote);
     }
 
-    /// @dev Whether newer collateral cannot make the quote valid again, or the DAO no longer accepts its status. Expired
-    /// collateral is not enough: the end of the host proof says how long that is tolerated.
-    function _isDead(Report memory report) private view returns (bool) {
+    /// @dev Whether the proof of this quote can be ended: newer collateral cannot make the quote valid again, or the DAO no
+    /// longer accepts its status. Expired collateral is not enough: the proof has its own end for that.
+    function _endsProof(Report memory report) private view returns (bool) {
         if (report.isVerified()) return block.timestamp >= _statusUntil[report.status];
         return
             report.verdict == Verdict.LeafRevoked ||
@@ -257,12 +258,12 @@ contract Hosts is IHosts, ApprovalRegistry, EIP712Upgradeable, RenounceableUpgra
         require(continuityDelay != 0, HostContinuityClosed());
         _requireSigned(operator, keccak256(abi.encode(CONTINUITY, from, to, deadline)), deadline, signature);
         bytes32 first = _firstOf(from);
-        require(!_revoked[first], HostRevoked(first));
-        require(!_revoked[to], HostRevoked(to));
+        require(!_certificateRevoked[first], HostCertificateRevoked(first));
+        require(!_certificateRevoked[to], HostCertificateRevoked(to));
         _requireContinuous(from, to);
         uint40 until = approvalOf(Kind.Host, from).expiresAt();
 
-        (_firstId[to], _lastId[first]) = (first, to);
+        (_firstId[to], _currentIds[first]) = (first, to);
         if (_named[from] != address(0)) _setOperator(to, operator);
         _remove(Kind.Host, from);
         _approve(Kind.Host, to, uint40(block.timestamp) + continuityDelay, until, abi.encode(from, signature));
@@ -342,7 +343,7 @@ contract Hosts is IHosts, ApprovalRegistry, EIP712Upgradeable, RenounceableUpgra
 
     /// @inheritdoc IHosts
     function currentIdOf(bytes32 deviceId) public view returns (bytes32) {
-        bytes32 last = _lastId[_firstOf(deviceId)];
+        bytes32 last = _currentIds[_firstOf(deviceId)];
         return last == 0 ? deviceId : last;
     }
 
@@ -352,7 +353,7 @@ contract Hosts is IHosts, ApprovalRegistry, EIP712Upgradeable, RenounceableUpgra
     }
 
     /// @inheritdoc IHosts
-    function statusPassesUntil(TcbStatus status) external view returns (uint40) {
+    function statusAcceptedUntil(TcbStatus status) external view returns (uint40) {
         return _statusUntil[status];
     }
 
@@ -403,18 +404,18 @@ contract Hosts is IHosts, ApprovalRegistry, EIP712Upgradeable, RenounceableUpgra
     }
 
     /// @inheritdoc IHosts
-    function setStatusRule(TcbStatus status, uint40 until, uint40 notAfter) external onlyOwner {
+    function setStatusAcceptedUntil(TcbStatus status, uint40 until, uint40 notAfter) external onlyOwner {
         requireNotAfter(notAfter);
-        _setStatusRule(status, until);
+        _setStatusAcceptedUntil(status, until);
     }
 
     /// @dev `None` and `Revoked` can never be accepted.
-    function _setStatusRule(TcbStatus status, uint40 until) private {
+    function _setStatusAcceptedUntil(TcbStatus status, uint40 until) private {
         require(status != TcbStatus.None && status != TcbStatus.Revoked, HostRulesInvalid());
 
         _statusUntil[status] = until;
 
-        emit StatusRuleSet(status, until);
+        emit StatusAcceptedUntilSet(status, until);
     }
 
     /// @inheritdoc IHosts
@@ -435,7 +436,7 @@ contract Hosts is IHosts, ApprovalRegistry, EIP712Upgradeable, RenounceableUpgra
 
     /// @dev Stores the verifier. Does not check that the address is one: `assent check` does.
     function _setVerifier(address newVerifier) private {
-        if (newVerifier != address(verifier)) _lastVerifier = verifier;
+        if (newVerifier != address(verifier)) _previousVerifier = verifier;
         verifier = IQuoteVerifier(newVerifier);
 
         emit VerifierSet(newVerifier);
@@ -466,7 +467,7 @@ contract Hosts is IHosts, ApprovalRegistry, EIP712Upgradeable, RenounceableUpgra
         return kind == Kind.Host;
     }
 
-    /// @dev So a denial of any earlier id also denies the present one.
+    /// @dev So a denial of any earlier id also denies the current one.
     function _currentId(Kind, bytes32 id) internal view override returns (bytes32) {
         return currentIdOf(id);
     }
@@ -476,7 +477,7 @@ contract Hosts is IHosts, ApprovalRegistry, EIP712Upgradeable, RenounceableUpgra
         bytes32 current = enabled ? currentIdOf(id) : id;
         if (current == id) return;
 
-        _lastId[_firstOf(id)] = id;
+        _currentIds[_firstOf(id)] = id;
         _remove(Kind.Host, current);
 
         emit HostContinued(current, id, _hosts[id].operator);

@@ -8,7 +8,7 @@ import {DaoParameters, IDaoFactory} from "./IDaoFactory.sol";
 
 /// @notice One app: its releases, its hosts and its rules. The contract's address is the app's id.
 /// @dev Functions, events and reasons are those of dstack's DstackApp; docs/compatibility.md lists the additions.
-/// The number of a release is the index of its approval: 1 for the first compose hash that was ever approved.
+/// The number of a release is the index of its approval: 1 for the first compose hash that was ever approved or revoked.
 /// Functions marked "owner" revert with `OwnableUnauthorizedAccount` for anyone else. Times are unix seconds.
 /// Trust: the owner alone decides, unless a notice period binds the owner or the owner is a DAO. This contract knows
 /// neither images nor host proofs nor quotes, and derives no keys: only a KMS that reads the key epochs obeys them.
@@ -53,7 +53,7 @@ interface IApp is IAppAuth, IAppAuthBasicManagement, IAppDetails {
 
     /// @notice The notice period would become shorter, or longer than a year. All values in seconds.
     /// @param noticePeriod what was asked for.
-    /// @param minimum the present notice period.
+    /// @param minimum the current notice period.
     /// @param maximum one year.
     error NoticePeriodOutOfBounds(uint256 noticePeriod, uint256 minimum, uint256 maximum);
 
@@ -143,7 +143,7 @@ interface IApp is IAppAuth, IAppAuthBasicManagement, IAppDetails {
     /// The DAO's guardian becomes the guardian of the app. Reverts with the errors of the factory and of `setGuardian`.
     /// @return newOwner the DAO's timelock.
     /// @param factory creates the DAO. Compare its code with the artifacts first.
-    /// @param parameters of the DAO; voting parameters and guardian cannot be changed by the present owner afterwards.
+    /// @param parameters of the DAO; voting parameters and guardian cannot be changed by the current owner afterwards.
     function transferToNewDao(
         IDaoFactory factory,
         DaoParameters calldata parameters

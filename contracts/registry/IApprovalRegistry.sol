@@ -34,7 +34,7 @@ interface IApprovalRegistry is IExecutionDeadline {
     event ApprovalGiven(Kind indexed kind, bytes32 indexed id, Approval approval, bytes evidence);
 
     /// @notice An approval changed in another way: extended, shortened, suspended, lifted, withdrawn, revoked or marked
-    /// expired. The last `ApprovalGiven` or `ApprovalChanged` of an id has its present word.
+    /// expired. The last `ApprovalGiven` or `ApprovalChanged` of an id has its current word.
     /// @param approval the complete new word.
     event ApprovalChanged(Kind indexed kind, bytes32 indexed id, Approval approval);
 
@@ -144,7 +144,7 @@ interface IApprovalRegistry is IExecutionDeadline {
     /// @notice The state of an id now.
     function stateOf(Kind kind, bytes32 id) external view returns (State);
 
-    /// @notice keccak256 of the evidence of the present version; zero if there was none.
+    /// @notice keccak256 of the evidence of the current version; zero if there was none.
     function evidenceOf(Kind kind, bytes32 id) external view returns (bytes32);
 
     /// @notice Seconds from an approval of `kind` to its earliest start; 0 for a kind that is not kept here.

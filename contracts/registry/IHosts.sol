@@ -17,7 +17,7 @@ interface IHostAdmission {
 /// later the call reverts with `ExecutionDeadlinePassed`. Times are unix seconds.
 /// Trust: a quote proves the platform, not who owns it. The account that first proves a host is its operator until that
 /// proof expires. An operator that the DAO named stays until the DAO names another one. What runs in the quoting TD is not
-/// checked, but the TD must pass `PolicyLib.requireClosedTd`: no debug TD, no migratable TD.
+/// checked, but the TD must pass `PolicyLib.requireIsolatedTd`: no debug TD, no migratable TD.
 interface IHosts is IHostAdmission {
     /// @notice The last host proof of one host.
     struct Host {
@@ -86,7 +86,7 @@ interface IHosts is IHostAdmission {
     event RulesSet(HostRules rules);
     /// @notice Host proofs with `status` count only before `until`, unix seconds.
     /// @param until 0 = they never count; `type(uint40).max` = always.
-    event StatusRuleSet(TcbStatus indexed status, uint40 until);
+    event StatusAcceptedUntilSet(TcbStatus indexed status, uint40 until);
     /// @notice New host proofs with this advisory are rejected (`isDenied`), or accepted again.
     /// @param advisory advisory id as ASCII, as in a report.
     event AdvisoryDenied(bytes32 indexed advisory, bool isDenied);
@@ -94,7 +94,7 @@ interface IHosts is IHostAdmission {
     event VerifierSet(address verifier);
     /// @notice Hosts need a bond in this contract from now on; zero = no such rule.
     event BondsSet(address bonds);
-    /// @notice Seconds from a continuation to its start changed; zero = there is no continuity.
+    /// @notice The continuity delay changed, seconds. Zero: continuity is off.
     event ContinuityDelaySet(uint32 delay);
     /// @notice A host proof ended early, because its quote is no longer valid.
     /// @param verdict the verdict on the quote now.
@@ -103,7 +103,7 @@ interface IHosts is IHostAdmission {
     /// @notice The approval of a host was carried over from one device id to another, by `continueAs`; or the owner approved
     /// an earlier id of the host.
     /// @param from the old device id; its approval is withdrawn.
-    /// @param to the present device id.
+    /// @param to the current device id.
     /// @param operator the account that signed, or the operator of `to`.
     event HostContinued(bytes32 indexed from, bytes32 indexed to, address indexed operator);
 
@@ -125,7 +125,7 @@ interface IHosts is IHostAdmission {
     /// @param window highest accepted age of a block, blocks.
     error HostBlockUnknown(uint256 blockNumber, uint256 current, uint256 window);
 
-    /// @notice The present host proof is from the same block or a later one.
+    /// @notice The current host proof is from the same block or a later one.
     /// @param blockNumber the block of the call.
     /// @param known the block of the stored host proof.
     error HostProofNotNewer(bytes32 deviceId, uint256 blockNumber, uint256 known);
@@ -164,13 +164,13 @@ interface IHosts is IHostAdmission {
 
     /// @notice A PCK certificate of this host was shown to be revoked (`endProof`), so its approval cannot be carried over.
     /// @param deviceId the first id of the host, or the new id.
-    error HostRevoked(bytes32 deviceId);
+    error HostCertificateRevoked(bytes32 deviceId);
 
     /// @notice The approval cannot be carried over: at least one condition does not hold.
     /// @param sameOperator both ids have the same operator.
     /// @param samePlatform both have the same FMSPC and, if the old one has one, platform instance id.
     /// @param proven the new id has a valid host proof that is newer.
-    /// @param undecided the old id is active under its present proof, and no decision about the new id exists.
+    /// @param undecided the old id is active under its current proof, and no decision about the new id exists.
     error HostContinuityInvalid(bool sameOperator, bool samePlatform, bool proven, bool undecided);
 
     /// @notice The signature is past its deadline.
@@ -213,7 +213,7 @@ interface IHosts is IHostAdmission {
     /// @notice Ends a host proof whose quote is no longer valid: its PCK certificate or CA is revoked or expired, its TCB is
     /// revoked, or the DAO no longer accepts its TCB status. Anyone. Emits `HostProofEnded`. A revoked certificate can also be
     /// shown after the host proof has expired, once: it stops `continueAs`.
-    /// @dev The quote must be invalid under the present standard evaluation number and under the one of a week ago
+    /// @dev The quote must be invalid under the current standard evaluation number and under the one of a week ago
     /// (`IQuoteVerifier.settledEvaluationNumber`). So neither a new evaluation number nor a missing list of Intel ends all host
     /// proofs at once. For a TCB, this needs Intel's list and the documents of both numbers in the verifier; anyone can upload
     /// them. A short form with a record of the last verifier is judged by that verifier, with the collateral there.
@@ -226,10 +226,10 @@ interface IHosts is IHostAdmission {
     /// Emits `HostContinued`, `ApprovalChanged` and `ApprovalGiven`.
     /// @dev Needs an EIP-712 signature of the operator over `HostContinuity(bytes32 from,bytes32 to,uint256 deadline)`, and a
     /// host proof of the new id by the same operator. A later decision against an old id (`withdraw`, `revoke`, `suspend`,
-    /// `shorten`, `setOperator`) also applies to the present id, so a change of ids does not evade a vote. If the owner approves
-    /// an old id again, the host moves back to it and the present id is withdrawn: a host has one approved id. A signature works
+    /// `shorten`, `setOperator`) also applies to the current id, so a change of ids does not evade a vote. If the owner approves
+    /// an old id again, the host moves back to it and the current id is withdrawn: a host has one approved id. A signature works
     /// once, because an id with an earlier decision cannot be the target. An operator that the owner named stays. Reverts with `HostContinuityClosed`, `PermitExpired`, `PermitInvalid`,
-    /// `HostRevoked` and `HostContinuityInvalid`.
+    /// `HostCertificateRevoked` and `HostContinuityInvalid`.
     /// Warning: on single-package platforms only the operator's signature and the FMSPC say that both ids are one host.
     /// An operator can move each approval to another host of the same model.
     /// @param from the old device id.
@@ -244,35 +244,35 @@ interface IHosts is IHostAdmission {
     /// @notice The operator that the owner named for a host; zero if none.
     function namedOperatorOf(bytes32 deviceId) external view returns (address);
 
-    /// @notice The present device id of a host, the last one that was approved: `deviceId` itself if its approval was never
+    /// @notice The current device id of a host, the last one that was approved: `deviceId` itself if its approval was never
     /// carried over.
     function currentIdOf(bytes32 deviceId) external view returns (bytes32);
 
-    /// @notice The present rules.
+    /// @notice The current rules.
     function rules() external view returns (HostRules memory);
 
     /// @notice First second in which host proofs with `status` no longer count; 0 = they never count.
-    function statusPassesUntil(TcbStatus status) external view returns (uint40);
+    function statusAcceptedUntil(TcbStatus status) external view returns (uint40);
 
     /// @notice Whether new host proofs with this advisory are rejected.
     function isAdvisoryDenied(bytes32 advisory) external view returns (bool);
 
     /// @notice Names the operator of a host until the owner names another one. Owner. Emits `OperatorSet`.
-    /// @dev Also applies to the present id of the host. The host proof stays in force.
+    /// @dev Also applies to the current id of the host. The host proof stays in force.
     /// @param operator zero = the next account that proves the host, in a block after the last proof.
     /// @param notAfter execution deadline.
     function setOperator(bytes32 deviceId, address operator, uint40 notAfter) external;
 
     /// @notice Sets the rules. Owner. Emits `RulesSet`. Reverts with `HostRulesInvalid`.
-    /// @param newRules replace all rules. `attestedSince` also applies to present host proofs, the others to new ones.
+    /// @param newRules replace all rules. `attestedSince` also applies to current host proofs, the others to new ones.
     /// @param notAfter execution deadline.
     function setRules(HostRules calldata newRules, uint40 notAfter) external;
 
-    /// @notice Sets until when host proofs with `status` count. Owner. Emits `StatusRuleSet`.
+    /// @notice Sets until when host proofs with `status` count. Owner. Emits `StatusAcceptedUntilSet`.
     /// @dev Reverts with `HostRulesInvalid` for `None` and `Revoked`.
     /// @param until first second in which they no longer count; 0 = never, `type(uint40).max` = always.
     /// @param notAfter execution deadline.
-    function setStatusRule(TcbStatus status, uint40 until, uint40 notAfter) external;
+    function setStatusAcceptedUntil(TcbStatus status, uint40 until, uint40 notAfter) external;
 
     /// @notice Rejects new host proofs with these advisories, or accepts them again. Owner. Emits `AdvisoryDenied` for each.
     /// @dev Present host proofs keep counting; raise `HostRules.attestedSince` to require new ones.

@@ -16,7 +16,7 @@ using {
     version,
     index,
     isRevoked,
-    isGuardians,
+    isSuspendedByGuardian,
     stateAt,
     isActiveAt,
     approve,
@@ -58,7 +58,7 @@ error ApprovalNeverActive(uint256 from, uint256 until);
 
 /// @notice An extension does not move the end to a later time, or a shortening does not move it to an earlier one.
 /// @param found the new end, unix seconds; 0 = never.
-/// @param known the present end, unix seconds; 0 = never.
+/// @param known the current end, unix seconds; 0 = never.
 error ApprovalEndInvalid(uint256 found, uint256 known);
 
 // 40 bits: unix seconds
@@ -113,7 +113,7 @@ function isRevoked(Approval self) pure returns (bool) {
 }
 
 /// @notice Whether the guardian made the last suspension of this version. False if the owner made it.
-function isGuardians(Approval self) pure returns (bool) {
+function isSuspendedByGuardian(Approval self) pure returns (bool) {
     return Approval.unwrap(self) & GUARDIAN_BIT != 0;
 }
 
@@ -143,7 +143,7 @@ function isActiveAt(Approval self, uint256 time) pure returns (bool) {
 /// @param from start time, unix seconds.
 /// @param until end time, unix seconds; 0 = never.
 /// @param position index that the approval gets if it has none yet.
-/// @param time the present time, unix seconds.
+/// @param time the current time, unix seconds.
 function approve(Approval self, uint40 from, uint40 until, uint32 position, uint256 time) pure returns (Approval) {
     State found = self.stateAt(time);
     bool opens = found == State.None || found == State.Expired || found == State.Withdrawn;

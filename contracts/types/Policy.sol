@@ -99,7 +99,7 @@ library PolicyLib {
 
     /// @notice Reverts with `PolicyBreached` if the TD itself does not pass `standard`, as a debug TD or a migratable TD.
     /// @dev Does not check verdict, status, dates and host: for registries that have rules of their own for these.
-    function requireClosedTd(Report memory report) internal pure {
+    function requireIsolatedTd(Report memory report) internal pure {
         PolicyBreach breach = _tdBreachOf(report, SEPT_VE_DISABLE, SEPT_VE_DISABLE, KNOWN_XFAM, false);
         require(breach == PolicyBreach.None, PolicyBreached(breach));
     }

@@ -81,8 +81,8 @@ const mutants: Readonly<Record<string, Mutant>> = {
   },
   check_TheGuardianCoolsDown: {
     file: registry,
-    from: 'known.isGuardians() && block.timestamp < cooldownUntil;',
-    to: 'known.isGuardians() && block.timestamp < cooldownUntil - 1;',
+    from: 'known.isSuspendedByGuardian() && block.timestamp < cooldownUntil;',
+    to: 'known.isSuspendedByGuardian() && block.timestamp < cooldownUntil - 1;',
   },
   check_OnlyTheOwnerAllows: {
     file: registry,
@@ -96,8 +96,8 @@ const mutants: Readonly<Record<string, Mutant>> = {
   },
   check_TheOldEpochEnds: {
     file: app,
-    from: 'bool migrating = _endOpenedEpoch && block.timestamp < _endFrom;',
-    to: 'bool migrating = _endOpenedEpoch && block.timestamp <= _endFrom;',
+    from: 'bool migrating = _endOpenedEpoch && block.timestamp < _supersededAt;',
+    to: 'bool migrating = _endOpenedEpoch && block.timestamp <= _supersededAt;',
   },
   check_MigrationsAreShort: {
     file: app,
@@ -106,8 +106,8 @@ const mutants: Readonly<Record<string, Mutant>> = {
   },
   check_OneMigrationAtATime: {
     file: app,
-    from: '(!pending || (!nextEpoch && end <= _endFrom))',
-    to: '(!pending || end <= _endFrom)',
+    from: '(!pending || (!nextEpoch && end <= _supersededAt))',
+    to: '(!pending || end <= _supersededAt)',
   },
 }
 

@@ -224,7 +224,7 @@ function createAcceptance(client: PublicClient, hosts: Address, now: number): Ac
     const problems = await read('read the rules of the hosts', async () => {
       const [rules, until, ...denied] = await Promise.all([
         client.readContract({ ...contract, functionName: 'rules' }),
-        client.readContract({ ...contract, functionName: 'statusPassesUntil', args: [number] }),
+        client.readContract({ ...contract, functionName: 'statusAcceptedUntil', args: [number] }),
         ...advisories.map((id) =>
           client.readContract({
             ...contract,

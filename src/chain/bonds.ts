@@ -18,7 +18,7 @@ export interface Bond {
 
 /**
  * Calls with which a holder deposits a bond for a host, to be sent in their order. The first is the `approve` of the
- * ERC-20 token if the present allowance is too small.
+ * ERC-20 token if the current allowance is too small.
  *
  * @param holder account that sends the calls; it should be the operator of the host, because only the operator's bond
  *   counts

@@ -22,7 +22,7 @@ export interface HostExamination {
   readonly now: number
   /** A proof or approval that ends within these seconds is a warning. */
   readonly within: number
-  /** Of the quote of the present proof; undefined: the quote is not known. */
+  /** Of the quote of the current proof; undefined: the quote is not known. */
   readonly assessed: HostAssessment | undefined
 }
 
@@ -59,7 +59,7 @@ function whyNot(deviceId: Hex): string {
 }
 
 function continued(deviceId: Hex, currentId: Hex): DoctorFinding {
-  const nextStep = `Use the present id: assent host doctor ${currentId}`
+  const nextStep = `Use the current id: assent host doctor ${currentId}`
   return warning('device id', `${deviceId} is an earlier id of this host`, nextStep)
 }
 
@@ -73,7 +73,7 @@ async function readRules(client: PublicClient, hosts: Address, status: number): 
   try {
     const [{ attestedSince }, statusUntil] = await Promise.all([
       client.readContract({ ...contract, functionName: 'rules' }),
-      client.readContract({ ...contract, functionName: 'statusPassesUntil', args: [status] }),
+      client.readContract({ ...contract, functionName: 'statusAcceptedUntil', args: [status] }),
     ])
     return { attestedSince, statusUntil }
   } catch (cause) {
@@ -188,7 +188,7 @@ function examineToday(today: AssessedSet, deviceId: Hex): DoctorFinding {
   if (today.problems.length === 0) return ok(check, describeSet(today))
   const nextStep =
     today.status === null
-      ? 'If the collateral on the chain is old: assent host upload-collateral. The present proof stays.'
+      ? 'If the collateral on the chain is old: assent host upload-collateral. The current proof stays.'
       : `Update BIOS and microcode, then: assent host renew ${deviceId}`
   return failed(check, `a renewal would be refused: ${describeSet(today)}`, nextStep)
 }

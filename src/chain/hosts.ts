@@ -449,7 +449,7 @@ export async function findProofQuote(
 }
 
 /**
- * The present device id of a host: another one after a continuation.
+ * The current device id of a host: another one after a continuation.
  *
  * @throws CHAIN_UNREACHABLE
  * @example const current = await readCurrentId(client, hosts, deviceId) // deviceId itself if it was never continued
@@ -461,6 +461,6 @@ export async function readCurrentId(
 ): Promise<Hex> {
   const call = { address: registry, abi: hostsAbi, functionName: 'currentIdOf' } as const
   return client.readContract({ ...call, args: [deviceId] }).catch((cause: unknown) => {
-    throw toChainError(cause, `read the present id of host ${deviceId}`)
+    throw toChainError(cause, `read the current id of host ${deviceId}`)
   })
 }

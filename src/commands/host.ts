@@ -106,7 +106,7 @@ its proof is valid.`,
 export const doctor = defineCommand({
   path: ['host', 'doctor'],
   summary: 'Check what keeps a host admitted, and what ends soon; exit code 1 if a check fails',
-  help: `It verifies the quote of the present proof again: under the collateral of today, and under Intel’s early set, which
+  help: `It verifies the quote of the current proof again: under the collateral of today, and under Intel’s early set, which
 becomes the standard about a year after a TCB recovery. Warnings are about the next weeks (--within).`,
   examples: ['host doctor 5f1c07', 'host doctor 5f1c07 --pccs http://127.0.0.1:8081 --within 30d'],
   arguments: { device },

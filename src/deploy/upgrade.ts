@@ -53,7 +53,7 @@ export interface UpgradeOptions extends Omit<PlacingOptions, 'record' | 'storage
 export interface UpgradePlan {
   /** Contract type of the new code. */
   readonly contract: string
-  /** Its present or future name in the record. */
+  /** Its current or future name in the record. */
   readonly name: string
   /** Address of the new code, also before it is deployed. */
   readonly address: Address

@@ -13,7 +13,6 @@ import { kmsErrors } from './kms.ts'
 import { manifestErrors } from './manifest.ts'
 import { quoteErrors } from './quote.ts'
 import { relayerErrors } from './relayer.ts'
-import { rollupErrors } from './rollup.ts'
 import { teeErrors } from './tee.ts'
 
 /** The general explanation of one error code. */
@@ -36,7 +35,6 @@ export const errorCatalogue = {
   ...teeErrors,
   ...chainErrors,
   ...consensusErrors,
-  ...rollupErrors,
   ...relayerErrors,
   ...kmsErrors,
   ...manifestErrors,

@@ -290,13 +290,17 @@ function standingOf(boot: EvaluatedEntry['boot'], app: LoggedContractReader, at:
   const ends = app.word(uint(5n), 'the rules of its app')
   const release = app.word(approvalSlot('release', idOf(boot.composeHash, 32)), 'release')
   const [opened, oldest] = [bits(rules, 184, 32), bits(rules, 216, 32)]
-  const [nextOldest, endFrom, endOpens] = [bits(ends, 0, 32), bits(ends, 32, 40), bits(ends, 72, 8)]
+  const [nextOldest, supersededAt, endOpens] = [
+    bits(ends, 0, 32),
+    bits(ends, 32, 40),
+    bits(ends, 72, 8),
+  ]
   const index = bits(release, 192, 32)
   const epoch = opened + 1
-  const migrating = endOpens !== 0 && at < endFrom
+  const migrating = endOpens !== 0 && at < supersededAt
   return {
     index,
-    oldest: at < endFrom ? oldest : nextOldest,
+    oldest: at < supersededAt ? oldest : nextOldest,
     write: migrating && index < nextOldest ? epoch - 1 : epoch,
     read: migrating ? epoch - 1 : epoch,
   }

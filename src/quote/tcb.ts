@@ -84,7 +84,7 @@ export interface TcbRating {
   readonly status: TcbStatus
   /** Rating of the TDX module at the launch of the TD. */
   readonly launch: TcbEvaluation
-  /** Rating of the present TDX module; reports of TDX 1.5 and later show it. */
+  /** Rating of the running TDX module; reports of TDX 1.5 and later show it. */
   readonly current?: TcbEvaluation
 }
 

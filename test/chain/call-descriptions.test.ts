@@ -472,14 +472,14 @@ const rows: Record<ContractType, readonly Row[]> = {
         everLate,
       ],
     ],
-    ['setStatusRule', [5, 0, soon], ['deny hosts with TCB status OutOfDate', inTime]],
+    ['setStatusAcceptedUntil', [5, 0, soon], ['deny hosts with TCB status OutOfDate', inTime]],
     [
-      'setStatusRule',
+      'setStatusAcceptedUntil',
       [1, later, soon],
       ['accept hosts with TCB status UpToDate until 2027-01-16 08:00:00 UTC', inTime],
     ],
     [
-      'setStatusRule',
+      'setStatusAcceptedUntil',
       [2, never, never],
       ['accept hosts with TCB status SWHardeningNeeded without end time', everLate],
     ],
@@ -898,7 +898,7 @@ describe('a call description', () => {
     expect(describeCall(book, { to: here, data, value: 0n }).effects).toHaveLength(1)
   })
 
-  test('shows the distance of a time only if the present time is known', () => {
+  test('shows the distance of a time only if the current time is known', () => {
     expect(formatTime(soon)).toBe('2027-01-15 08:00:00 UTC')
     expect(formatTime(2 ** 53)).toBe('never')
     expect(formatDeadline(soon)).toBe('2027-01-15 08:00:00 UTC')

@@ -31,7 +31,7 @@ import { isAssentError } from '../../src/errors/index.ts'
 import { type Hex, to0x } from '../../src/lib/bytes.ts'
 import { type Anvil, findAnvil, startAnvil } from '../anvil.ts'
 import { chainTime, connect, type People } from './dao.ts'
-import { closedTdReport } from './registries.ts'
+import { isolatedTdReport } from './registries.ts'
 
 const absent = findAnvil() === undefined
 if (absent) console.warn('\n*** ANVIL ABSENT: the tests of the host registry are SKIPPED. ***\n')
@@ -110,7 +110,7 @@ describe.skipIf(absent)('the host registry', () => {
       platformInstanceId: `0x${'00'.repeat(16)}`,
       quoteId: keccak256(reportData),
       advisories: [stringToHex('INTEL-SA-00837', { size: 32 })],
-      td: to0x(closedTdReport(reportData)),
+      td: to0x(isolatedTdReport(reportData)),
     }
     const encoded = encodeAbiParameters(verify?.outputs ?? [], [report])
     return Buffer.from(encoded.slice(2), 'hex')

@@ -208,7 +208,7 @@ export function imagesCall(functionName: string, args: readonly unknown[]): Hex 
 }
 
 /** A TD report of version 4 that the registries' policy lets pass: TDATTRIBUTES has SEPT_VE_DISABLE (bit 28) alone. */
-export function closedTdReport(reportData: Uint8Array): Uint8Array {
+export function isolatedTdReport(reportData: Uint8Array): Uint8Array {
   const td = new Uint8Array(584)
   td[123] = 0x10
   td.set(reportData, 520)
@@ -222,7 +222,7 @@ export function encodeReport(claims: {
   readonly reportData: Uint8Array
   readonly expiresAt: bigint
 }): Hex {
-  const td = closedTdReport(claims.reportData)
+  const td = isolatedTdReport(claims.reportData)
   const report = kmsReportType()
   const zero = (length: number): Hex => `0x${'00'.repeat(length)}`
   return encodeAbiParameters(report, [

@@ -138,7 +138,7 @@ async function openChapter(chapter: number): Promise<void> {
   await send(kmsAuth, kmsCall('addKmsAggregatedMr', [measurements[0]]))
   await send(kmsAuth, kmsCall('setHosts', [hosts, never]))
   await send(hosts, hostsCall('setRules', [rules(0), never]))
-  await send(hosts, hostsCall('setStatusRule', [1, 2 ** 39, never]))
+  await send(hosts, hostsCall('setStatusAcceptedUntil', [1, 2 ** 39, never]))
   for (const device of devices.slice(0, 2)) {
     await send(kmsAuth, kmsCall('addKmsDevice', [device]))
     for (const app of own) await send(app, appCall('addDevice', [device]))
@@ -226,7 +226,7 @@ async function operate(dice: Dice): Promise<void> {
       ),
     () => onChain.proveHost(pick(devices, a), 1 + (c % 3)),
     () => onChain.proveHost(pick(devices, c)),
-    () => send(hosts, hostsCall('setStatusRule', [1 + (c % 3), later(now, d), never])),
+    () => send(hosts, hostsCall('setStatusAcceptedUntil', [1 + (c % 3), later(now, d), never])),
     () => send(hosts, hostsCall('setRules', [rules(c % 4 === 0 ? later(now, d) : 0), never])),
     () => send(hosts, hostsCall('setBonds', [pick([onChain.bonds, zero], c), never])),
     () => send(onChain.bonds, bondsCall('setTerms', [c % 3, 3_600, never])),

@@ -263,7 +263,7 @@ describe.skipIf(absent)('an app owner', () => {
     const release = value.conditions.find(
       ({ denial }: { denial: string }) => denial === 'releaseNotAllowed',
     )
-    expect(release).toMatchObject({ verdict: 'met', until: end })
+    expect(release).toMatchObject({ state: 'met', until: end })
     expect(release.found).toContain('superseded by release 2 from')
     expect(value.timeline[1]).toMatchObject({ from: end, reason: 'Compose hash not allowed' })
     // neither image nor device were named
@@ -365,6 +365,6 @@ describe.skipIf(absent)('an app owner', () => {
   })
 })
 
-function unmetOf({ conditions }: { conditions: { verdict: string; denial: string }[] }): string[] {
-  return conditions.filter(({ verdict }) => verdict === 'unmet').map(({ denial }) => denial)
+function unmetOf({ conditions }: { conditions: { state: string; denial: string }[] }): string[] {
+  return conditions.filter(({ state }) => state === 'unmet').map(({ denial }) => denial)
 }

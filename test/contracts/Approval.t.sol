@@ -179,11 +179,11 @@ contract ApprovalTest is Test {
 
     function test_OnlyTheGuardiansSuspensionIsMarked() public pure {
         Approval guardians = _in(State.Active).suspendAsGuardian(uint40(NOW + 100), NOW);
-        assertTrue(guardians.isGuardians(), "guardian's");
+        assertTrue(guardians.isSuspendedByGuardian(), "guardian's");
         assertEq(uint8(guardians.stateAt(NOW)), uint8(State.Suspended), "state");
-        assertTrue(guardians.lift(NOW).isGuardians(), "forgotten when lifted");
-        assertTrue(!guardians.lift(NOW).suspend(uint40(NOW + 100), NOW).isGuardians(), "the owner's");
-        assertTrue(!guardians.withdraw(NOW).approve(uint40(NOW), 0, 9, NOW).isGuardians(), "next version");
+        assertTrue(guardians.lift(NOW).isSuspendedByGuardian(), "forgotten when lifted");
+        assertTrue(!guardians.lift(NOW).suspend(uint40(NOW + 100), NOW).isSuspendedByGuardian(), "the owner's");
+        assertTrue(!guardians.withdraw(NOW).approve(uint40(NOW), 0, 9, NOW).isSuspendedByGuardian(), "next version");
     }
 
     function test_ApproveRevertsWhenItCouldNeverBeActive() public {

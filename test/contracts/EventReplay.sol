@@ -36,7 +36,7 @@ contract EventReplay {
     mapping(bytes32 digest => uint40) private _announcedAt;
     uint32 public oldest;
     uint32 public nextOldest;
-    uint40 public endFrom;
+    uint40 public supersededAt;
     uint32 public epoch = 1;
     bool public endOpenedEpoch;
 
@@ -73,7 +73,7 @@ contract EventReplay {
 
     mapping(bytes32 deviceId => address) public namedOperator;
     mapping(bytes32 deviceId => bytes32) private _firstId;
-    mapping(bytes32 deviceId => bytes32) private _lastId;
+    mapping(bytes32 deviceId => bytes32) private _currentIds;
 
     function announced(bytes32 digest) external view returns (uint40) {
         uint40 at = _announcedAt[digest];
@@ -82,7 +82,7 @@ contract EventReplay {
 
     function currentId(bytes32 deviceId) external view returns (bytes32) {
         bytes32 first = _firstId[deviceId] == 0 ? deviceId : _firstId[deviceId];
-        return _lastId[first] == 0 ? deviceId : _lastId[first];
+        return _currentIds[first] == 0 ? deviceId : _currentIds[first];
     }
 
     function kmsInfo() external view returns (IKmsAuth.KmsInfo memory) {
@@ -111,7 +111,7 @@ contract EventReplay {
 
     /// @notice Whether the release with this number has ended by supersession.
     function isSuperseded(uint32 number, uint256 time) external view returns (bool) {
-        return number != 0 && number < (time < endFrom ? oldest : nextOldest);
+        return number != 0 && number < (time < supersededAt ? oldest : nextOldest);
     }
 
     function take(Log calldata log, uint256 time) external {
@@ -184,8 +184,8 @@ contract EventReplay {
 
     function _superseded(Log calldata log, uint256 time) private {
         (uint32 to, uint40 from, uint32 newEpoch) = abi.decode(log.data, (uint32, uint40, uint32));
-        if (time >= endFrom) (oldest, endOpenedEpoch) = (nextOldest, newEpoch != epoch);
-        (nextOldest, endFrom, epoch) = (to, from, newEpoch);
+        if (time >= supersededAt) (oldest, endOpenedEpoch) = (nextOldest, newEpoch != epoch);
+        (nextOldest, supersededAt, epoch) = (to, from, newEpoch);
     }
 
     function _ofHosts(Log calldata log, bytes32 topic, uint256 time) private returns (bool) {
@@ -201,9 +201,9 @@ contract EventReplay {
         } else if (topic == IHosts.HostContinued.selector) {
             bytes32 known = _firstId[log.topics[1]];
             bytes32 first = known == 0 ? log.topics[1] : known;
-            (_firstId[log.topics[2]], _lastId[first]) = (first, log.topics[2]);
+            (_firstId[log.topics[2]], _currentIds[first]) = (first, log.topics[2]);
         } else if (topic == IHosts.RulesSet.selector) _rules = abi.decode(log.data, (IHosts.HostRules));
-        else if (topic == IHosts.StatusRuleSet.selector) {
+        else if (topic == IHosts.StatusAcceptedUntilSet.selector) {
             statusUntil[TcbStatus(uint8(uint256(log.topics[1])))] = abi.decode(log.data, (uint40));
         } else if (topic == IHosts.AdvisoryDenied.selector) denied[log.topics[1]] = abi.decode(log.data, (bool));
         else if (topic == IHosts.VerifierSet.selector) verifier[log.emitter] = abi.decode(log.data, (address));

@@ -257,11 +257,11 @@ contract HostsTest is HostsFixture {
         _register(report, 990);
 
         vm.prank(DAO);
-        hosts.setStatusRule(TcbStatus.OutOfDate, uint40(NOW + 2 days), type(uint40).max);
+        hosts.setStatusAcceptedUntil(TcbStatus.OutOfDate, uint40(NOW + 2 days), type(uint40).max);
         _register(report, 990);
         (, uint40 validUntil) = hosts.admission(DEVICE);
         assertEq(validUntil, NOW + 2 days, "grace");
-        assertEq(hosts.statusPassesUntil(TcbStatus.OutOfDate), NOW + 2 days, "rule");
+        assertEq(hosts.statusAcceptedUntil(TcbStatus.OutOfDate), NOW + 2 days, "rule");
         vm.warp(NOW + 2 days);
         _assertAdmitted(false, "admitted after the grace");
     }
@@ -269,11 +269,11 @@ contract HostsTest is HostsFixture {
     function test_TighterRulesTakeEffectAtTheNextUse() public {
         _register(_report(operator, 990), 990);
         vm.prank(DAO);
-        hosts.setStatusRule(TcbStatus.UpToDate, uint40(NOW), type(uint40).max);
+        hosts.setStatusAcceptedUntil(TcbStatus.UpToDate, uint40(NOW), type(uint40).max);
         _assertAdmitted(false, "admitted in a state that the DAO ended");
 
         vm.startPrank(DAO);
-        hosts.setStatusRule(TcbStatus.UpToDate, type(uint40).max, type(uint40).max);
+        hosts.setStatusAcceptedUntil(TcbStatus.UpToDate, type(uint40).max, type(uint40).max);
         IHosts.HostRules memory rules = _rules();
         rules.attestedSince = uint40(NOW + 1);
         hosts.setRules(rules, type(uint40).max);
@@ -363,10 +363,10 @@ contract HostsTest is HostsFixture {
         _expectInvalid(rules);
         vm.expectRevert(IHosts.HostRulesInvalid.selector);
         vm.prank(DAO);
-        hosts.setStatusRule(TcbStatus.Revoked, type(uint40).max, type(uint40).max);
+        hosts.setStatusAcceptedUntil(TcbStatus.Revoked, type(uint40).max, type(uint40).max);
         vm.expectRevert(IHosts.HostRulesInvalid.selector);
         vm.prank(DAO);
-        hosts.setStatusRule(TcbStatus.None, type(uint40).max, type(uint40).max);
+        hosts.setStatusAcceptedUntil(TcbStatus.None, type(uint40).max, type(uint40).max);
         assertEq(hosts.activationDelay(Kind.App), 0, "delay of what is not here");
     }
 
@@ -483,7 +483,10 @@ contract HostsTest is HostsFixture {
         bytes[] memory calls = new bytes[](6);
         calls[0] = abi.encodeCall(hosts.setOperator, (DEVICE, STRANGER, type(uint40).max));
         calls[1] = abi.encodeCall(hosts.setRules, (_rules(), type(uint40).max));
-        calls[2] = abi.encodeCall(hosts.setStatusRule, (TcbStatus.OutOfDate, type(uint40).max, type(uint40).max));
+        calls[2] = abi.encodeCall(
+            hosts.setStatusAcceptedUntil,
+            (TcbStatus.OutOfDate, type(uint40).max, type(uint40).max)
+        );
         calls[3] = abi.encodeCall(hosts.setAdvisoriesDenied, (_ids("x"), false, type(uint40).max));
         calls[4] = abi.encodeCall(hosts.setVerifier, (STRANGER, type(uint40).max));
         calls[5] = abi.encodeCall(hosts.approve, (_terms("other"), type(uint40).max));

@@ -77,7 +77,7 @@ abstract contract SystemRules is Test {
         assertEq(uint32(uint256(four) >> 184) + 1, replay.epoch(), "epoch");
         assertEq(uint32(uint256(four) >> 216), replay.oldest(), "oldest");
         assertEq(uint32(uint256(five)), replay.nextOldest(), "next oldest");
-        assertEq(uint40(uint256(five) >> 32), replay.endFrom(), "end");
+        assertEq(uint40(uint256(five) >> 32), replay.supersededAt(), "end");
         assertTrue(((uint256(five) >> 72) % 2 == 1) == replay.endOpenedEpoch(), "opened an epoch");
     }
 
@@ -133,7 +133,7 @@ abstract contract SystemRules is Test {
             );
         }
         for (uint8 status = 1; status < 4; status++) {
-            uint40 until = system.hosts().statusPassesUntil(TcbStatus(status));
+            uint40 until = system.hosts().statusAcceptedUntil(TcbStatus(status));
             assertEq(until, replay.statusUntil(TcbStatus(status)), "status");
         }
         assertEq(keccak256(abi.encode(system.hosts().rules())), keccak256(abi.encode(replay.rules())), "rules");
@@ -366,7 +366,7 @@ contract SystemHistoryTest is SystemRules {
             system.hosts().register.selector,
             system.hosts().continueAs.selector,
             system.hosts().endProof.selector,
-            system.hosts().setStatusRule.selector,
+            system.hosts().setStatusAcceptedUntil.selector,
             system.hosts().setRules.selector,
             system.bonds().deposit.selector,
             system.bonds().unbond.selector,

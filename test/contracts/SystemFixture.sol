@@ -305,7 +305,7 @@ contract System is Test {
         else if (which == 6) _call(DAO, address(hosts), abi.encodeCall(hosts.setRules, (_rules(seed), NEVER)));
         else if (which == 7) {
             TcbStatus status = TcbStatus(uint8(1 + ((seed >> 24) % 3)));
-            bytes memory rule = abi.encodeCall(hosts.setStatusRule, (status, yes ? NEVER : _end(seed), NEVER));
+            bytes memory rule = abi.encodeCall(hosts.setStatusAcceptedUntil, (status, yes ? NEVER : _end(seed), NEVER));
             _call(DAO, address(hosts), rule);
         } else if (which == 8) {
             bytes memory rule = abi.encodeCall(hosts.setAdvisoriesDenied, (_ids(id), yes, NEVER));

@@ -60,7 +60,7 @@ contract ApprovalProof {
 
         _implies(later < until, !changed.isActiveAt(later));
         _implies(later >= until, changed.stateAt(later) != State.Suspended);
-        assert(changed.isGuardians());
+        assert(changed.isSuspendedByGuardian());
     }
 
     /// @notice A revoked id never changes again.

@@ -60,7 +60,7 @@ beforeAll(async () => {
   await send(kmsAuth, kmsCall('setHosts', [hosts, never]))
   const terms = { kind: kinds.host, id: device, activeFrom: 0, expiresAt: 0, evidence: '0x' }
   await send(hosts, hostsCall('approve', [[terms], never]))
-  await send(hosts, hostsCall('setStatusRule', [1, 2 ** 39, never]))
+  await send(hosts, hostsCall('setStatusAcceptedUntil', [1, 2 ** 39, never]))
   await chain.proveHost(device)
   await send(hosts, hostsCall('setBonds', [bonds, never]))
   await send(bonds, bondsCall('setTerms', [2, 3_600, never]))
@@ -310,12 +310,12 @@ const appRules: readonly Rule[] = [
   {
     name: 'a host whose TCB status passes no more',
     reason: 'Host is not registered',
-    against: () => [[chain.hosts, hostsCall('setStatusRule', [1, 0, never])]],
+    against: () => [[chain.hosts, hostsCall('setStatusAcceptedUntil', [1, 0, never])]],
   },
   {
     name: 'a host whose TCB status has run out since the block',
     reason: 'Host is not registered',
-    against: () => [[chain.hosts, hostsCall('setStatusRule', [1, now + 1000, never])]],
+    against: () => [[chain.hosts, hostsCall('setStatusAcceptedUntil', [1, now + 1000, never])]],
     later: 1_200,
   },
   {

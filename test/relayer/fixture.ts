@@ -47,7 +47,7 @@ export interface RelayerFixture {
   drain(targets: Targets): Promise<bigint>
   /** Loses the database; the chain stays. */
   empty(): Promise<void>
-  /** The deployed fixture with an empty database again, at the present time. */
+  /** The deployed fixture with an empty database again, at the current time. */
   reset(): Promise<void>
   stop(): Promise<void>
 }

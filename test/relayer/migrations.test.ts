@@ -1,4 +1,4 @@
-/** A database of an older release is brought to the present schema with what it holds. */
+/** A database of an older release is brought to the current schema with what it holds. */
 import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'

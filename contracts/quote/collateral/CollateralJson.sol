@@ -62,7 +62,7 @@ library CollateralJson {
         uint256 textCount;
         /// @dev Number of open objects and lists.
         uint256 depth;
-        /// @dev Whether the present object has unknown members, or its members in another order than Intel's.
+        /// @dev Whether the current object has unknown members, or its members in another order than Intel's.
         bool isOdd;
     }
 

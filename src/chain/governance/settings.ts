@@ -322,13 +322,19 @@ export function setHostRules(hosts: Address, rules: HostRules, notAfter: number)
 }
 
 /** @param until first second at which proofs of this status no longer count; 0 = never */
-export function setStatusRule(
+export function setStatusAcceptedUntil(
   hosts: Address,
   status: number,
   until: number,
   notAfter: number,
 ): Call {
-  return callOf(hosts, hostsAbi, 'setStatusRule', [status, until, notAfter], `status ${status}`)
+  return callOf(
+    hosts,
+    hostsAbi,
+    'setStatusAcceptedUntil',
+    [status, until, notAfter],
+    `status ${status}`,
+  )
 }
 
 /**

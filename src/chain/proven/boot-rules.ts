@@ -101,7 +101,7 @@ export interface BootRule<Facts> {
 export type HostCondition =
   | 'proof-valid'
   | 'proof-recent'
-  | 'status-admitted'
+  | 'status-accepted'
   | 'approved'
   | 'proven-under-approval'
   | 'bonded'
@@ -129,7 +129,7 @@ export const hostRules: readonly HostRule[] = [
     changes: never,
   },
   {
-    condition: 'status-admitted',
+    condition: 'status-accepted',
     holds: ({ statusUntil }, at) => at < statusUntil,
     changes: ({ statusUntil }) => [statusUntil],
   },
@@ -189,7 +189,9 @@ export const appRules: readonly BootRule<AppBootFacts>[] = [
     holds: ({ contract }, at) =>
       typeof contract === 'string' ? undefined : isReleaseAllowed(contract, at),
     changes: ({ contract }) =>
-      typeof contract === 'string' ? [] : [...changesOf(contract.release), contract.rules.endFrom],
+      typeof contract === 'string'
+        ? []
+        : [...changesOf(contract.release), contract.rules.supersededAt],
   },
   {
     denial: 'deviceNotAllowed',
@@ -251,9 +253,9 @@ export function epochsOf(facts: AppBootFacts, at: number): KeyEpochs {
   const { contract } = facts
   const none = { write: 0, read: 0 }
   if (typeof contract === 'string' || !isReleaseAllowed(contract, at)) return none
-  const { epochsOpened, endOpenedEpoch, endFrom, nextOldest } = contract.rules
+  const { epochsOpened, endOpenedEpoch, supersededAt, nextOldest } = contract.rules
   const epoch = epochsOpened + 1
-  const migrating = endOpenedEpoch && at < endFrom
+  const migrating = endOpenedEpoch && at < supersededAt
   const old = contract.release.index < nextOldest
   return {
     write: migrating && old ? epoch - 1 : epoch,
@@ -262,7 +264,7 @@ export function epochsOf(facts: AppBootFacts, at: number): KeyEpochs {
 }
 
 function isReleaseAllowed({ rules, release }: KnownApp, at: number): boolean {
-  const oldest = at < rules.endFrom ? rules.oldest : rules.nextOldest
+  const oldest = at < rules.supersededAt ? rules.oldest : rules.nextOldest
   return isActive(release, at) && release.index >= oldest
 }
 

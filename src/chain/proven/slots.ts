@@ -70,7 +70,7 @@ export interface AppRules {
   /** Number of the oldest release that stays after the pending end. */
   readonly nextOldest: number
   /** Unix seconds at which the pending end takes effect; 0: no end is pending. */
-  readonly endFrom: number
+  readonly supersededAt: number
   /** Whether the pending end opened a new key epoch. */
   readonly endOpenedEpoch: boolean
 }
@@ -88,7 +88,7 @@ export function readAppRules(rules: bigint, ends: bigint): AppRules {
     epochsOpened: bits(rules, 8n * 23n, 32n),
     oldest: bits(rules, 8n * 27n, 32n),
     nextOldest: bits(ends, 0n, 32n),
-    endFrom: bits(ends, 32n, 40n),
+    supersededAt: bits(ends, 32n, 40n),
     endOpenedEpoch: byte(ends, 9) !== 0,
   }
 }

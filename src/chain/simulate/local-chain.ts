@@ -171,7 +171,7 @@ export class LocalChain {
     return this.#preimages
   }
 
-  /** An independent copy of the present state. */
+  /** An independent copy of the current state. */
   fork(): Promise<LocalChain> {
     return this.#inOrder(() =>
       LocalChain.#create(this.#state, this.#local.fork(), new Map(this.#preimages), this.#head),

@@ -54,7 +54,7 @@ export class LocalState extends SimpleStateManager {
     this.#assumed = new Map(assumed)
   }
 
-  /** A copy that starts with the present state of this one. */
+  /** A copy that starts with the current state of this one. */
   fork(): LocalState {
     const copy = new LocalState(this.#state, this.#assumed)
     copy.accountStack = [new Map(this.topAccountStack())]

@@ -193,14 +193,14 @@ function describeHost(host: HostFacts, { deviceId }: KnownBoot): ConditionText {
 /** The supersession that ends or ended a release; undefined without a supersession. @param at unix seconds */
 export function supersessionOf(
   release: Approval,
-  rules: Pick<AppRules, 'oldest' | 'nextOldest' | 'endFrom'>,
+  rules: Pick<AppRules, 'oldest' | 'nextOldest' | 'supersededAt'>,
   at: number,
 ): Supersession | undefined {
-  const { oldest, nextOldest, endFrom } = rules
+  const { oldest, nextOldest, supersededAt } = rules
   if (release.index === 0 || release.index >= nextOldest) return undefined
   // an earlier supersession ended it, and a later one waits
-  if (at < endFrom && release.index < oldest) return { from: undefined, oldest }
-  return { from: endFrom, oldest: nextOldest }
+  if (at < supersededAt && release.index < oldest) return { from: undefined, oldest }
+  return { from: supersededAt, oldest: nextOldest }
 }
 
 function isSuperseded(release: Approval, rules: AppRules, at: number): boolean {

@@ -47,7 +47,7 @@ const describe: Readonly<Record<HostCondition, (facts: KnownHost, at: number) =>
     attestedSince === 0
       ? 'Host proofs of any age are accepted.'
       : `Proofs from ${formatTime(attestedSince)} on are accepted; this one is from ${formatTime(proof.attestedAt)}.`,
-  'status-admitted': ({ proof, statusUntil }, at) => {
+  'status-accepted': ({ proof, statusUntil }, at) => {
     const status = onChainStatuses[proof.status] ?? String(proof.status)
     if (statusUntil === 0) return `Hosts with the TCB status ${status} are not admitted.`
     return `Hosts with the TCB status ${status} are admitted until ${formatDeadline(statusUntil, at)}.`
@@ -62,7 +62,7 @@ const describe: Readonly<Record<HostCondition, (facts: KnownHost, at: number) =>
 const nextSteps: Readonly<Record<HostCondition, (deviceId: Hex) => NextStep>> = {
   'proof-valid': prove,
   'proof-recent': prove,
-  'status-admitted': (deviceId) => ({
+  'status-accepted': (deviceId) => ({
     ...prove(deviceId),
     note: 'Update the platform first, or let the DAO admit the TCB status for longer.',
   }),

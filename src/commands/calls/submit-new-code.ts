@@ -33,7 +33,7 @@ export interface NewCodeArguments extends OwnerArguments {
   readonly code: string | undefined
 }
 
-/** An upgrade: the proxy, the present code, and the calls that install new code. */
+/** An upgrade: the proxy, the current code, and the calls that install new code. */
 export interface NewCode {
   readonly proxy: UpgradeableName
   /** The current code. */

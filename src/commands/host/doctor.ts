@@ -1,6 +1,6 @@
 /**
  * `assent host doctor`: checks what keeps a host admitted, and what ends soon. Reads the host registry, the quote in
- * the transaction of the present proof, and a PCCS. Exit code 1 if a check failed.
+ * the transaction of the current proof, and a PCCS. Exit code 1 if a check failed.
  */
 import type { Address } from 'viem'
 import type { z } from 'zod'
@@ -48,7 +48,7 @@ export async function run(args: DoctorArguments, session: Session) {
   }
 }
 
-/** Of the option, or of the transaction of the present proof. */
+/** Of the option, or of the transaction of the current proof. */
 async function findQuote(
   args: DoctorArguments,
   { publicClient, deployment, output }: Session,

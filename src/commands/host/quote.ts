@@ -27,7 +27,7 @@ export const schema = z.strictObject({
   operator: address.nullable().describe('null: the file does not say for whom the quote is'),
   block: decimal.nullable(),
   approval: z.enum(states),
-  provenUntil: unixTime.describe('end of the present proof; 0: none'),
+  provenUntil: unixTime.describe('end of the current proof; 0: none'),
   presentOperator: address.nullable(),
   ...assessmentSchema.shape,
 })

@@ -1,6 +1,6 @@
 /**
  * `assent host set-rules`: changes the rules of the host registry, such as proof lifetimes and the minimum evaluation
- * number. Reads the present rules and submits all of them; omitted options keep their value.
+ * number. Reads the current rules and submits all of them; omitted options keep their value.
  */
 import { hostsAbi } from '../../chain/abi.ts'
 import { toChainError } from '../../chain/call.ts'

@@ -6,7 +6,7 @@
  */
 import { noEnd } from '../../chain/approval.ts'
 import { onChainStatuses } from '../../chain/governance/call-descriptions/kms.ts'
-import { setStatusRule } from '../../chain/governance/settings.ts'
+import { setStatusAcceptedUntil } from '../../chain/governance/settings.ts'
 import { AssentError } from '../../errors/index.ts'
 import { submissionSchema } from '../calls/submission.ts'
 import { submitCalls } from '../calls/submit-calls.ts'
@@ -33,5 +33,5 @@ export async function run(args: ArgumentsOf<typeof setTcbStatus>, session: Sessi
   const until = ends[args.until] ?? readTime(args.until, 'until')
   const hosts = requireDeployed(session, 'hosts')
   const notAfter = await readNotAfter(args, session)
-  return submitCalls(session, [setStatusRule(hosts, status, until, notAfter)], args)
+  return submitCalls(session, [setStatusAcceptedUntil(hosts, status, until, notAfter)], args)
 }

@@ -57,7 +57,7 @@ export const detailFields = {
   validUntil: unixTime.optional().describe('of a host; 0: not admitted, or no end'),
   currentId: bytes32
     .optional()
-    .describe('of a host: its present device id, after a continuation another one'),
+    .describe('of a host: its current device id, after a continuation another one'),
   bond: z
     .strictObject({ bonded: decimal, unbonding: decimal, unbondsAt: unixTime, minimum: decimal })
     .optional()

@@ -30,7 +30,7 @@ export const hostPartSchema = z.strictObject({
   condition: z.enum([
     'proof-valid',
     'proof-recent',
-    'status-admitted',
+    'status-accepted',
     'approved',
     'proven-under-approval',
     'bonded',

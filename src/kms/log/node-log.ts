@@ -80,7 +80,7 @@ export interface NodeLog extends LogSink {
   digests(from: number): Promise<Uint8Array>
   /** The sealed part of one segment; undefined if there is no such file. */
   segment(number: number): Promise<SealedSegment | undefined>
-  /** The present state; never throws. */
+  /** The current state; never throws. */
   status(): LogStatus
 }
 

@@ -91,7 +91,7 @@ export interface CollateralRunResult {
   readonly parts: readonly StoredPart[]
   /** Host names of services that failed for at least one request. */
   readonly failed: readonly string[]
-  /** The present standard TCB evaluation number and the next one; undefined if no service has the list. */
+  /** The current standard TCB evaluation number and the next one; undefined if no service has the list. */
   readonly standard: number | undefined
   /** The next TCB evaluation number that becomes the standard one, and when (Unix seconds). */
   readonly upcoming: { readonly number: number; readonly standardAt: number } | undefined

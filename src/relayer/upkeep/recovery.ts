@@ -182,7 +182,7 @@ function createPassing({ reader, registry, clock }: RecoveryOptions, blockNumber
     remember(`${status}`, async () => {
       if (status === 0) return false
       const until = await reader.agree('status that passes', (client) =>
-        client.readContract({ ...contract, functionName: 'statusPassesUntil', args: [status] }),
+        client.readContract({ ...contract, functionName: 'statusAcceptedUntil', args: [status] }),
       )
       return until > clock()
     })

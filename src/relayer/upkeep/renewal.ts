@@ -128,7 +128,7 @@ export type RenewalDecision =
  * Decides if a host is renewed now. A host without a valid host proof is registered immediately. Pure.
  *
  * @param proof the host proof at the newest block; undefined without a host proof. `expiresAt` in unix seconds; `counts`:
- *   it was given under the present approval and rules
+ *   it was given under the current approval and rules
  * @param input time (unix seconds) and base fee (wei per gas)
  */
 export function decideRenewal(
@@ -401,7 +401,7 @@ async function readInput({ reader, registry, clock }: RenewalOptions): Promise<R
 
 interface OnchainHostProof {
   readonly expiresAt: number
-  /** It was given under the present approval version and after `attestedSince`. */
+  /** It was given under the current approval version and after `attestedSince`. */
   readonly counts: boolean
 }
 
@@ -542,7 +542,7 @@ async function renew(
       ...(fresh.record === null ? {} : { encoded: to0x(encoded) }),
       deviceId: row.deviceId,
       permit: toPermit(operator, input, deadline, fresh),
-      // Done when the host proof ends later. If the present one is not valid, any newer one is enough.
+      // Done when the host proof ends later. If the current one is not valid, any newer one is enough.
       ...(proof?.counts ? { expiresAfter: proof.expiresAt } : {}),
     },
     at: clock(),

@@ -241,7 +241,7 @@ describe('a host', () => {
 
   test('that sets the clock forward makes the node refuse, and deny nobody', async () => {
     const { ask } = await youngNode()
-    // the newest block has the present time, and the nonce is 12 seconds older
+    // the newest block has the current time, and the nonce is 12 seconds older
     clockError = 12 + 15
     expect(await ask()).toMatchObject({ allowed: true })
     clockError = 12 + 16

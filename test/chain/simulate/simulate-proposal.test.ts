@@ -134,7 +134,7 @@ const cases: readonly Case[] = [
         },
         never,
       ),
-      settings.setStatusRule(hosts as Hex, 3, 2_000_000_000, never),
+      settings.setStatusAcceptedUntil(hosts as Hex, 3, 2_000_000_000, never),
       settings.closeImages(images as Hex, [id('a1')]),
       settings.setImageName(images as Hex, id('a1'), 'A name that is longer than thirty-one bytes'),
       settings.setImageName(images as Hex, id('a2'), 'short'),

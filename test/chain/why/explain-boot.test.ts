@@ -93,11 +93,11 @@ const setRules = (rules: {
   requireTcb?: boolean
   oldest?: number
   nextOldest?: number
-  endFrom?: number
+  supersededAt?: number
 }) => {
-  const { requireTcb = false, oldest = 0, nextOldest = 0, endFrom = 0 } = rules
+  const { requireTcb = false, oldest = 0, nextOldest = 0, supersededAt = 0 } = rules
   put(appId, appSlots.rules, (requireTcb ? 1n << 144n : 0n) | (BigInt(oldest) << 216n))
-  put(appId, appSlots.ends, BigInt(nextOldest) | (BigInt(endFrom) << 32n))
+  put(appId, appSlots.ends, BigInt(nextOldest) | (BigInt(supersededAt) << 32n))
 }
 
 /** Adds a host registry that admits the device until `until`. */
@@ -149,7 +149,7 @@ describe('until when an answer holds', () => {
   })
 
   test('a release whose supersession is set', async () => {
-    setRules({ nextOldest: 2, endFrom: now + 60 })
+    setRules({ nextOldest: 2, supersededAt: now + 60 })
     const { answer, conditions, timeline } = await why()
 
     expect(answer).toBe('allowed')
@@ -160,7 +160,7 @@ describe('until when an answer holds', () => {
   })
 
   test('a superseded release says so and is never called active', async () => {
-    setRules({ nextOldest: 2, endFrom: now - 60 })
+    setRules({ nextOldest: 2, supersededAt: now - 60 })
     const { reason, conditions } = await why()
 
     expect(reason).toBe('Compose hash not allowed')
@@ -180,7 +180,7 @@ describe('until when an answer holds', () => {
     expect(host.map(({ condition, until }) => [condition, until])).toEqual([
       ['proof-valid', now + 500],
       ['proof-recent', null],
-      ['status-admitted', now + 90],
+      ['status-accepted', now + 90],
       ['approved', null],
       ['proven-under-approval', null],
       ['bonded', null],

@@ -408,9 +408,9 @@ contract HostAttacks is HostsFixture {
         _registerAs(DEVICE, 990);
         assertTrue(_isAdmitted(DEVICE), "not admitted");
         vm.startPrank(DAO);
-        hosts.setStatusRule(TcbStatus.UpToDate, uint40(NOW), NEVER);
+        hosts.setStatusAcceptedUntil(TcbStatus.UpToDate, uint40(NOW), NEVER);
         assertTrue(!_isAdmitted(DEVICE), "with a status that no longer passes");
-        hosts.setStatusRule(TcbStatus.UpToDate, NEVER, NEVER);
+        hosts.setStatusAcceptedUntil(TcbStatus.UpToDate, NEVER, NEVER);
         hosts.suspend(Kind.Host, _ids(DEVICE));
         assertTrue(!_isAdmitted(DEVICE), "while suspended");
         hosts.lift(Kind.Host, _ids(DEVICE), NEVER);

@@ -150,8 +150,8 @@ contract PolicyRulesTest is Test {
         }
     }
 
-    function requireClosedTd(Report memory report) external pure {
-        PolicyLib.requireClosedTd(report);
+    function requireIsolatedTd(Report memory report) external pure {
+        PolicyLib.requireIsolatedTd(report);
     }
 
     function test_OtherPoliciesDifferInTheStatusOnly() public {
@@ -160,13 +160,13 @@ contract PolicyRulesTest is Test {
             report.status = TcbStatus(i);
             bool upToDate = report.status == TcbStatus.UpToDate;
             _expect(PolicyLib.upToDate(), report, upToDate ? PolicyBreach.None : PolicyBreach.Status);
-            this.requireClosedTd(report);
+            this.requireIsolatedTd(report);
         }
         report.status = TcbStatus.UpToDate;
         report.td[120] = 0x01;
         _expect(PolicyLib.upToDate(), report, PolicyBreach.AttributeForbidden);
         vm.expectRevert(abi.encodeWithSelector(PolicyLib.PolicyBreached.selector, PolicyBreach.AttributeForbidden));
-        this.requireClosedTd(report);
+        this.requireIsolatedTd(report);
     }
 
     function test_BothEvaluationNumbersHaveTheMinimum() public view {

@@ -219,7 +219,7 @@ export const lies: readonly Case[] = [
   /* PROOFS */
   { name: 'proofs of an older state', cvm: 'withdrawn', lie: oldProofs() },
   {
-    name: 'an older storage proof under the present account',
+    name: 'an older storage proof under the current account',
     cvm: 'withdrawn',
     lie: aboutSlot(
       () => stage.withdrawnApp,
@@ -297,7 +297,7 @@ export const lies: readonly Case[] = [
     })),
   },
   {
-    name: 'an older leaf spliced into the present path',
+    name: 'an older leaf spliced into the current path',
     cvm: 'withdrawn',
     lie: aboutSlot(
       () => stage.withdrawnApp,

@@ -372,7 +372,7 @@ export const hostsDescriptions: FunctionDescriptions<typeof hostsAbi> = {
     ],
     command: 'host set-rules',
   },
-  setStatusRule: {
+  setStatusAcceptedUntil: {
     caller: 'owner',
     describe: ([status, until, notAfter], context) => [
       until === 0
