@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { type Address, erc20Abi, getContractAddress } from 'viem'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { readBond, readBondTerms } from '../../src/chain/bonds.ts'
+import { readDeployment } from '../../src/chain/deployments.ts'
 import type { PinnedCode } from '../../src/chain/proven/read-boot-facts.ts'
 import { main } from '../../src/cli/main.ts'
 import { standardHostRules } from '../../src/deploy/deploy.ts'
@@ -67,10 +68,12 @@ describe.skipIf(absent)('bonds', () => {
     // the code is pinned before anything names it, and the task says which
     expect(pinned.hosts).toHaveLength(1)
     expect(pinned.bonds).toHaveLength(1)
+    expect(pinned.images).toHaveLength(1)
     const dry = { from: fixture.account('voter'), yes: true, dryRun: true }
     const sayings: [string, string, object][] = [
       ['deployment set-bonds', pinned.bonds[0] ?? '', { bonds: 'deployed' }],
       ['deployment set-hosts', pinned.hosts[0] ?? '', { hosts: 'deployed' }],
+      ['deployment set-images', pinned.images[0] ?? '', { images: 'deployed' }],
     ]
     for (const [task, code, args] of sayings) {
       const { text } = await fixture.run(task, { ...args, ...dry })
@@ -78,9 +81,21 @@ describe.skipIf(absent)('bonds', () => {
       expect(text).toContain(code)
       expect(text).toContain(pinned.proxy[0] ?? '')
     }
-    expect(
-      (await fixture.run('deployment set-hosts', { hosts: 'nobody', ...dry })).text,
-    ).not.toContain('CHAIN_CONTRACT_UNKNOWN')
+    for (const [task, , args] of sayings) {
+      const none = Object.fromEntries(Object.keys(args).map((name) => [name, 'nobody']))
+      const { text } = await fixture.run(task, { ...none, ...dry })
+      expect(text).not.toContain('CHAIN_CONTRACT_UNKNOWN')
+    }
+    const { contracts } = await readDeployment(fixture.folder, 31337)
+    const upgradeText = async (contract: string) => {
+      const implementation = contracts[`${contract}Implementation`]?.address
+      return (await fixture.run('deployment upgrade', { contract, implementation, ...dry })).text
+    }
+    expect(await upgradeText('hosts')).toContain(`hosts: ${pinned.hosts[0]}`)
+    expect(await upgradeText('images')).toContain(`images: ${pinned.images[0]}`)
+    expect(await upgradeText('hostBonds')).toContain(`bonds: ${pinned.bonds[0]}`)
+    // no KMS reads this contract
+    expect(await upgradeText('rootKeys')).not.toContain('CHAIN_CONTRACT_UNKNOWN')
     await fixture.decide('deployment set-bonds', { bonds: 'deployed' })
     expect(await pinnedCode()).toEqual(pinned)
     await fixture.decide('host set-bond-terms', { minimum: '200', unbonding: '2h' })

@@ -9,6 +9,7 @@ import { checkDeployment } from '../../src/chain/check/check.ts'
 import { implementationOf } from '../../src/chain/check/code.ts'
 import type { FindingCode } from '../../src/chain/check/finding.ts'
 import { deploymentFile, readDeployment } from '../../src/chain/deployments.ts'
+import { codeHash } from '../../src/chain/proven/pinning.ts'
 import { readState } from '../../src/chain/registry.ts'
 import { compileContracts } from '../../src/deploy/compile.ts'
 import { writeDeployment } from '../../src/deploy/create-contract-once.ts'
@@ -107,6 +108,9 @@ describe.skipIf(absent)('an upgrade', () => {
     expect(text).toContain('# Replace the contract’s code with the code at kmsAuthImplementation2')
     expect((await fixture.run('dao proposals')).text).toContain('pending: replace the contract’s')
     const next = value.implementation as Address
+    // the warning has the hash of the new code, which was planned when it was printed
+    expect(text).toContain('CHAIN_CONTRACT_UNKNOWN')
+    expect(text).toContain(`kmsAuth: ${await codeHash(client(), next)}`)
     expect((await record()).contracts.kmsAuthImplementation2).toMatchObject({
       address: next,
       contract: 'KmsAuthV2',
@@ -239,12 +243,17 @@ describe.skipIf(absent)('an upgrade', () => {
         code: await codeOf(app),
       }).toEqual(before)
 
-      const { value: done } = await fixture.run('app upgrade', {
+      const { value: done, text: said } = await fixture.run('app upgrade', {
         app,
         code: 'AppV2',
         ...owner(),
       })
       expect(done.implementation).toBe(value.implementation)
+      const warning = `app: ${await codeHash(client(), done.implementation)}`
+      for (const each of [text, said]) {
+        expect(each).toContain('CHAIN_CONTRACT_UNKNOWN')
+        expect(each).toContain(warning)
+      }
     })
 
     test('is deployed once, recorded, and takes effect immediately by the owner', async () => {
