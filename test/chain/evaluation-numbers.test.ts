@@ -115,6 +115,15 @@ describe('the standard evaluation number', () => {
     expect(await numbersUsed()).toBe('Verified 18 18')
   })
 
+  test('stays the same after a root CRL that does not revoke the signer of the list', async () => {
+    await put(textOf(list, at - day, at + 100 * day))
+    const rootCrl = { thisUpdate: at, nextUpdate: at + 50 * day, revoked: [new Uint8Array([1])] }
+    await chain.uploadRootCrl(parseCollateral(simulator.collateral({ rootCrl })))
+
+    expect(await numbersUsed()).toBe('Verified 17 17')
+    expect((await chain.freshness()).standardUntil).toBe(at + 60 * day - 1)
+  })
+
   test('changes when the same list is sent again a year after the event', async () => {
     const text = textOf(list, at - day, at + 100 * day)
     await put(text)

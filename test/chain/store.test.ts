@@ -21,6 +21,7 @@ import {
 import { editDer, tlv, toPemChain } from '../../src/tee/simulator/der.ts'
 import { deriveKey } from '../../src/tee/simulator/key.ts'
 import {
+  type AuthorityOptions,
   createPckCa,
   createRoot,
   createTcbSigning,
@@ -175,6 +176,21 @@ describe('an issuer', () => {
       'RootUntrusted',
     ],
     [
+      'under a root that another root has issued',
+      under(
+        ca,
+        createRoot(pki.seed, {
+          profile: { issuer: { ...pki.root.name, commonName: 'Another Root' } },
+        }).certificate,
+      ),
+      'RootUntrusted',
+    ],
+    [
+      'under a root of the future',
+      under(ca, createRoot(pki.seed, { notBefore: at + day }).certificate),
+      'IssuerUnfit',
+    ],
+    [
       'that names another issuer',
       under(
         createPckCa(
@@ -267,6 +283,44 @@ describe('an issuer', () => {
     const other = again('third', at - 8 * day, new Uint8Array(32).fill(3))
     await uploadIssuer(other)
     expect(await numberOf(other)).toBe(9)
+
+    // the same x with the other y, and the same key under another name
+    const { publicKey } = pki.pckCa('platform').key
+    const [left, right] = [publicKey.slice(0, 32), publicKey.slice(32)]
+    const negated = p256.Point.CURVE().p - BigInt(to0x(right))
+    const otherY = fromHex(negated.toString(16).padStart(64, '0'), 'y', 32)
+    const differing: AuthorityOptions[] = [
+      { profile: { publicKey: Uint8Array.of(...left, ...otherY) } },
+      { name: { organization: 'Another Authority' } },
+    ]
+    for (const [index, options] of differing.entries()) {
+      const serial = deriveSerial(pki.seed, `differing ${index}`)
+      const { certificate } = createPckCa(pki.seed, pki.root, 'platform', { serial, ...options })
+      await uploadIssuer(under(certificate))
+      expect(await numberOf(under(certificate))).toBe(10 + index)
+    }
+  })
+
+  test('is reported with the certificate that lasts longest and is not revoked', async () => {
+    const other = createPckCa(new Uint8Array(32).fill(3), pki.root, 'platform', {
+      notBefore: at - 2 * day,
+      notAfter: at + 100 * day,
+    })
+    const validity = async () => ((await read('issuerValidity', 1)) as bigint[]).map(Number)
+    await uploadIssuer(under(other.certificate))
+    expect(await validity()).toEqual([at - 2 * day, at + 100 * day])
+    await uploadIssuer(under(ca))
+    const longest = await validity()
+    expect(longest[1]).toBeGreaterThan(at + 5 * 365 * day)
+
+    const revoke = (revoked: Uint8Array[], thisUpdate: number) =>
+      uploadCrl(issueRevocations(pki.root, { thisUpdate, nextUpdate: at + 30 * day, revoked }))
+    await revoke([other.serial], at - 3)
+    expect(await validity()).toEqual(longest)
+    await revoke([pki.pckCa('platform').serial], at - 2)
+    expect(await validity()).toEqual([at - 2 * day, at + 100 * day])
+    await revoke([pki.pckCa('platform').serial, other.serial], at - 1)
+    expect(await validity()).toEqual([0, 0])
   })
 
   test('for certificates can be one of at most ten CAs', async () => {
@@ -326,6 +380,27 @@ describe('a CRL', () => {
     )
     expect(await read('crl', 1)).toMatchObject({ thisUpdate: at - day, count: 1 })
     expect(await read('crl', 0)).toMatchObject({ thisUpdate: 0, count: 0 })
+  })
+
+  test('is accepted again only when it lasts longer, under a longer certificate of its issuer', async () => {
+    const certified = (label: string, notAfter: number) =>
+      under(
+        createPckCa(pki.seed, pki.root, 'platform', {
+          serial: deriveSerial(pki.seed, label),
+          notAfter,
+        }).certificate,
+      )
+    const list = issueRevocations(pki.pckCa('platform'), period)
+    const until = async () => ((await read('crl', 1)) as { until: number }).until
+    await uploadIssuer(certified('short', at + 10 * day))
+    await uploadCrl(list)
+    expect(await until()).toBe(at + 10 * day)
+    await expect(uploadCrl(list)).rejects.toMatchObject(refused('CollateralNotNewer'))
+
+    await uploadIssuer(certified('long', at + 100 * day))
+    await uploadCrl(list)
+    expect(await until()).toBe(period.nextUpdate)
+    await expect(uploadCrl(list)).rejects.toMatchObject(refused('CollateralNotNewer'))
   })
 
   test('is required of the root and of the CA', async () => {

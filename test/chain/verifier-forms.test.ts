@@ -15,7 +15,13 @@ import {
 import { parseQuote } from '../../src/quote/parse.ts'
 import type { CollateralOptions } from '../../src/tee/simulator/collateral.ts'
 import { editDer, tlv, toPemChain } from '../../src/tee/simulator/der.ts'
-import { createPckCa, createTcbSigning, deriveSerial } from '../../src/tee/simulator/pki.ts'
+import { deriveKey } from '../../src/tee/simulator/key.ts'
+import {
+  createPckCa,
+  createTcbSigning,
+  deriveSerial,
+  issuePck,
+} from '../../src/tee/simulator/pki.ts'
 import { createSimulator } from '../../src/tee/simulator/simulator.ts'
 import { createVerifierChain, statuses, type VerifierChain, verdicts } from './verifier-chain.ts'
 
@@ -127,6 +133,26 @@ describe('the compact forms', () => {
     expect(await verdict(encodeWithKnownKey(quote, new Uint8Array(20)))).toBe('RecordUnknown')
     const strange = fromHex(chain.verifier, 'address', 20)
     expect(await verdict(encodeWithKnownPck(quote, strange))).toBe('RecordUnknown')
+  })
+
+  test('with a leaf alone need a stored CA that signed it', async () => {
+    const { pki } = simulator
+    const ca = pki.pckCa('platform')
+    const verdictOf = async (issuer: Parameters<typeof issuePck>[0]) => {
+      const serial = deriveSerial(pki.seed, 'another leaf')
+      const leaf = issuePck(issuer, { sgx: platform.sgx, key: platform.pckKey, serial })
+      const pckChain = [leaf.certificate, ca.certificate, pki.root.certificate]
+      const form = encodeWithLeaf(parseQuote(platform.quote({ version: 4, pckChain })))
+      return verdicts[(await chain.verify(form)).verdict]
+    }
+    const named = (name: object) => ({ ...ca, name: { ...ca.name, ...name } })
+
+    expect(await verdictOf(ca)).toBe('Verified')
+    expect(await verdictOf({ ...ca, key: deriveKey(pki.seed, 'stranger') })).toBe('LeafSignature')
+    expect(await verdictOf(named({ organization: 'Another Authority' }))).toBe('LeafIssuer')
+    expect(await verdictOf(named({ commonName: 'Another CA' }))).toBe('LeafIssuer')
+    const processor = named({ commonName: 'Intel SGX PCK Processor CA' })
+    expect(await verdictOf(processor)).toBe('ChainUnknown')
   })
 
   test('of several quotes of one host are verified separately', async () => {
@@ -279,6 +305,8 @@ describe('a stored record is evaluated again', () => {
     const next = createTcbSigning(pki.seed, pki.root, {
       serial: deriveSerial(pki.seed, 'next signer'),
       notBefore: at - day,
+      // of several certificates of one key the one that lasts longest counts for a document
+      notAfter: at + 20 * 365 * day,
     })
     const later = collateral({
       tcbInfo: { issuedAt: at + 1 },
@@ -287,8 +315,11 @@ describe('a stored record is evaluated again', () => {
     await chain.uploadTcbSigning(later)
     await chain.uploadTcbInfo(later)
     await chain.uploadRootCrl(collateral(revokedAt(pki.tcbSigning.serial)))
-
     expect(await outcomeOf(forms)).toBe('TcbSigningRevoked')
+
+    // nothing else was revoked
+    await chain.uploadQeIdentity(collateral({ qeIdentity: { issuedAt: at + 2 } }))
+    expect(await outcomeOf(forms)).toBe('Verified UpToDate')
   })
 
   test('when the CA got a second certificate, with the same result', async () => {

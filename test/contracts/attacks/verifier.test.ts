@@ -423,6 +423,12 @@ describe('V5: a new TCB signing key does not block documents of the old key', ()
     expect(await outcome(raw)).toBe('TcbSigningRevoked None')
     const refused = collateral({ issuedAt: at - 3, tcbInfo: { signedBy: next.key } })
     expect(await errorOf(chain.uploadTcbInfo(refused))).toBe('IssuerRevoked')
+    // a document of the other key takes its place, also an older one
+    await chain.uploadTcbInfo(collateral({ issuedAt: at - 90 }))
+    expect(await outcome(raw)).toBe('Verified UpToDate')
+    expect(await errorOf(chain.uploadTcbInfo(collateral({ issuedAt: at - 91 })))).toBe(
+      'CollateralNotNewer',
+    )
     await chain.uploadTcbInfo(collateral({ issuedAt: at - 2 }))
     expect(await outcome(raw)).toBe('Verified UpToDate')
   })

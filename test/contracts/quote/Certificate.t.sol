@@ -23,6 +23,10 @@ contract CertificateTest is Test {
         return X509.sgxExtension(der, X509.parse(der));
     }
 
+    function nameOf(bytes calldata der) external pure returns (bytes32 commonName) {
+        (, commonName, ) = X509.name(der, 0, der.length);
+    }
+
     /* NAMES, NUMBERS, SIGNATURES */
 
     function test_ReadsNamesOfEitherKindAndEveryLength() public view {
@@ -35,6 +39,17 @@ contract CertificateTest is Test {
         _unsupported(_named(0x0c, ""));
         _unsupported(_named(0x0c, _letters(33)));
         _unsupported(_named(0x16, "IA5String"));
+    }
+
+    /// @dev The lengths inside say that the text is longer than the name.
+    function test_RefusesNamesThatEndBeforeTheirText() public view {
+        bytes memory name = _name(0x0c, "A name");
+        this.nameOf(name);
+        for (uint256 length = name.length - 1; length > 12; --length) {
+            bytes memory cut = bytes.concat(name, new bytes(32));
+            cut[1] = bytes1(uint8(length - 2));
+            _refused(abi.encodeCall(this.nameOf, (cut)), X509.CertificateUnsupported.selector);
+        }
     }
 
     function test_ReadsSerialsOfTwentyOctets() public view {

@@ -76,9 +76,16 @@ contract DocumentsTest is Test {
     }
 
     function test_ReadsComponentsInEveryForm() public view {
-        string[3] memory forms = ['{"svn":255}', '{"svn":255,"category":"BIOS"}', '{"svn":255,"type":"Microcode"}'];
+        string[6] memory forms = [
+            '{"svn":255}',
+            '{"svn":255,"category":"BIOS"}',
+            '{"svn":255,"category":"OS/VMM"}',
+            '{"svn":255,"category":"Firmware"}',
+            '{"svn":255,"category":"Firmware","type":"Microcode"}',
+            '{"svn":255,"type":"Microcode"}'
+        ];
         bytes32 expected = keccak256(this.tcbInfo(_info("", _level("255", 1, "0", ""))).blob);
-        for (uint256 i = 0; i < 3; ++i) {
+        for (uint256 i = 0; i < forms.length; ++i) {
             bytes32 found = keccak256(this.tcbInfo(_info("", _levelOf(forms[i], 1, "0", ""))).blob);
             assertEq(found, expected, forms[i]);
         }
@@ -88,7 +95,10 @@ contract DocumentsTest is Test {
     }
 
     function test_RefusesMalformedComponents() public view {
-        string[8] memory wrong = [
+        string[11] memory wrong = [
+            "{}",
+            '{"type":"Microcode"}',
+            '{"svn":1,"category":"Firm\\n"}',
             '{"svn":x}',
             '{"svm":1}',
             '{"svn":256}',
@@ -130,13 +140,14 @@ contract DocumentsTest is Test {
         }
         bytes memory revoked = this.tcbInfo(_info("", string.concat(head, 'Revoked"}'))).blob;
         assertEq(uint8(revoked[TcbBlob.TCB_LEVELS + 34]), uint256(TcbStatus.Revoked), "Revoked");
-        string[4] memory others = [
+        string[5] memory others = [
             "",
             "Unheard",
             "ConfigurationAndSWHardeningNeedex",
+            "AnotherStatusOfThirtyThreeLetters",
             "A status of more than one word of text"
         ];
-        for (uint256 i = 0; i < 4; ++i) {
+        for (uint256 i = 0; i < others.length; ++i) {
             _refused(_info("", string.concat(head, others[i], '"}')), ICollateralStore.StatusUnknown.selector);
         }
         // a module's counts when it is reached
@@ -213,6 +224,45 @@ contract DocumentsTest is Test {
         for (uint256 i = from; i < to; ++i) {
             texts = string.concat(texts, i == from ? '"text ' : ',"text ', vm.toString(i), '"');
         }
+    }
+
+    function test_RefusesObjectsOfMoreThan64Members() public view {
+        // two of the level are known
+        this.tcbInfo(_info("", _levelOf(_withMembers(63), 1, "0", "")));
+        _tooLarge("", _levelOf(_withMembers(64), 1, "0", ""));
+    }
+
+    /// @dev A component with its SVN behind unknown members.
+    function _withMembers(uint256 count) private pure returns (string memory component) {
+        component = "{";
+        for (uint256 i = 0; i < count; ++i) component = string.concat(component, '"new', vm.toString(i), '":null,');
+        return string.concat(component, '"svn":1}');
+    }
+
+    /// @dev Two bytes say where the advisories begin. 50 modules of 128 levels need more.
+    function test_RefusesMoreLevelsThanTwoBytesCanPlace() public view {
+        string memory levels = _isv(127, "");
+        for (uint256 i = 127; i > 0; --i) levels = string.concat(levels, ",", _isv(i - 1, ""));
+        string memory one = _level("0", 1, "0", "");
+        this.tcbInfo(_info(_modules(levels, 49), one));
+        _tooLarge(_modules(levels, 50), one);
+    }
+
+    /// @dev Copies of one module with ids of their own, which are written into the copies.
+    function _modules(string memory levels, uint256 count) private pure returns (string memory) {
+        bytes memory module = bytes(string.concat(_module("TDX_00", levels), ","));
+        bytes memory modules = new bytes(count * module.length - 1);
+        for (uint256 i = 0; i < count; ++i) {
+            uint256 place = i * module.length;
+            uint256 length = i + 1 == count ? module.length - 1 : module.length;
+            assembly ("memory-safe") {
+                mcopy(add(add(modules, 32), place), add(module, 32), length)
+            }
+            bytes memory id = bytes(_id(i));
+            // behind {"id":"TDX_
+            (modules[place + 11], modules[place + 12]) = (id[4], id[5]);
+        }
+        return string(modules);
     }
 
     /// @dev Two bytes say where the advisories of a level begin.

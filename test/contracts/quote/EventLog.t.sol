@@ -76,6 +76,31 @@ contract EventLogTest is Test {
         }
     }
 
+    /// @dev A colon ends a name in version 1, so it could begin a payload.
+    function test_RefusesColonsAtAnyPlaceOfAName() public {
+        for (uint256 place = 0; place < 70; ++place) {
+            bytes memory name = "a name of seventy letters, which is longer than two words of 32 octets";
+            name[place] = ":";
+            _refused(string(name), "", 1);
+        }
+    }
+
+    function test_ReadsLongNames() public view {
+        RuntimeEvent[] memory events = new RuntimeEvent[](1);
+        events[0] = RuntimeEvent("a name of seventy letters, which is longer than two words of 32 octets", hex"01", 1);
+        (Bytes48 memory rtmr, ) = this.replay(events);
+        _leadsTo(rtmr, events);
+    }
+
+    /// @dev After the boot, names are those of the app.
+    function test_AllowsColonsAfterTheBoot() public view {
+        RuntimeEvent[] memory events = new RuntimeEvent[](2);
+        events[0] = RuntimeEvent("system-ready", "", 1);
+        events[1] = RuntimeEvent("a:b", hex"01", 1);
+        (Bytes48 memory rtmr, ) = this.replay(events);
+        _leadsTo(rtmr, events);
+    }
+
     function test_RefusesOtherVersions() public {
         _refused("an event", "", 0);
         _refused("an event", "", 3);
