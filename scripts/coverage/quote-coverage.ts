@@ -26,6 +26,12 @@ const impossible: Readonly<Record<string, string>> = {
     'the precompile fails below its 72 gas only, and then at most one gas is left to ask with',
   'DocumentUpload _content: levels != held.levels is never true':
     'asked when both are the same 20 octets: a second level is not all zeros, for its date is not, and no account has such an address',
+  'DocumentUpload _signer: isRevoked is never false':
+    'asked when no certificate of the signers counts: each signer has one, and is revoked when the root CRL lists all',
+  'CollateralJson qeIdentity: cursor.end >> 16 == 0 is never false':
+    '128 levels of ten octets end long before octet 65,536',
+  'QuoteVerifier _cap: numbers.nextFrom <= block.timestamp is never false':
+    'asked after the end of the standard number, and the next number begins in that second',
   'Json text: bad >> (248 - 8 * ((end - pos) % 32)) != 0 is never true':
     'asked when the first mark stands before whatever is bad: `quote > bad` says the same of 32 characters',
 }
