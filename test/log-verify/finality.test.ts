@@ -94,6 +94,18 @@ describe('the messages that a node stores', () => {
     expect(later.claimedRoots).toEqual([to0x(chain.root(100))])
   })
 
+  test('need no other root where a known committee signed the first of them', () => {
+    const verifier = open([])
+    verifier.finalBlock(bytesOf([bootstrap]))
+    // it introduces the committee of period 1, and that of period 0 signed it
+    const later = [
+      stored('update', chain.update(50)),
+      stored('finality-update', chain.finalityUpdate(100)),
+    ]
+    verifier.finalBlock(bytesOf(later))
+    expect(verifier.claimedRoots).toEqual([trusted])
+  })
+
   test('prove a block with 512 members', () => {
     const large = createBeaconChain({ network: largeNetwork })
     const begun = readBootstrap(largeNetwork, large.bootstrap(64))

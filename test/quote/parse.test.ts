@@ -1,10 +1,47 @@
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 
 import { isAssentError } from '../../src/errors/index.ts'
 import { toHex } from '../../src/lib/bytes.ts'
 import { parseQuote } from '../../src/quote/parse.ts'
+import { createSimulator } from '../../src/tee/simulator/simulator.ts'
 import { describeRecorded, readVector, readVectorJson } from '../vectors.ts'
 import type { RecordedQuote } from './recorded.ts'
+
+describe('a quote whose sizes are smaller than its fields', () => {
+  const raw = createSimulator().createPlatform({ name: 'one' }).quote({ version: 4 })
+  /** Header and TD report; then the authentication data with its size in front. */
+  const authDataAt = 48 + 584 + 4
+
+  /** The field in which the bytes end. */
+  function endsIn(bytes: Uint8Array): unknown {
+    try {
+      parseQuote(bytes)
+    } catch (error) {
+      if (isAssentError(error, 'QUOTE_TRUNCATED')) return error.facts.field
+      throw error
+    }
+    return 'nothing'
+  }
+
+  test.each([
+    ['signature', 63],
+    ['attestationKey', 64],
+    ['attestationKey', 127],
+  ])('ends in %s after %i bytes of authentication data', (field, length) => {
+    const cut = raw.slice(0, authDataAt + length)
+    new DataView(cut.buffer).setUint32(authDataAt - 4, length, true)
+
+    expect(endsIn(cut)).toBe(field)
+  })
+
+  test('ends in the authentication data of the quoting enclave', () => {
+    const longer = raw.slice()
+    const qeAuthSizeAt = authDataAt + 128 + 6 + 384 + 64
+    new DataView(longer.buffer).setUint16(qeAuthSizeAt, 0xffff, true)
+
+    expect(endsIn(longer)).toBe('qeAuthData')
+  })
+})
 
 describeRecorded('parseQuote with recorded quotes', () => {
   const recorded = readVectorJson<RecordedQuote[]>('dcap/vectors.json')
