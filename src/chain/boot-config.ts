@@ -1,4 +1,6 @@
 /** Settings of the services that read decisions about boots from the chain. Most have no default on purpose. */
+import { join } from 'node:path'
+
 import { z } from 'zod'
 
 import { AssentError, isAssentError } from '../errors/index.ts'
@@ -14,32 +16,19 @@ import {
 } from '../lib/schema.ts'
 import type { BootAuthorizer } from './boot.ts'
 import type { LightClient } from './consensus/light-client.ts'
-import { type Network, networkSchema } from './consensus/network.ts'
+import type { Network } from './consensus/network.ts'
 import { publicNetworks } from './consensus/networks.ts'
+import { type Consensus, consensusSchema } from './consensus/settings.ts'
 import { createHeartbeat, type Heartbeat } from './heartbeat/heartbeat.ts'
 import { connectNonceRelayer } from './heartbeat/nonce-relayer.ts'
+import { opStackHeaders } from './op-stack/op-stack-headers.ts'
+import { gameRulesOf, type OpStack, opStackChains, opStackSchema } from './op-stack/settings.ts'
 import { type ChainCheckpoint, openCheckpoint, volatileCheckpoint } from './proven/checkpoint.ts'
+import { headerFieldsSchema } from './proven/header.ts'
 import { agreedHeaders, type HeaderSource, type QuorumRules } from './proven/header-quorum.ts'
 import { type FetchProof, proveForMany } from './proven/prover.ts'
 import { connectEndpoint, type Endpoint, endpointNames } from './proven/rpc-endpoint.ts'
 import { openView } from './proven/view.ts'
-
-/** The light client, in addition to the RPC quorum. */
-const consensusSchema = z.strictObject({
-  /** A public network by name, or the description of an own one. */
-  network: z.union([
-    z.enum(Object.keys(publicNetworks) as (keyof typeof publicNetworks)[]),
-    networkSchema,
-  ]),
-  /** Beacon APIs of different operators. Each answer is verified, so that one honest API is enough. */
-  beaconApis: urlListSchema.min(1).max(16),
-  /** Root of a recent finalized beacon block: a new store begins there, and never reads it again. */
-  trustedBlockRoot: bytes32Schema,
-  /** Folder of the light-client store. */
-  storeFolder: z.string().min(1),
-})
-
-type Consensus = z.output<typeof consensusSchema>
 
 /** Bounds the age of final blocks without the clock. */
 const heartbeatSchema = z.strictObject({
@@ -76,9 +65,10 @@ const provenSchema = z
     insecureRemoteHttp: z.boolean().default(false),
     /**
      * How many of them must return the same block. A quorum of one lets that endpoint invent blocks. `light-client`: the
-     * block is the one that the light client proved, so one endpoint is enough.
+     * block is the one that the light client proved, so one endpoint is enough. `l1`: the same for the block that is
+     * proven through L1.
      */
-    quorum: z.union([z.int().min(2), z.enum(['light-client', 'insecure-single-endpoint'])]),
+    quorum: z.union([z.int().min(2), z.enum(['light-client', 'l1', 'insecure-single-endpoint'])]),
     /** Folder of the trusted checkpoint. */
     checkpointFolder: z.string().min(1),
     /** Seconds for which a chain snapshot is used. */
@@ -94,6 +84,8 @@ const provenSchema = z
     }),
     /** A block counts only if a sync committee signed that it is final. Without it, the RPC quorum alone decides. */
     consensus: consensusSchema.optional(),
+    /** How blocks of an OP Stack chain are proven through L1; `agreed`: they are not, the RPC quorum decides. */
+    opStack: z.union([opStackSchema, z.literal('agreed')]).optional(),
     /** A final block counts only if it is proven to be young. Without it, the clock decides (`maxBlockAgeSeconds`). */
     heartbeat: heartbeatSchema.optional(),
     /** Which blocks that are not final can deny what the final block allows. */
@@ -102,15 +94,7 @@ const provenSchema = z
       .default('deny-when-shown-by-one'),
     foreignApps: z.enum(['refuse', 'insecure-execute']).default('refuse'),
     /** Fields that a fork added to headers after this version was made, in the order of the header. */
-    headerFields: z
-      .array(
-        z.strictObject({
-          name: z.string().regex(/^[a-zA-Z][a-zA-Z0-9]{0,63}$/),
-          kind: z.enum(['bytes', 'quantity']),
-        }),
-      )
-      .max(16)
-      .default([]),
+    headerFields: headerFieldsSchema,
     /** Bytes of cache in each process for proven state and decisions. */
     cacheMegabytes: z.int().min(8).max(4096).default(64),
   })
@@ -130,20 +114,40 @@ const provenSchema = z
     message: 'is larger than the number of endpoints',
     path: ['quorum'],
   })
+  .refine(
+    ({ opStack, insecureRemoteHttp }) =>
+      insecureRemoteHttp || !(isProvenOnL1(opStack) && opStack.l1.endpoints.some(isRemoteHttp)),
+    { message: 'http to another machine needs insecureRemoteHttp', path: ['opStack'] },
+  )
   .refine(({ quorum, consensus }) => quorum !== 'light-client' || consensus !== undefined, {
     message: 'light-client needs consensus',
     path: ['quorum'],
   })
+  .refine(({ quorum, opStack }) => quorum !== 'l1' || isProvenOnL1(opStack), {
+    message: 'l1 needs opStack with l1',
+    path: ['quorum'],
+  })
+  .refine(({ consensus, opStack }) => consensus === undefined || !isProvenOnL1(opStack), {
+    message: 'is of L1: state it as opStack.l1.consensus',
+    path: ['consensus'],
+  })
   .refine(
-    ({ withdrawalCheck, consensus }) =>
-      withdrawalCheck !== 'deny-when-signed' || consensus !== undefined,
-    { message: 'deny-when-signed needs consensus', path: ['withdrawalCheck'] },
+    ({ withdrawalCheck, consensus, opStack }) =>
+      withdrawalCheck !== 'deny-when-signed' || consensus !== undefined || isProvenOnL1(opStack),
+    { message: 'deny-when-signed needs consensus or opStack', path: ['withdrawalCheck'] },
   )
   // the answer of a foreign app is not in the state, so that only several endpoints can confirm it
-  .refine(({ quorum, foreignApps }) => quorum !== 'light-client' || foreignApps === 'refuse', {
-    message: 'insecure-execute needs an RPC quorum',
-    path: ['foreignApps'],
-  })
+  .refine(
+    ({ quorum, foreignApps }) =>
+      (quorum !== 'light-client' && quorum !== 'l1') || foreignApps === 'refuse',
+    { message: 'insecure-execute needs an RPC quorum', path: ['foreignApps'] },
+  )
+
+type Proven = z.output<typeof provenSchema>
+
+function isProvenOnL1(opStack: OpStack | 'agreed' | undefined): opStack is OpStack {
+  return opStack !== undefined && opStack !== 'agreed'
+}
 
 /**
  * Settings that the KMS and the auth webhook share: which contract decides, from which endpoints it is read, and how
@@ -203,7 +207,7 @@ export function openChain(config: BootChainConfig, options: OpenChainOptions): B
 
 function openHeartbeat(
   { rpcTimeoutMs: timeoutMs }: BootChainConfig,
-  { heartbeat }: z.output<typeof provenSchema>,
+  { heartbeat }: Proven,
 ): Heartbeat | undefined {
   if (heartbeat === undefined) return undefined
   const { contract, relayers, maxAgeSeconds } = heartbeat
@@ -240,27 +244,30 @@ export async function initCheckpoint(
 export function openProver(config: BootChainConfig): FetchProof | undefined {
   const { chainView } = config
   if ('insecureSingleEndpoint' in chainView) return undefined
-  return proveForMany(connectAll(config, chainView), chainView.cacheMegabytes * 2 ** 20)
+  const endpoints = connectAll(config, chainView.endpoints)
+  return proveForMany(endpoints, chainView.cacheMegabytes * 2 ** 20)
 }
 
+/** @param prefix distinguishes endpoints of L1 in logs and metrics */
 function connectAll(
   { rpcTimeoutMs: timeoutMs }: BootChainConfig,
-  { endpoints }: z.output<typeof provenSchema>,
+  urls: readonly string[],
+  prefix = '',
 ): Endpoint[] {
-  const names = endpointNames(endpoints)
-  return endpoints.map((url, index) =>
-    connectEndpoint({ url, name: names[index] ?? url, timeoutMs }),
+  const names = endpointNames(urls)
+  return urls.map((url, index) =>
+    connectEndpoint({ url, name: `${prefix}${names[index]}`, timeoutMs }),
   )
 }
 
 function openProvenView(
   config: BootChainConfig,
-  view: z.output<typeof provenSchema>,
+  view: Proven,
   options: OpenChainOptions,
   heartbeat?: Heartbeat,
 ) {
   const { clock, checkpointKey, readOnly = false, prove } = options
-  const endpoints = connectAll(config, view)
+  const endpoints = connectAll(config, view.endpoints)
   const { chainId, finality } = config
   const required = requiredOf(view.quorum)
   const { headerFields } = view
@@ -289,16 +296,29 @@ function openProvenView(
   })
 }
 
-/** @throws CONFIG_INVALID if the network is of another chain, or another block than the final one is asked for */
+/** @throws CONFIG_INVALID if the settings contradict each other */
 function openSource(
   config: BootChainConfig,
-  view: z.output<typeof provenSchema>,
+  view: Proven,
   rules: QuorumRules,
   options: OpenChainOptions,
 ): HeaderSource {
-  const { consensus } = view
+  const { consensus, opStack } = view
+  if (opStack === undefined) requireNoRollup(config)
+  if (isProvenOnL1(opStack)) return openRollup(config, { view, opStack }, rules, options)
   if (consensus === undefined) return agreedHeaders(rules)
-  const network = networkOf(config, consensus)
+  requireFinalized(config, 'consensus')
+  return openSignedHeaders(config, consensus, rules, options)
+}
+
+/** Final blocks that a sync committee signed. @throws CONFIG_INVALID if the network is of another chain */
+function openSignedHeaders(
+  config: BootChainConfig,
+  consensus: Consensus,
+  rules: QuorumRules,
+  options: OpenChainOptions,
+): HeaderSource {
+  const network = networkOf(consensus, rules.chainId)
   let opening: Promise<HeaderSource> | undefined
   const open = async () => {
     const { signedHeaders } = await import('./consensus/signed-headers.ts')
@@ -313,10 +333,53 @@ function openSource(
   }
 }
 
-function networkOf(config: BootChainConfig, { network: named }: Consensus): Network {
+/** Final blocks of an OP Stack chain that are proven through L1. @throws CONFIG_INVALID */
+function openRollup(
+  config: BootChainConfig,
+  { view, opStack }: { readonly view: Proven; readonly opStack: OpStack },
+  rules: QuorumRules,
+  options: OpenChainOptions,
+): HeaderSource {
+  requireFinalized(config, 'opStack')
+  const {
+    chainId,
+    endpoints: urls,
+    quorum,
+    consensus,
+    headerFields,
+    maxBlockAgeSeconds,
+  } = opStack.l1
+  const endpoints = connectAll(config, urls, 'l1-')
+  const l1Rules: QuorumRules = {
+    endpoints,
+    required: requiredOf(quorum),
+    chainId,
+    finality: 'finalized',
+    headerFields,
+  }
+  const { checkpointKey, readOnly = false, clock } = options
+  const l1 = {
+    chainId,
+    source: consensus
+      ? openSignedHeaders(config, consensus, l1Rules, options)
+      : agreedHeaders(l1Rules),
+    endpoints,
+    checkpoint: openCheckpointOf(
+      { ...config, chainId },
+      join(view.checkpointFolder, 'l1'),
+      readOnly ? 'none-yet' : checkpointKey,
+    ),
+    maxBlockAgeSeconds,
+  }
+  return opStackHeaders(rules, gameRulesOf(opStack), l1, { clock })
+}
+
+function networkOf({ network: named }: Consensus, chainId: number): Network {
   const network = typeof named === 'string' ? publicNetworks[named] : named
-  requireSameChain(config, network)
-  return network
+  if (network.chainId === chainId) return network
+  const message = `Configuration: chainView.consensus.network is of chain ${network.chainId}, not ${chainId}.`
+  const facts = { chainId, network: network.name, networkChainId: network.chainId }
+  throw new AssentError('CONFIG_INVALID', message, { facts })
 }
 
 /** Loaded only where it is configured: its SSZ containers and BLS signatures need several megabytes. */
@@ -362,29 +425,31 @@ async function openLightClient(
 }
 
 /** @throws CONFIG_INVALID */
-function requireSameChain({ chainId, finality }: BootChainConfig, network: Network): void {
-  const facts = { chainId, network: network.name, networkChainId: network.chainId }
-  if (network.chainId !== chainId) {
-    const message = `Configuration: chainView.consensus.network is of chain ${network.chainId}, not ${chainId}.`
-    throw new AssentError('CONFIG_INVALID', message, { facts })
-  }
+function requireFinalized({ finality }: BootChainConfig, setting: 'consensus' | 'opStack'): void {
   if (finality === 'finalized') return
-  throw new AssentError(
-    'CONFIG_INVALID',
-    'Configuration: chainView.consensus needs "finality": "finalized".',
-    { facts: { finality } },
-  )
+  const message = `Configuration: chainView.${setting} needs "finality": "finalized".`
+  throw new AssentError('CONFIG_INVALID', message, { facts: { finality } })
+}
+
+/** Blocks of a rollup are not final because endpoints agree on them: the settings must say so. @throws CONFIG_INVALID */
+function requireNoRollup({ chainId }: BootChainConfig): void {
+  const name = opStackChains.get(chainId)
+  if (name === undefined) return
+  const message = `Configuration: ${name} is an OP Stack chain: chainView.opStack must say how its blocks are proven.`
+  throw new AssentError('CONFIG_INVALID', message, { facts: { chainId } })
 }
 
 /** Nothing to do where there is a store. @throws CONSENSUS_* */
 async function beginLightClient(
   config: BootChainConfig,
-  view: z.output<typeof provenSchema>,
+  { consensus: own, opStack }: Proven,
   options: OpenChainOptions,
 ): Promise<void> {
-  const { consensus } = view
+  const { chainId, consensus } = isProvenOnL1(opStack)
+    ? opStack.l1
+    : { chainId: config.chainId, consensus: own }
   if (consensus === undefined) return
-  const client = await openLightClient(config, consensus, networkOf(config, consensus), options)
+  const client = await openLightClient(config, consensus, networkOf(consensus, chainId), options)
   try {
     await client.begin(fromHex(consensus.trustedBlockRoot, 'trusted block root', 32))
   } catch (error) {
@@ -394,7 +459,7 @@ async function beginLightClient(
 }
 
 function openCheckpointOf(
-  { chainId, kmsContract }: BootChainConfig,
+  { chainId, kmsContract }: Pick<BootChainConfig, 'chainId' | 'kmsContract'>,
   folder: string,
   key: OpenChainOptions['checkpointKey'],
 ): ChainCheckpoint {
@@ -465,6 +530,6 @@ export function endpointHosts({ chainView }: BootChainConfig): string[] {
   })
 }
 
-function requiredOf(quorum: number | 'light-client' | 'insecure-single-endpoint'): number {
+function requiredOf(quorum: number | string): number {
   return typeof quorum === 'number' ? quorum : 1
 }

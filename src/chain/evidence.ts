@@ -27,6 +27,32 @@ export interface ChainEvidence {
   readonly executedBy?: readonly string[]
   /** Light-client messages that prove that the validators finalized the block, in the order in which they are checked. */
   readonly signatures?: readonly NamedNode[] | undefined
+  /** On a rollup: what proves the block through L1. */
+  readonly rollup?: RollupEvidence | undefined
+}
+
+/** What proves an L2 block through the storage of its L1. */
+export interface RollupEvidence {
+  /** EIP-155 id of the L1. */
+  readonly chainId: number
+  /** RLP of the header of the L1 block. */
+  readonly header: Hex
+  /** keccak-256 of that header. */
+  readonly blockHash: Hex
+  /** The L1 endpoints that returned this L1 block. */
+  readonly agreement: Agreement
+  /** Light-client messages that prove that the validators finalized the L1 block. */
+  readonly signatures?: readonly NamedNode[] | undefined
+  /** The trie nodes of every value of L1 that shows that the game counts. */
+  readonly paths: readonly TriePath[]
+  /** The dispute game. */
+  readonly game: Hex
+  /** The output root that it claims, 32 bytes. */
+  readonly rootClaim: Hex
+  /** Its first 32 bytes are the number of the L2 block. */
+  readonly extraData: Hex
+  /** Part of the output root, beside the L2 header's state root and hash. */
+  readonly messagePasserStorageRoot: Hex
 }
 
 /** Trie nodes from a root to a value. Decisions at one block share the paths of shared values. */

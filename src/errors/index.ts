@@ -13,6 +13,7 @@ import { kmsErrors } from './kms.ts'
 import { manifestErrors } from './manifest.ts'
 import { quoteErrors } from './quote.ts'
 import { relayerErrors } from './relayer.ts'
+import { rollupErrors } from './rollup.ts'
 import { teeErrors } from './tee.ts'
 
 /** The general explanation of one error code. */
@@ -35,6 +36,7 @@ export const errorCatalogue = {
   ...teeErrors,
   ...chainErrors,
   ...consensusErrors,
+  ...rollupErrors,
   ...relayerErrors,
   ...kmsErrors,
   ...manifestErrors,

@@ -110,11 +110,39 @@ beforeEach(async () => {
 
 afterAll(() => rm(folder, { recursive: true, force: true }))
 
-function check(record = deployment, options: CheckOptions = {}): Promise<DeploymentFinding[]> {
-  return checkDeployment(people.stranger.publicClient, record, {
+async function check(
+  record = deployment,
+  options: CheckOptions = {},
+): Promise<DeploymentFinding[]> {
+  const findings = await checkDeployment(people.stranger.publicClient, record, {
     root: simulator.rootCertificate,
     ...options,
   })
+  for (const finding of findings) (finding.holds ? holding : failing).add(placeOf(finding))
+  return findings
+}
+
+/** Places of the check whose findings held in some test, and those whose findings did not hold in some test. */
+const holding = new Set<string>()
+const failing = new Set<string>()
+
+/** These codes have one place in the check for all contracts; each other code has a place for each contract. */
+const ofAnyContract: ReadonlySet<FindingCode> = new Set([
+  ...(['CODE', 'CREATION', 'IMPLEMENTATION', 'INITIALIZABLE', 'LIBRARY', 'RECORD'] as const),
+  ...(['OWNER', 'PENDING_OWNER', 'UPGRADES', 'GUARDIAN', 'SETTINGS', 'REPLACED_CODE'] as const),
+  ...(['UPGRADE_HISTORY', 'OWNER_HISTORY', 'STORAGE', 'WRONG_CONTRACT', 'DAO_FACTORY'] as const),
+])
+
+/** Code and text of a finding, without the expected value and without what only this deployment has. */
+function placeOf({ code, what }: DeploymentFinding): string {
+  const names = ofAnyContract.has(code) ? [...Object.keys(deployment.contracts), 'spare'] : ['-']
+  const longestFirst = names.sort((a, b) => b.length - a.length).join('|')
+  const text = what
+    .replace(/: .*/, '')
+    .replaceAll(/0x[0-9a-fA-F]{40}/g, 'ADDRESS')
+    .replaceAll(new RegExp(`\\b(${longestFirst})\\d*\\b`, 'gi'), 'NAME')
+    .replaceAll(/\d+/g, 'N')
+  return `${code} ${text}`
 }
 
 const seen = new Set<FindingCode>()
@@ -819,6 +847,11 @@ describe('the check of the quote verifier finds', () => {
 
 test('every finding code of the check is tested in this file', () => {
   expect(Object.keys(findingCodes).filter((code) => !seen.has(code as FindingCode))).toEqual([])
+})
+
+test('every place of the check that makes a finding is tested with a finding that fails', () => {
+  expect(holding.size).toBeGreaterThan(40)
+  expect([...holding].filter((place) => !failing.has(place))).toEqual([])
 })
 
 test('docs/governance.md explains every finding code of the check', async () => {

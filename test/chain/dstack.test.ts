@@ -49,6 +49,13 @@ const calldata = readCommittedJson<{
   isKmsAllowed: Hex
 }>('dstack/contracts/calldata-example.json')
 
+/** Names of dstack's events by topic 0. */
+const eventNames: ReadonlyMap<Hex, string> = new Map(
+  Object.values(facts.contracts).flatMap(({ events }) =>
+    Object.entries(events).map(([name, { topic0 }]) => [topic0, name.replace(/\(.*/, '')] as const),
+  ),
+)
+
 const ours: Record<'DstackKms' | 'DstackApp', Abi> = {
   DstackKms: [...kmsAuthAbi, ...erc1967ProxyAbi],
   DstackApp: [...appAbi, ...erc1967ProxyAbi],
@@ -247,6 +254,35 @@ describe('KmsAuth and App on a chain', () => {
     })
     expect(await initialized()).toBe(1n)
     await expect(sendCall(clients.stranger, initialize)).rejects.toThrow('InvalidInitialization')
+  })
+
+  test.each([
+    ['OsImageHashAdded', 'OsImageHashRemoved', registry.addOsImageHash, registry.removeOsImageHash],
+    [
+      'KmsAggregatedMrAdded',
+      'KmsAggregatedMrRemoved',
+      registry.addKmsAggregatedMr,
+      registry.removeKmsAggregatedMr,
+    ],
+    ['KmsDeviceAdded', 'KmsDeviceRemoved', registry.addKmsDevice, registry.removeKmsDevice],
+    ['ComposeHashAdded', 'ComposeHashRemoved', registry.addComposeHash, registry.removeComposeHash],
+    ['DeviceAdded', 'DeviceRemoved', registry.addDevice, registry.removeDevice],
+  ] as const)('emit %s and %s with the id, and no other event of dstack', async (...row) => {
+    const [added, removed, add, remove] = row
+    const id: Hex = `0x${'22'.repeat(32)}`
+    const contract = add === registry.addComposeHash || add === registry.addDevice ? app : kmsAuth
+
+    const eventsOf = async (call: Call) => {
+      const { logs } = await sendCall(dao.clients.owner, call)
+      return logs.flatMap(({ address, topics: [topic0], data }) => {
+        const name = eventNames.get(topic0 as Hex)
+        if (name === undefined || name === 'PolicyChanged') return []
+        return [{ address, name, data }]
+      })
+    }
+    const address = expect.stringMatching(new RegExp(contract, 'i'))
+    expect(await eventsOf(add(contract, id))).toEqual([{ address, name: added, data: id }])
+    expect(await eventsOf(remove(contract, id))).toEqual([{ address, name: removed, data: id }])
   })
 
   test('name every policy as published', async () => {

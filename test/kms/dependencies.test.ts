@@ -123,6 +123,29 @@ describe('the rules of a KMS', () => {
   })
 })
 
+test('the KMS keeps as many verified PCK chains as pckCacheSize says, and drops the one used longest ago', async () => {
+  const { cache, root } = await rulesOf({ pckCacheSize: 16 })
+  if (cache === undefined) throw new Error('the rules have no cache')
+  const trusted = cache.readTrustedRoot(root)
+  const ca = simulator.pki.pckCa('platform').certificate
+  const chains = Array.from({ length: 17 }, (_, index) => [
+    simulator.createPlatform({ name: `host ${index}` }).pck,
+    ca,
+    simulator.rootCertificate,
+  ])
+  const verifyChain = (index: number) =>
+    cache.verifyPckChain(chains[index] as Uint8Array[], undefined, trusted)
+  const verified = chains.slice(0, 16).map((_, index) => verifyChain(index))
+
+  // the same object: it was not verified again
+  expect(verified.map((_, index) => verifyChain(index) === verified[index])).not.toContain(false)
+  verifyChain(16)
+  expect(verifyChain(0)).not.toBe(verified[0])
+  // and it took the place of the next one
+  expect(verifyChain(15)).toBe(verified[15])
+  expect(verifyChain(1)).not.toBe(verified[1])
+})
+
 test('the KMS asks the guest agent at the socket of the settings', async () => {
   const agentSocket = join(folder, 'agent.sock')
   const { asked, server } = await countRequests(agentSocket)

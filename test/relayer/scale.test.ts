@@ -8,6 +8,7 @@ import { createLog } from '../../src/lib/log.ts'
 import { type OpenDatabase, openDatabase } from '../../src/relayer/database/database.ts'
 import { hosts } from '../../src/relayer/database/schema.ts'
 import type { QuorumReader } from '../../src/relayer/endpoints/quorum.ts'
+import { listStatusLosses, runRecovery } from '../../src/relayer/upkeep/recovery.ts'
 import {
   insertHosts,
   type RenewalOptions,
@@ -53,6 +54,25 @@ function createMachines(count: number): RenewedHost[] {
       throw new Error('a machine was asked although its proof is fresh')
     },
   }))
+}
+
+/** Counts the quotes that are verified; statuses alternate between 1, which passes, and 5, which does not. */
+function createVerifier() {
+  const verified: Hex[] = []
+  const contract = {
+    readContract: async ({ functionName, args }: { functionName: string; args: unknown[] }) => {
+      if (functionName === 'statusPassesUntil') return args[0] === 1 ? BigInt(at + day) : 0n
+      const status = Number(BigInt(args[0] as Hex) % 2n) === 0 ? 1 : 5
+      if (functionName === 'verify') return { verdict: 1, status: 1 }
+      verified.push(args[0] as Hex)
+      return { status, tcbEvaluationNumber: 21, advisories: [] }
+    },
+  } as unknown as PublicClient
+  const reader: QuorumReader = {
+    heights: async () => ({ latest: 1_000n, final: 990n }),
+    agree: (_name, question) => question(contract),
+  }
+  return { reader, verified }
 }
 
 describe.each(databases)('a large fleet on $name', ({ start }) => {
@@ -110,6 +130,48 @@ describe.each(databases)('a large fleet on $name', ({ start }) => {
     expect(await countRows(sql`${hosts.notBefore} > ${at}`)).toBe(12_000)
     expect(await countRows(sql`${hosts.failures} > 0`)).toBe(0)
     expect(await readRenewalStatus(kept)).toMatchObject({ unproven: 12_000, fresh: 0, lapsed: 0 })
+  })
+
+  test('450 host proofs are verified for a TCB recovery in rounds of 200, the first to end first', async () => {
+    const count = 450
+    const proofs = createMachines(count).map(({ deviceId, operator }, index) => ({
+      chainId: 1,
+      registry,
+      deviceId,
+      operator,
+      attestedAt: at - 60,
+      // the last of the list ends first
+      expiresAt: at + day - index,
+      status: 1,
+      quote: deviceId,
+      block: 990,
+    }))
+    await database.db.insert(hosts).values(proofs)
+    const { reader, verified } = createVerifier()
+    let time = at
+    const clock = () => time
+    const watched = {
+      ...{ db: database.db, chainId: 1, reader, registry, verifier: registry, clock },
+      log: createLog({ service: 'test', level: 'silent' }),
+    }
+    const lastFirst = proofs.map(({ deviceId }) => deviceId).reverse()
+
+    expect(await runRecovery(watched)).toBe(true)
+    expect([...verified].sort()).toEqual(lastFirst.slice(0, 200).sort())
+    expect(await runRecovery(watched)).toBe(true)
+    expect(await runRecovery(watched)).toBe(false)
+    expect([...verified].sort()).toEqual([...lastFirst].sort())
+    expect(await listStatusLosses(watched)).toHaveLength(count / 2)
+
+    // nothing more is due until a day later
+    expect(await runRecovery(watched)).toBe(false)
+    expect(verified).toHaveLength(count)
+    time = at + day / 2
+    await database.db.execute(
+      sql`update hosts set early_at = ${time - day - 1} where device_id = ${lastFirst[0]}`,
+    )
+    expect(await runRecovery(watched)).toBe(false)
+    expect(verified).toHaveLength(count + 1)
   })
 
   test('of 100,000 hosts those whose proofs end first are checked first', {

@@ -1,3 +1,5 @@
+import { setTimeout } from 'node:timers/promises'
+
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 
 import type { Hex } from '../../src/lib/bytes.ts'
@@ -132,6 +134,28 @@ describe.each(databases)('the store on $name', ({ start }) => {
     await expect(commit({ slots })).rejects.toMatchObject({ code: 'RELAYER_LEASE_LOST' })
     expect(await load()).toEqual(before)
     expect(heir.token).toBeGreaterThan(lease.token)
+  })
+
+  test('writes nothing after the lease ended by the clock, whether another process took it or not', async () => {
+    const { slots } = await prepareTwo()
+    const before = await load()
+    lease = (await store.lease('me', 0.3)) as Lease
+    expect(await store.lease('heir', 60)).toBeNull()
+    await setTimeout(400)
+
+    await expect(commit({ slots })).rejects.toMatchObject({ code: 'RELAYER_LEASE_LOST' })
+    const heir = (await store.lease('heir', 60)) as Lease
+    expect(heir.token).toBeGreaterThan(lease.token)
+    await expect(commit({ slots })).rejects.toMatchObject({ code: 'RELAYER_LEASE_LOST' })
+    expect(await store.lease('me', 60)).toBeNull()
+    expect(await load()).toEqual(before)
+  })
+
+  test('an extended lease has the same token, and a lease that ended has a new one', async () => {
+    const { token } = lease
+    expect((await store.lease('me', 0.3))?.token).toBe(token)
+    await setTimeout(400)
+    expect((await store.lease('me', 60))?.token).toBeGreaterThan(token)
   })
 
   test('an intent never has two nonces at once', async () => {

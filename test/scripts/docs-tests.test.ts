@@ -10,20 +10,73 @@ import { kmsMethods } from '../../src/kms/rpc/routes.ts'
 
 const root = join(import.meta.dirname, '../..')
 
-test.each(['docs/protocol.md', 'docs/kms-tests.md'])('%s names existing tests', async (page) => {
-  const rows = (await readFile(join(root, page), 'utf8'))
-    .split('\n')
-    .filter((line) => line.startsWith('|') && line.includes('.test.ts`'))
-  const named = rows.flatMap((row) => [...row.matchAll(/`([\w./-]+\.test\.ts)`|"([^"]+)"/g)])
-  let source = ''
-  let found = 0
-  for (const [, file, title] of named) {
-    if (file !== undefined) source = await readFile(join(root, 'test/kms', file), 'utf8')
-    if (title === undefined) continue
-    expect(source, title).toContain(title)
-    found++
+/** Folders from which pages name their tests; all other pages name them from the root. */
+const testFolders: Readonly<Record<string, string>> = {
+  'docs/kms-tests.md': 'test/kms',
+  'docs/protocol.md': 'test/kms',
+  'docs/relayer.md': 'test/relayer',
+}
+
+/** A file of tests, the mutants of the relayer, or a title in one of the two. */
+const citation = /([\w./-]*\w\.(?:test\.ts|t\.sol))|\b(mutants?) (?=")|"([^"]+)"/g
+const relayerMutants = 'scripts/mutants/relayer-mutants.ts'
+
+/** All pages for readers. */
+async function listPages(): Promise<string[]> {
+  const docs = await readdir(join(root, 'docs'), { recursive: true })
+  const pages = docs.filter((name) => name.endsWith('.md')).map((name) => `docs/${name}`)
+  return ['README.md', 'CONTRIBUTING.md', 'SECURITY.md', ...pages.sort()]
+}
+
+/** Finds what a page names from the root, from the folder of its tests or from its own folder. */
+function resolve(page: string, file: string): string | undefined {
+  const folders = ['', testFolders[page] ?? '', dirname(page)]
+  return folders.map((folder) => join(folder, file)).find((path) => existsSync(join(root, path)))
+}
+
+/** Titles in rows of tables follow the file that contains them. */
+async function readCitations(page: string) {
+  const lines = (await readFile(join(root, page), 'utf8')).split('\n')
+  const titles: { file: string; title: string }[] = []
+  const files = new Set<string>()
+  const unknown: string[] = []
+  for (const line of lines) {
+    let source: string | undefined
+    // of a link only its target counts
+    for (const [, named, mutants, title] of line
+      .replaceAll(/\[[^\]]*\]\(/g, '(')
+      .matchAll(citation)) {
+      if (mutants !== undefined) source = relayerMutants
+      if (named !== undefined) {
+        source = resolve(page, named)
+        if (source === undefined) unknown.push(named)
+        else files.add(source)
+      }
+      if (title !== undefined && source !== undefined && line.startsWith('|')) {
+        titles.push({ file: source, title })
+      }
+    }
   }
-  expect(found).toBeGreaterThan(20)
+  return { files, titles, unknown }
+}
+
+test.each(await listPages())('%s names existing tests', async (page) => {
+  const { titles, unknown } = await readCitations(page)
+  expect(unknown).toEqual([])
+  const missing: string[] = []
+  for (const { file, title } of titles) {
+    const source = await readFile(join(root, file), 'utf8')
+    if (!source.includes(title)) missing.push(`${file}: ${title}`)
+  }
+  expect(missing).toEqual([])
+})
+
+test('the check of test names reads the names in the pages', async () => {
+  for (const page of Object.keys(testFolders)) {
+    expect((await readCitations(page)).titles.length, page).toBeGreaterThan(20)
+  }
+  const named = await Promise.all((await listPages()).map(readCitations))
+  expect(named.filter(({ files }) => files.size > 0).length).toBeGreaterThan(10)
 })
 
 test('docs/recipes.md names existing files', async () => {

@@ -3,7 +3,7 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import { getAddress, keccak256, sha256, toBytes } from 'viem'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 
 import { addOsImageHash, readState } from '../../src/chain/registry.ts'
 import type { Hex } from '../../src/lib/bytes.ts'
@@ -156,8 +156,11 @@ describe.skipIf(absent)('the tasks', () => {
   })
 
   test('approve-list proposes image, KMS, devices and an app’s release together', async () => {
-    const { value } = await fixture.run('app create', { from: fixture.account('owner'), yes: true })
+    const owner = { from: fixture.account('owner'), yes: true }
+    const { value, text } = await fixture.run('app create', owner)
     const app = value.app as Hex
+    expect(text).toContain('The app has no guardian')
+    expect(text).toContain(`assent app guardian GUARDIAN --suspension 14d --app ${app}`)
     await fixture.run('app transfer-ownership', {
       app,
       to: fixture.addresses.timelock,
@@ -188,6 +191,22 @@ describe.skipIf(absent)('the tasks', () => {
     const kms = await fixture.run('dao approvals', { kind: 'kms-measurement' })
     expect(kms.value.approvals).toMatchObject([{ state: 'active', expiresAt: 4070908800 }])
     expect((await fixture.run('dao proposals')).text).toContain('executed')
+  })
+
+  test('dao proposals takes at most twelve requests for each proposal of its page', async () => {
+    const { provider } = await fixture.hre.network.getOrCreate()
+    const requests = vi.spyOn(provider, 'request')
+    const count = async (limit: string) => {
+      requests.mockClear()
+      const { value } = await fixture.run('dao proposals', { limit })
+      expect(value.proposals).toHaveLength(Number(limit))
+      return requests.mock.calls.length
+    }
+    const [one, three] = [await count('1'), await count('3')]
+    requests.mockRestore()
+
+    expect(one).toBeLessThanOrEqual(12 + 20)
+    expect(three - one).toBeLessThanOrEqual(2 * 12)
   })
 
   test('a manifest with another hash than the approved id is refused', async () => {
@@ -299,8 +318,12 @@ describe.skipIf(absent)('the tasks', () => {
     expect(await fixture.refused('app create', half)).toBe('USAGE_INVALID')
     const others = { ...half, suspension: '2h', owner: fixture.account('voter') }
     expect(await fixture.refused('app create', others)).toBe('USAGE_INVALID')
-    const { value: created } = await fixture.run('app create', { ...half, suspension: '2h' })
+    const { value: created, text: said } = await fixture.run('app create', {
+      ...half,
+      suspension: '2h',
+    })
     const app = created.app as Hex
+    expect(said).not.toContain('no guardian')
     const { value: guarded } = await fixture.run('app status', { app })
     expect(guarded).toMatchObject({ guardian: getAddress(guardian), suspension: 7_200 })
     const rules = await write('app-dao.json', {

@@ -108,7 +108,7 @@ function sizeOf({ paths, header }: ChainEvidence): number {
 }
 
 async function evaluateBoot(
-  { state, agreement, signatures }: BlockView,
+  { state, agreement, signatures, rollup }: BlockView,
   question: BootQuestion,
   ids: BootIds,
   options: ViewContext,
@@ -127,6 +127,7 @@ async function evaluateBoot(
       agreement,
       paths: reading.paths(),
       ...(signatures ? { signatures } : {}),
+      ...(rollup ? { rollup } : {}),
     }
     made(known)
     return known

@@ -8,7 +8,7 @@ import pRetry from 'p-retry'
 import { AssentError, isAssentError } from '../../errors/index.ts'
 import type { Hex } from '../../lib/bytes.ts'
 import type { ConsensusStatus, EndpointFault, Finality } from '../boot.ts'
-import type { Agreement, NamedNode } from '../evidence.ts'
+import type { Agreement, NamedNode, RollupEvidence } from '../evidence.ts'
 import type { BlockReference } from './checkpoint.ts'
 import { collectAnswers } from './endpoint-health.ts'
 import {
@@ -29,12 +29,14 @@ export interface AgreedHeader {
   /** Endpoints that did not return this block, each with an error code. */
   readonly disagreeing: readonly EndpointFault[]
   /**
-   * Hash of the newest block that a sync committee signed, final or not. Its state can deny and never allows. Undefined
-   * without a light client, and where it is not newer than the final block.
+   * Hash of the newest block that a sync committee signed or a dispute game claims, final or not. Its state can deny and
+   * never allows. Undefined without them, and where it is not newer than the final block.
    */
   readonly signedHead?: Hex | undefined
   /** Light-client messages that prove the block, for the release log. Undefined without a light client. */
   readonly signatures?: readonly NamedNode[] | undefined
+  /** What proves the block through L1, for the release log. Only on a rollup. */
+  readonly rollup?: RollupEvidence | undefined
   /** For metrics. */
   readonly consensus?: ConsensusStatus | undefined
 }

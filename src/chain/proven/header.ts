@@ -83,6 +83,17 @@ export interface HeaderField {
   readonly kind: 'bytes' | 'quantity'
 }
 
+/** Header fields in the settings, in the order of the header. */
+export const headerFieldsSchema = z
+  .array(
+    z.strictObject({
+      name: z.string().regex(/^[a-zA-Z][a-zA-Z0-9]{0,63}$/),
+      kind: z.enum(['bytes', 'quantity']),
+    }),
+  )
+  .max(16)
+  .default([])
+
 /** Members that are not header fields: the block's body, its position, and extensions of rollups. */
 const besideHeader = new Set([
   'hash',

@@ -172,7 +172,7 @@ export function assemble({
   readonly last: ChainSnapshot | undefined
   readonly options: ViewContext
 }): ChainSnapshot {
-  const { header, agreement, signatures } = agreed
+  const { header, agreement, signatures, rollup } = agreed
   const isInQuorum = ({ name }: Endpoint) => agreement.endpoints.includes(name)
   const ordered = [...options.endpoints].sort(
     (a, b) => Number(isInQuorum(b)) - Number(isInQuorum(a)),
@@ -200,7 +200,7 @@ export function assemble({
     takenAt,
     final: isSame(last?.final, header.hash)
       ? (last as ChainSnapshot).final
-      : { ...openBlock(header, agreement, ordered, options), signatures },
+      : { ...openBlock(header, agreement, ordered, options), signatures, rollup },
     heads: new Set([
       ...signedHeads,
       // an endpoint whose newest block is the signed one adds nothing

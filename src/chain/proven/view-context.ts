@@ -4,7 +4,7 @@ import type { ByteCache } from '../../lib/byte-cache.ts'
 import type { Hex } from '../../lib/bytes.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { ChainEvent, DecisionBlock, KeyEpochs } from '../boot.ts'
-import type { Agreement, ChainEvidence, NamedNode } from '../evidence.ts'
+import type { Agreement, ChainEvidence, NamedNode, RollupEvidence } from '../evidence.ts'
 import type { Heartbeat } from '../heartbeat/heartbeat.ts'
 import type { DenialReason, ForeignApps } from './boot-rules.ts'
 import type { ChainCheckpoint } from './checkpoint.ts'
@@ -73,6 +73,8 @@ export interface BlockView {
   readonly agreement: Agreement
   /** For the inclusion evidence: light-client messages that prove that the block is final. */
   readonly signatures?: readonly NamedNode[] | undefined
+  /** For the inclusion evidence: what proves the block through L1. */
+  readonly rollup?: RollupEvidence | undefined
   /**
    * Endpoints that returned this block as their newest one, and must prove it. Empty for the newest signed block, which
    * any endpoint may prove.
@@ -151,7 +153,10 @@ export function requireRecent(header: BlockHeader, context: ViewContext): void {
 }
 
 /** The same by the clock alone, for a node that has no heartbeat or not yet. @throws CHAIN_STALE, CHAIN_FROM_FUTURE */
-export function requireRecentByClock(header: BlockHeader, context: ViewContext): void {
+export function requireRecentByClock(
+  header: BlockHeader,
+  context: Pick<ViewContext, 'clock' | 'maxBlockAgeSeconds'>,
+): void {
   const { clock, maxBlockAgeSeconds } = context
   const age = clock() - header.timestamp
   if (age > maxBlockAgeSeconds) {
@@ -165,7 +170,7 @@ export function requireRecentByClock(header: BlockHeader, context: ViewContext):
 /** A clock behind a final block is wrong. @throws CHAIN_FROM_FUTURE */
 export function requireNotFromFuture(
   header: BlockHeader,
-  { clock, maxBlockAgeSeconds }: ViewContext,
+  { clock, maxBlockAgeSeconds }: Pick<ViewContext, 'clock' | 'maxBlockAgeSeconds'>,
 ): void {
   const age = clock() - header.timestamp
   if (age >= -clockToleranceSeconds) return
