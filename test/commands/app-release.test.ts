@@ -150,6 +150,17 @@ describe.skipIf(absent)('an app owner', () => {
     ).toEqual(['FILE_EXISTS', 2])
   })
 
+  test('exits with 1 if lint finds errors in what it wrote', async () => {
+    const compose = file('privileged.yml')
+    const service = `image: nginx@${digest}\n    privileged: true`
+    await writeFile(compose, `name: x\nservices:\n  web:\n    ${service}\n`)
+
+    const { exitCode } = await assent('app', 'init', compose, '--out', file('privileged.json'))
+
+    expect(exitCode).toBe(1)
+    expect((await assent('app', 'lint', file('privileged.json'))).exitCode).toBe(1)
+  })
+
   test('seals the environment with the key of the KMS and pins its digest', async () => {
     const before = await readHash()
     const sealedFile = file('env.sealed')

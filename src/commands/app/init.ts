@@ -16,6 +16,7 @@ import { lintManifest } from '../../manifest/lint-manifest.ts'
 import { readManifest } from '../../manifest/manifest.ts'
 import type { init } from '../app-release.ts'
 import type { ArgumentsOf } from '../command.ts'
+import { type ExitCode, exitCodes } from '../exit-code.ts'
 import { readText } from '../input/arguments.ts'
 import { bytes32 } from '../output/json.ts'
 import { manifestFindingsSchema, printManifestFindings } from '../output/manifest-findings.ts'
@@ -56,6 +57,11 @@ export async function run(args: ArgumentsOf<typeof init>, { output }: Context) {
   printManifestFindings(output, findings)
   const { composeHash, services, environment } = describeManifest(manifest)
   return { file: args.out, composeHash, services, environment, resolved, findings }
+}
+
+/** 1: the file is there, and `app lint` calls it unfit. So a script stops before the release. */
+export function exitCode({ findings }: z.infer<typeof schema>): ExitCode {
+  return findings.some(({ severity }) => severity === 'error') ? exitCodes.no : exitCodes.yes
 }
 
 function nameIn(compose: string): string {
