@@ -45,7 +45,7 @@ setting and where it comes from.
 
 The project file is \`assent.toml\` in this folder or in the nearest folder above it. The profile is the one of \`--profile\`, or of the
 variable \`ASSENT_PROFILE\`, or of \`profile\` in the file, or the only one. Paths are relative to the file. An unknown name is an
-error.
+error. The file must belong to you or to root; in the current folder it can also belong to the owner of the folder.
 
 \`\`\`toml
 profile = "local"

@@ -3,7 +3,7 @@
  *
  * A private key or password is never a setting: the file names a keystore or a signer.
  */
-import { stat } from 'node:fs/promises'
+import { lstat, stat } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 
 import { parse, TomlError } from 'smol-toml'
@@ -118,6 +118,7 @@ async function findProjectFile(from: string): Promise<string | undefined> {
       throw unreadable(file, error)
     })
     if (found?.isFile() === true) {
+      await requireOwnFile(file, folder === resolve(from))
       if (found.size <= maxFile) return file
       throw new AssentError('CONFIG_INVALID', `${file} has more than ${maxFile} bytes.`, {
         facts: { file, bytes: found.size },
@@ -125,6 +126,26 @@ async function findProjectFile(from: string): Promise<string | undefined> {
     }
     if (folder === dirname(folder)) return undefined
   }
+}
+
+/**
+ * A project file decides which endpoints and contracts are asked. In a folder that everybody can write, such as /tmp, somebody
+ * else can write one. So it must belong to this user or to root; in the current folder also to the owner of the folder.
+ *
+ * @throws CONFIG_INVALID
+ */
+async function requireOwnFile(file: string, isHere: boolean): Promise<void> {
+  const user = process.geteuid?.()
+  if (user === undefined) return
+  const trusted = [user, 0, ...(isHere ? [(await stat(dirname(file))).uid] : [])]
+  // a symbolic link and the file behind it
+  const owners = [(await lstat(file)).uid, (await stat(file)).uid]
+  const foreign = owners.find((owner) => !trusted.includes(owner))
+  if (foreign === undefined) return
+  throw new AssentError('CONFIG_INVALID', `${file} belongs to another user, so it is not used.`, {
+    facts: { file, owner: foreign, user },
+    hint: 'Read it. If you trust it, make it your own (chown), or run the command in its folder.',
+  })
 }
 
 async function readProjectFile(file: string): Promise<z.output<typeof fileSchema>> {
