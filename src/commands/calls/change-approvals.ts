@@ -2,6 +2,7 @@ import type { Address } from 'viem'
 import type { Call } from '../../chain/call.ts'
 import type { Kind } from '../../chain/kinds.ts'
 import { registryOf } from '../../chain/registry.ts'
+import { AssentError } from '../../errors/index.ts'
 import type { Hex } from '../../lib/bytes.ts'
 import { readKind } from '../input/arguments.ts'
 import { requireApp } from '../input/contracts.ts'
@@ -33,6 +34,12 @@ export async function readRegistryOfKind(
 ): Promise<Omit<NamedApprovals, 'ids'>> {
   const kind = readKind(text)
   const isOfApp = kind === 'release' || kind === 'device'
+  if (!isOfApp && app !== undefined) {
+    throw new AssentError('USAGE_INVALID', `Approvals of the kind ${text} belong to no app.`, {
+      facts: { option: '--app', kind: text },
+      hint: 'Omit --app, or name the kind release or device.',
+    })
+  }
   const registry = isOfApp
     ? await requireApp(session, app)
     : registryOf(session.addresses, kind, undefined)

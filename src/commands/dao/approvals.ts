@@ -89,7 +89,7 @@ async function showOne(session: Session, { kind, registry }: ListedKind, id: Hex
   if (approval.version > 0)
     output.line(`  version ${approval.version}, number ${approval.index} of its kind`)
   if (evidence !== undefined) output.line(`  ${describeEvidence(evidence)}`)
-  else if (approval.version > 0) output.line('  on no evidence')
+  else if (approval.version > 0) output.line('  without evidence')
   for (const line of details.lines) output.line(`  ${line}`)
   return {
     kind: kindName(kind),
