@@ -14,6 +14,7 @@ import {
 } from 'viem'
 import { describe, expect, test } from 'vitest'
 
+import { noEnd } from '../../src/chain/approval.ts'
 import { encodeEvidence } from '../../src/chain/governance/approval-evidence.ts'
 import { describeEvidence } from '../../src/chain/governance/call-descriptions/registry.ts'
 import {
@@ -900,7 +901,8 @@ describe('a call description', () => {
 
   test('shows the distance of a time only if the current time is known', () => {
     expect(formatTime(soon)).toBe('2027-01-15 08:00:00 UTC')
-    expect(formatTime(2 ** 53)).toBe('never')
+    expect(formatTime(noEnd)).toBe('no end')
+    expect(formatDeadline(noEnd, 1_700_000_000)).toBe('no end')
     expect(formatDeadline(soon)).toBe('2027-01-15 08:00:00 UTC')
     expect(formatDeadline(soon, soon)).toBe('2027-01-15 08:00:00 UTC (now)')
     expect(formatDeadline(soon, soon - 90_061)).toBe('2027-01-15 08:00:00 UTC (in 1 day 1 hour)')

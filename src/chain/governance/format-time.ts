@@ -1,4 +1,5 @@
 /** Formats times and durations as exact text. */
+import { noEnd } from '../approval.ts'
 
 const units = [
   ['day', 86_400],
@@ -23,19 +24,16 @@ export function formatDuration(seconds: number): string {
   return parts.length === 0 ? '0 seconds' : parts.join(' ')
 }
 
-/** The largest time of a JavaScript date, in seconds. Contracts use larger values for "never". */
-const lastSecond = 8_640_000_000_000
-
-/** Formats unix seconds, for example `2026-11-21 05:43:12 UTC`. Times beyond the year 275,000 give `never`. */
+/** Formats unix seconds, for example `2026-11-21 05:43:12 UTC`. The largest time of contracts gives `no end`. */
 export function formatTime(unixSeconds: number): string {
-  if (unixSeconds > lastSecond) return 'never'
+  if (unixSeconds >= noEnd) return 'no end'
   const iso = new Date(unixSeconds * 1000).toISOString()
   return `${iso.slice(0, 10)} ${iso.slice(11, 19)} UTC`
 }
 
 /** Formats a time with its distance to `now` in the two largest units. Without `now`, for stored texts, only the time. */
 export function formatDeadline(unixSeconds: number, now?: number): string {
-  if (now === undefined) return formatTime(unixSeconds)
+  if (now === undefined || unixSeconds >= noEnd) return formatTime(unixSeconds)
   const distance = unixSeconds - now
   if (distance === 0) return `${formatTime(unixSeconds)} (now)`
   const about = formatDuration(distance).split(' ').slice(0, 4).join(' ')

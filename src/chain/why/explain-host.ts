@@ -50,7 +50,8 @@ const describe: Readonly<Record<HostCondition, (facts: KnownHost, at: number) =>
   'status-accepted': ({ proof, statusUntil }, at) => {
     const status = onChainStatuses[proof.status] ?? String(proof.status)
     if (statusUntil === 0) return `Hosts with the TCB status ${status} are not admitted.`
-    return `Hosts with the TCB status ${status} are admitted until ${formatDeadline(statusUntil, at)}.`
+    const end = statusUntil >= noEnd ? 'without an end' : `until ${formatDeadline(statusUntil, at)}`
+    return `Hosts with the TCB status ${status} are admitted ${end}.`
   },
   approved: ({ host }, at) => `The approval of the host: ${describeApproval(host, at)}.`,
   'proven-under-approval': ({ proof, host }) =>
