@@ -137,9 +137,17 @@ export function compilerOf({
   }
 }
 
+/** Git is asked about this checkout, wherever the command runs. What it says about a folder without one is not shown. */
+const checkout = new URL('../../', import.meta.url)
+
 function currentCommit(): string {
   try {
-    return execFileSync('git', ['rev-parse', 'HEAD'], { encoding: 'utf8' }).trim()
+    const answer = execFileSync('git', ['rev-parse', 'HEAD'], {
+      cwd: checkout,
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'ignore'],
+    })
+    return answer.trim()
   } catch {
     return 'unknown'
   }
@@ -148,6 +156,9 @@ function currentCommit(): string {
 /** Compares the contracts of a commit with the files in the working tree, committed or not. */
 function compareContracts(commit: string): 'same' | 'other' | 'unknown' {
   if (!/^[0-9a-f]{40}$/.test(commit)) return 'unknown'
-  const { status } = spawnSync('git', ['diff', '--quiet', commit, '--', 'contracts'])
+  const { status } = spawnSync('git', ['diff', '--quiet', commit, '--', 'contracts'], {
+    cwd: checkout,
+    stdio: 'ignore',
+  })
   return status === 0 ? 'same' : status === 1 ? 'other' : 'unknown'
 }
