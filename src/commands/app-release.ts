@@ -8,7 +8,8 @@ const manifest = { description: 'the manifest: app-compose.json' }
 export const init = defineCommand({
   path: ['app', 'init'],
   summary: 'Write the manifest (app-compose.json) of an app from its Docker Compose file',
-  help: `Every image must be named by its digest, because a tag can be moved after the vote. With --resolve the digests are looked up in the registries; look at them before you approve the release. Variables of the Compose file are declared, so that they can be sealed. The manifest is public: write no secrets into it.`,
+  help: `Every image must be named by its digest, because a tag can be moved after the vote. With --resolve the digests are looked up in the registries; look at them before you approve the release. Variables of the Compose file are declared, so that they can be sealed. The manifest is public: write no secrets into it.
+Exit code: 0 written without errors, 1 written, and app lint finds errors in it.`,
   examples: [
     'app init docker-compose.yml --name shop --resolve',
     'app init docker-compose.yml --name shop --env SMTP_PASSWORD --os-version ">=0.6.0"',
@@ -136,11 +137,7 @@ The file has one NAME=value per line. Values with spaces or other signs are in q
 export const verify = defineCommand({
   path: ['app', 'verify'],
   summary: 'Verify the chain of trust of a running app, from its certificate or quote to the votes',
-  help: `A server or domain is asked for its certificate in a TLS handshake; a file is read like quote verify reads it, and goes before a domain of the same name (https:// means the server); an app id or
-name asks the chain only. The answer has one line for each step, with ✓, ✗ or ? (not checked) and how it is known: proof
-(verified here), state or event (as one endpoint shows it), claim. Steps: the server, the certificate, the quote, the boot log, app
-and release, base image, host, every condition of the KMS, the published manifest, the key provider and its root key on-chain, and
-for each approval the transaction, the proposal and its votes.
+  help: `A server or domain is asked for its certificate in a TLS handshake; a file is read like quote verify reads it, and goes before a domain of the same name (https:// means the server); an app id or name asks the chain only. The answer has one line for each step, with ✓, ✗ or ? (not checked) and how it is known: proof (verified here), state or event (as one endpoint shows it), claim. Steps: the server, the certificate, the quote, the boot log, app and release, base image, host, every condition of the KMS, the published manifest, the key provider and its root key on-chain, and for each approval the transaction, the proposal and its votes.
 A quote of simulated hardware needs its --root.
 Exit codes: 0 every step holds, 1 a step does not hold, 2 wrong input, 3 not every step was checked, or an outage.`,
   examples: [

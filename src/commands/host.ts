@@ -51,8 +51,7 @@ export type ProofArguments = OptionsOf<typeof proofOptions>
 export const list = defineCommand({
   path: ['host', 'list'],
   summary: 'List hosts: approval, end of the proof, TCB, and whether they are admitted',
-  help: `After the approved hosts come those that are proven and not approved. They are only in events, whose search takes
-long on a public chain; --quick leaves them out.`,
+  help: `After the approved hosts come those that are proven and not approved. They are only in events, whose search takes long on a public chain; --quick leaves them out.`,
   examples: ['host list', 'host list --quick --limit 20 --json'],
   options: { ...pageOptions, quick: { description: 'do not search for unapproved hosts' } },
   reads: 'the host registry, and its events',
@@ -62,8 +61,7 @@ long on a public chain; --quick leaves them out.`,
 export const quote = defineCommand({
   path: ['host', 'quote'],
   summary: 'Get a quote of this host for the registry, and show what the DAO would see',
-  help: `The quote is for an operator and the newest block, and the registry accepts it for a limited number of blocks. The
-file has everything that host register needs. With a quote as argument, only that quote is assessed.
+  help: `The quote is for an operator and the newest block, and the registry accepts it for a limited number of blocks. The file has everything that host register needs. With a quote as argument, only that quote is assessed.
 Exit code 1: the registry would refuse the quote today.`,
   examples: [
     'host quote --socket /var/run/dstack.sock --out host-quote.json',
@@ -86,8 +84,7 @@ Exit code 1: the registry would refuse the quote today.`,
 export const renew = defineCommand({
   path: ['host', 'renew'],
   summary: 'Prove a registered host again, from the account or through a relayer',
-  help: `With --via relayer the operator signs a permit and needs no ether. Only the operator of the host can renew it while
-its proof is valid.`,
+  help: `With --via relayer the operator signs a permit and needs no ether. Only the operator of the host can renew it while its proof is valid.`,
   examples: [
     'host renew 5f1c07 --socket /var/run/dstack.sock',
     'host renew 5f1c07 --quote host-quote.json --via relayer --token-file token',
@@ -106,8 +103,7 @@ its proof is valid.`,
 export const doctor = defineCommand({
   path: ['host', 'doctor'],
   summary: 'Check what keeps a host admitted, and what ends soon; exit code 1 if a check fails',
-  help: `It verifies the quote of the current proof again: under the collateral of today, and under Intel’s early set, which
-becomes the standard about a year after a TCB recovery. Warnings are about the next weeks (--within).`,
+  help: `It verifies the quote of the current proof again: under the collateral of today, and under Intel’s early set, which becomes the standard about a year after a TCB recovery. Warnings are about the next weeks (--within).`,
   examples: ['host doctor 5f1c07', 'host doctor 5f1c07 --pccs http://127.0.0.1:8081 --within 30d'],
   arguments: { device },
   options: {
@@ -148,8 +144,7 @@ export const reportData = defineCommand({
 export const register = defineCommand({
   path: ['host', 'register'],
   summary: 'Register a host with its quote; the account that signs becomes its operator',
-  help: `The file of host quote names block and operator. For a quote that was made otherwise, pass the block that host
-report-data printed.`,
+  help: `The file of host quote names block and operator. For a quote that was made otherwise, pass the block that host report-data printed.`,
   examples: [
     'host register host-quote.json',
     'host register host-quote.json --via relayer --token-file token',

@@ -81,8 +81,7 @@ export const compose = defineCommand({
 export const pinnedCode = defineCommand({
   path: ['kms', 'pinned-code'],
   summary: 'Print the pinnedCode setting for a deployment',
-  help: `Registries that are deployed and not set yet are pinned too, if the deployment record names them: a node
-that does not pin them denies every boot once the DAO sets them.`,
+  help: `Registries that are deployed and not set yet are pinned too, if the deployment record names them: a node that does not pin them denies every boot once the DAO sets them.`,
   examples: [
     'kms pinned-code',
     'kms pinned-code --rpc-url http://127.0.0.1:8545 --kms-contract 0x… > pins.json',
@@ -101,8 +100,7 @@ that does not pin them denies every boot once the DAO sets them.`,
 export const status = defineCommand({
   path: ['kms', 'status'],
   summary: 'Show a running KMS node: health, chain view, root keys, release log, peers',
-  help: `Everything that the node says is a claim, except the head of its log, which is signed for this question. The root
-keys are compared with the chain. Exit code 1: it cannot release keys, or is not what the chain records.`,
+  help: `Everything that the node says is a claim, except the head of its log, which is signed for this question. The root keys are compared with the chain. Exit code 1: it cannot release keys, or is not what the chain records.`,
   examples: ['kms status', 'kms status --kms-url https://kms-1.example.org:8000 --json'],
   options: { kmsUrl: { value: 'URL', description: 'a KMS node (default: of the profile)' } },
   reads: 'GetMeta, /health, /metrics and /log/head of the node, and the root keys on-chain',

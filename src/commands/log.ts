@@ -11,9 +11,7 @@ const source = 'folder with the files 00000000.log and so on, or https://host:po
 export const fetch = defineCommand({
   path: ['log', 'fetch'],
   summary: 'Copy the release log of a node, and continue the copy later',
-  help: `The node signs its head over a nonce; the root key must vouch for it. All segments are copied that the copy does not
-have yet, and nothing in the copy is changed. Then the hash chain, the seals and the head are checked over the whole copy: it
-must contain the signed head, and the head of the last run. Decisions are not checked: log verify does.
+  help: `The node signs its head over a nonce; the root key must vouch for it. All segments are copied that the copy does not have yet, and nothing in the copy is changed. Then the hash chain, the seals and the head are checked over the whole copy: it must contain the signed head, and the head of the last run. Decisions are not checked: log verify does.
 The folder gets the files of the log, and head.json for log verify --head.
 Exit codes: 0 the copy continues the log, 1 it does not, or the node shows less than before, 2 wrong usage, 3 an outage.`,
   examples: [
@@ -76,21 +74,13 @@ Exit codes: 0 listed, 2 wrong usage or a file with other lines, 3 an outage or a
 export const verify = defineCommand({
   path: ['log', 'verify'],
   summary: 'Verify a release log: chain, signatures, proofs',
-  help: `Uses none of the KMS's own code: the files, and the root key that the chain knows. Files are read once, in little
-memory.
+  help: `Uses none of the KMS's own code: the files, and the root key that the chain knows. Files are read once, in little memory.
 
-Root key, chain, KmsAuth and code of the contracts come from the chain and the deployment record of the profile. With
---root-key nothing is asked: then only what is given is compared.
+Root key, chain, KmsAuth and code of the contracts come from the chain and the deployment record of the profile. With --root-key nothing is asked: then only what is given is compared.
 
-It checks the hash chain over all entries, each seal, that the root key vouches for the log's key, and that
-the files follow each other. For each decision it checks the block header and the storage proofs, and
-evaluates the rules of the contracts over the proven words again. Only others can tell whether the log is complete: pass heads
-that somebody saw (--head, an answer of /log/head, or head.json of log fetch) or the log of another node (--witness). Each head
-must be a part of the log. If the node had a light client, the signatures of the validators are checked from a trusted block root
-on (--trusted-block-root); without it from the root with which the log begins, which is the node's own claim. The answer lists all that was not checked, and what no log can show.
+It checks the hash chain over all entries, each seal, that the root key vouches for the log's key, and that the files follow each other. For each decision it checks the block header and the storage proofs, and evaluates the rules of the contracts over the proven words again. Only others can tell whether the log is complete: pass heads that somebody saw (--head, an answer of /log/head, or head.json of log fetch) or the log of another node (--witness). Each head must be a part of the log. If the node had a light client, the signatures of the validators are checked from a trusted block root on (--trusted-block-root); without it from the root with which the log begins, which is the node's own claim. The answer lists all that was not checked, and what no log can show.
 
-Exit codes: 0 it holds, 1 it does not hold, 2 wrong usage, 3 everything that was checked holds, but not
-everything was checked (0 with --accept-unchecked).`,
+Exit codes: 0 it holds, 1 it does not hold, 2 wrong usage, 3 everything that was checked holds, but not everything was checked (0 with --accept-unchecked).`,
   examples: [
     'log verify ./kms-1 --agreement 2 --max-block-age 3600 --head ./kms-1/head.json',
     'log verify ./log --root-key 02ab… --chain-id 1 --kms-contract 0x… --pinned-code pins.json',

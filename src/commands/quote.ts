@@ -8,8 +8,7 @@ const evidence =
 export const show = defineCommand({
   path: ['quote', 'show'],
   summary: 'Show what a quote claims, without verifying it',
-  help: `The form is detected from the content. Of a running server (host:port, or https://…) the certificate is read in a TLS
-handshake. If an event log came with the quote, it is replayed and the app is shown.
+  help: `The form is detected from the content. Of a running server (host:port, or https://…) the certificate is read in a TLS handshake. If an event log came with the quote, it is replayed and the app is shown.
 Exit codes: 0 shown, 2 no quote or a malformed one, 3 the server does not answer.`,
   examples: [
     'quote show quote.bin',
@@ -25,13 +24,9 @@ Exit codes: 0 shown, 2 no quote or a malformed one, 3 the server does not answer
 export const verify = defineCommand({
   path: ['quote', 'verify'],
   summary: 'Verify quotes',
-  help: `The quote is verified by Intel's rules and the policy. In a certificate, its report data must be bound to the key
-of the certificate. If an event log came with it, or is given, the log must replay to RTMR3 of the quote; the answer then
-has the app and its compose hash. --compose and --image require a certain app-compose file and base image.
+  help: `The quote is verified by Intel's rules and the policy. In a certificate, its report data must be bound to the key of the certificate. If an event log came with it, or is given, the log must replay to RTMR3 of the quote; the answer then has the app and its compose hash. --compose and --image require a certain app-compose file and base image.
 
-Exit codes of one quote: 0 verified, 1 rejected, 2 malformed or wrong usage, 3 no collateral or no server (an outage). Of
-several quotes each has a line, malformed ones count as rejected, and exit code 2 means that one could not be read. With
---expected: 0 all answers are as expected, 1 one differs or is missing.`,
+Exit codes of one quote: 0 verified, 1 rejected, 2 malformed or wrong usage, 3 no collateral or no server (an outage). Of several quotes each has a line, malformed ones count as rejected, and exit code 2 means that one could not be read. With --expected: 0 all answers are as expected, 1 one differs or is missing.`,
   examples: [
     'quote verify quote.bin --collateral bundle.json --at 1787184000',
     'quote verify app.example.com:443 --pccs https://pccs.example --compose app-compose.json',

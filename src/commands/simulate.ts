@@ -59,9 +59,7 @@ Exit code: 0 the keys are there, 1 the KMS denies them.`,
 export const agent = defineCommand({
   path: ['simulate', 'agent'],
   summary: 'Serve the guest agent of a simulated CVM, as dstack’s does on a socket in the CVM',
-  help: `With --kms the CVM boots as an app: it asks that KMS for its keys, and ends with the reason of the KMS if it gets
-none. Without --kms its keys are from a simulated local key provider, as those of a KMS node. The agent serves guest
-API v0 and, from release 0.6 on, v1 below /v1. Only this user, or with --port this computer, can connect.`,
+  help: `With --kms the CVM boots as an app: it asks that KMS for its keys, and ends with the reason of the KMS if it gets none. Without --kms its keys are from a simulated local key provider, as those of a KMS node. The agent serves guest API v0 and, from release 0.6 on, v1 below /v1. Only this user, or with --port this computer, can connect.`,
   examples: [
     'simulate agent .assent/host --socket .assent/agent.sock',
     'simulate agent .assent/host --compose app-compose.json --app-id 0x5FbDB2315678afecb367f032d93F642f64180aa3 --kms https://localhost:8000 --port 0 --json',
@@ -96,8 +94,7 @@ API v0 and, from release 0.6 on, v1 below /v1. Only this user, or with --port th
 export const pccs = defineCommand({
   path: ['simulate', 'pccs'],
   summary: 'Serve the collateral of a simulated host, as Intel’s PCS and PCCS do',
-  help: `It serves the early and the standard set, the CRLs, and the list of TCB evaluation numbers. Services use it as
-their PCCS together with root.der of the folder as root of trust. Only this computer can connect.`,
+  help: `It serves the early and the standard set, the CRLs, and the list of TCB evaluation numbers. Services use it as their PCCS together with root.der of the folder as root of trust. Only this computer can connect.`,
   examples: ['simulate pccs .assent/host --port 8081'],
   arguments: { folder: { description: 'folder of the host; it is created if it does not exist' } },
   options: {

@@ -58,6 +58,12 @@ describe.each(named)('assent %s', (path, command) => {
     expect(help).toContain('\nReads: ')
   })
 
+  test('has a help text whose lines end with a sentence, so that paragraphs wrap at words', () => {
+    const lines = (command.help ?? '').split('\n').slice(0, -1)
+
+    expect(lines.filter((line) => line !== '' && !/[.)]$/.test(line))).toEqual([])
+  })
+
   test('has a module with a function and a schema', async () => {
     const module = (await command.load()) as CommandModule
 
