@@ -19,6 +19,7 @@ import { frontDoorOptions } from '../../src/commands/front-door-options.ts'
 import { loadCommands, singleCommands } from '../../src/commands/groups.ts'
 import { type ErrorCode, errorCatalogue } from '../../src/errors/index.ts'
 import { maxFileBytes } from '../../src/lib/files.ts'
+import { createSimulator } from '../../src/tee/simulator/simulator.ts'
 import { findAnvil } from '../anvil.ts'
 import { createTaskFixture, type TaskFixture } from '../tasks/fixture.ts'
 import { assent } from './run-command.ts'
@@ -41,7 +42,7 @@ let fixture: TaskFixture
 const folder = await mkdtemp(join(tmpdir(), 'assent-wrong-'))
 
 /** Options that only other values of the arguments use. */
-const unread = new Set(['dao approvals app', 'simulate agent image'])
+const unread = new Set(['simulate agent image'])
 
 /** The words of its first example, with whole ids in place of shortened ones, and without what the shell reads. */
 function exampleOf({ examples }: Command): string[] {
@@ -151,6 +152,15 @@ names = { hello = "${app}" }
       })
       const needed = Object.values(command.arguments).some(({ isOptional }) => !isOptional)
       if (needed) expect(await refusal(command, command.path)).toMatchObject({ exitCode: 2 })
+    })
+
+    const isVariadic = Object.values(command.arguments).some((argument) => argument.isVariadic)
+    test.runIf(!isVariadic)('refuses an argument too many', async () => {
+      const places = Object.keys(command.arguments).map(() => 'x')
+
+      expect(await refusal(command, [...command.path, ...places, 'x'])).toMatchObject({
+        code: 'USAGE_INVALID',
+      })
     })
 
     const options = { ...command.options, ...frontDoorOptions(command) }
@@ -318,6 +328,45 @@ describe('the process', { timeout: 60_000 }, () => {
     expect(await readdir(place)).toEqual([])
     silent.close()
     await rm(place, { recursive: true })
+  })
+})
+
+describe('a server that accepts connections and never answers', { timeout: 180_000 }, () => {
+  let silent: Server
+  let place: string
+  let port: number
+
+  beforeAll(async () => {
+    silent = await silentServer()
+    port = (silent.address() as AddressInfo).port
+    place = await mkdtemp(join(tmpdir(), 'assent-silent-'))
+    await writeFile(join(place, 'quote.bin'), createSimulator().createPlatform().quote())
+    await writeFile(join(place, 'app-compose.json'), '{}')
+  })
+  afterAll(async () => {
+    silent.close()
+    await rm(place, { recursive: true, force: true })
+  })
+
+  test.concurrent.each([
+    'dao proposals --rpc-url http://HOST',
+    'deployment check --rpc-url http://HOST',
+    'quote show HOST',
+    'quote verify quote.bin --pccs http://HOST',
+    'quote fetch-collateral quote.bin --pccs http://HOST',
+    'relayer status --relayer-url http://HOST',
+    'log list https://HOST',
+    'simulate agent machine --port 0 --kms https://HOST',
+    'app diff HOST app-compose.json',
+  ])('ends assent %s with exit code 3 in bounded time', async (line) => {
+    const words = line.replaceAll('HOST', `127.0.0.1:${port}`).split(' ')
+    const limits = { cwd: place, timeout: 90_000 }
+    const ended = await promisify(execFile)(process.execPath, [program, ...words, '--json'], limits)
+      .then(() => ({ code: 0, killed: false, stdout: '' }))
+      .catch((error) => error)
+
+    expect(ended.killed, `${line} did not end`).toBe(false)
+    expect(ended.code, `${line}\n${ended.stdout}`).toBe(3)
   })
 })
 
