@@ -12,7 +12,7 @@ import { onDemand } from '../src/commands/session/on-demand.ts'
 import { openContext } from '../src/commands/session/open-context.ts'
 import { openChain, openDeployment } from '../src/commands/session/open-session.ts'
 import { readProfile } from '../src/commands/session/profile.ts'
-import { runCommand } from '../src/commands/session/run-command.ts'
+import { ownValues, runCommand } from '../src/commands/session/run-command.ts'
 import { openContractSources } from '../src/deploy/contract-sources.ts'
 import { AssentError } from '../src/errors/index.ts'
 import { hardhatNetwork } from './hardhat-network.ts'
@@ -20,12 +20,17 @@ import { hardhatNetwork } from './hardhat-network.ts'
 /** The action of a command's task. Errors are reported once, with their code. */
 export function actionOf(command: Command): NewTaskActionFunction {
   return async (taskArguments, hre): Promise<Result<unknown, AssentError>> => {
-    const { json, yes, from, deployments, profile, ...values } = taskArguments as TaskValues
+    const { json, yes, from, deployments, profile } = taskArguments as TaskValues
     const common = { json: json === true, yes: yes === true, from, deployments }
     try {
-      const { value, exitCode } = await runCommand(command, values, common, {
-        open: (opened) => open(opened, common, profile, hre),
-      })
+      const { value, exitCode } = await runCommand(
+        command,
+        ownValues(command, taskArguments),
+        common,
+        {
+          open: (opened) => open(opened, common, profile, hre),
+        },
+      )
       exitWith(exitCode)
       return successfulResult(value)
     } catch (error) {

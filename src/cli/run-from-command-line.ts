@@ -3,7 +3,7 @@ import type { Command } from '../commands/command.ts'
 import { exitCodeOf } from '../commands/exit-code.ts'
 import { reportError } from '../commands/output/report-error.ts'
 import type { CommonValues, Context } from '../commands/session/context.ts'
-import { runCommand } from '../commands/session/run-command.ts'
+import { ownValues, runCommand } from '../commands/session/run-command.ts'
 import type { SettingOptions } from '../commands/session/settings.ts'
 
 /** Opens the context of a command from options, variables and the project file. */
@@ -22,10 +22,10 @@ export async function runFromCommandLine(
   given: Readonly<Record<string, unknown>>,
   door: CommandLineDoor,
 ): Promise<void> {
-  const { json, yes, from, deployments, profile, rpcUrl, ...values } = given as CommandLineValues
+  const { json, yes, from, deployments, profile, rpcUrl } = given as CommandLineValues
   const common = { json: json === true, yes: yes === true, from, deployments }
   try {
-    const { exitCode } = await runCommand(command, values, common, {
+    const { exitCode } = await runCommand(command, ownValues(command, given), common, {
       open: (opened) => door.open(opened, common, { profile, rpcUrl, deployments }),
     })
     process.exitCode = exitCode

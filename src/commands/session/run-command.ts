@@ -20,6 +20,15 @@ export interface CommandModule {
 /** Values of a command's own arguments and options. */
 export type Values = Readonly<Record<string, unknown>>
 
+/**
+ * The values of a command's own arguments and options, out of everything that a front door has read. A command can have an
+ * option with the name of a front door's: `kms onboard --from`.
+ */
+export function ownValues(command: Command, given: Values): Values {
+  const names = [...Object.keys(command.arguments), ...Object.keys(command.options)]
+  return Object.fromEntries(names.map((name) => [name, given[name]]))
+}
+
 /** A way to run commands: the command line, or Hardhat. */
 export interface FrontDoor {
   /** Opens what the command needs: a `Context`, an `OnDemandContext`, a `ChainContext` or a `Session`. */
