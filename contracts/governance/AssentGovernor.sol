@@ -76,7 +76,8 @@ contract AssentGovernor is
     }
 
     /// @notice The state of a proposal. `Expired` if the execution window has passed.
-    /// @dev Effective only if no other account can execute on the timelock; `assent check` verifies this.
+    /// @dev Effective only if no other account can execute on the timelock; `assent deployment check` verifies
+    /// this.
     function state(
         uint256 proposalId
     ) public view override(Governor, GovernorTimelockControl) returns (ProposalState found) {

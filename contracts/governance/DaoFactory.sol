@@ -46,7 +46,8 @@ contract DaoFactory is IDaoFactory {
     /// @notice A contract of the DAO could not be created, and its constructor gave no reason.
     error DaoPartNotCreated();
 
-    /// @dev Does not check the codes: compare them with the artifacts before you rely on a factory (`assent check` does).
+    /// @dev Does not check the codes: compare them with the artifacts before you rely on a factory (`assent deployment
+    /// check` does).
     /// @param governor the two parts of the governor's creation code.
     constructor(address[2] memory governor, address timelock, address votes, address wrapper) {
         (governorHead, governorTail) = (governor[0], governor[1]);

@@ -434,7 +434,7 @@ contract Hosts is IHosts, ApprovalRegistry, EIP712Upgradeable, RenounceableUpgra
         _setVerifier(newVerifier);
     }
 
-    /// @dev Stores the verifier. Does not check that the address is one: `assent check` does.
+    /// @dev Stores the verifier. Does not check that the address is one: `assent deployment check` does.
     function _setVerifier(address newVerifier) private {
         if (newVerifier != address(verifier)) _previousVerifier = verifier;
         verifier = IQuoteVerifier(newVerifier);

@@ -109,7 +109,8 @@ interface IHostBonds is IBonded, IExecutionDeadline {
     /// @notice Sets the minimum bond and the unbonding time. Owner. Emits `BondTermsSet`.
     /// @dev What is unbonding already keeps its time. Reverts with `ExecutionDeadlinePassed` and `BondTermsInvalid`.
     /// The unbonding time should be longer than a decision of the DAO: otherwise a bond can be paid out before the DAO can
-    /// slash it. This contract does not know the DAO's times; `assent check` compares them.
+    /// slash it. This contract does not know the DAO's times; `assent deployment check` compares
+    /// them.
     /// @param newMinimum minimum bond of a host, in the smallest unit of the token.
     /// @param newUnbondingTime seconds, from an hour to a year.
     /// @param notAfter execution deadline, unix seconds.

@@ -183,7 +183,7 @@ export const execute = defineCommand({
 export const cancel = defineCommand({
   path: ['dao', 'cancel'],
   summary:
-    'Cancel a proposal: the proposal guardian at any time, its proposer before voting starts',
+    'Cancel a proposal: the proposal guardian at any time, its proposer before voting starts (without a guardian at any time)',
   examples: ['dao cancel 582113'],
   arguments: { proposal },
   options: governorOption,

@@ -33,7 +33,7 @@ export const approve = defineCommand({
   summary: 'Approve a base image with its name and measurement sets, in one proposal',
   help: `From the folder of an unpacked image, the hash is the SHA-256 of its sha256sum.txt, which is published with the evidence. A measurement set is given as registers, or taken from a quote of a CVM with this image and machine shape.`,
   examples: [
-    'image approve ./dstack-0.6.0 --name dstack-0.6.0 --evidence evidence.json --draft kms.json',
+    'image approve ./dstack-0.6.0 --name dstack-0.6.0 --evidence evidence.json --draft kms-draft.json',
     'image approve a1a1…a1 --like quote.json --close --evidence evidence.json',
   ],
   arguments: {

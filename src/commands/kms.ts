@@ -81,7 +81,7 @@ export const compose = defineCommand({
 export const pinnedCode = defineCommand({
   path: ['kms', 'pinned-code'],
   summary: 'Print the pinnedCode setting for a deployment',
-  help: `Registries that are deployed and not set yet are pinned too, if the deployment record names them: a node that does not pin them denies every boot once the DAO sets them.`,
+  help: `Registries that are deployed and not set yet are pinned too, if the deployment record names them: a node that does not pin them releases nothing once the DAO sets them (an outage, CHAIN_CONTRACT_UNKNOWN).`,
   examples: [
     'kms pinned-code',
     'kms pinned-code --rpc-url http://127.0.0.1:8545 --kms-contract 0x… > pins.json',

@@ -213,7 +213,7 @@ describe.skipIf(absent)('an app owner', () => {
     expect(unmetOf((await json(...question)).value)).toEqual(['imageNotAllowed'])
     const { text } = await assent(...question)
     expect(text).toContain('OS image is not allowed')
-    expect(text).toMatch(/✓ The release 1: active since/)
+    expect(text).toMatch(/✓ Release 1: active since/)
     expect(text).toMatch(/✗ The base image: never approved/)
   })
 

@@ -35,7 +35,7 @@ export interface LightClientOptions {
   readonly endpoints: readonly BeaconEndpoint[]
   /** Folder of the store, which survives restarts. */
   readonly folder: StoreFolder
-  /** Unix seconds. A header is accepted only near this time, so the clock must be right. */
+  /** Unix seconds. A header of the future, or from before the weak subjectivity period, is refused. */
   readonly clock: Clock
   /** For how long those that answered wait for the others. */
   readonly graceMs?: number

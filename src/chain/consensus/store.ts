@@ -56,7 +56,7 @@ export function indicesAt(network: Network, slot: number): (typeof indices)[keyo
 /**
  * Begins a store from a trusted block: `initialize_light_client_store` (Altair), within the weak subjectivity period.
  *
- * @param trustedRoot root of a finalized beacon block, from the configuration or the DAO
+ * @param trustedRoot root of a finalized beacon block, from the settings
  * @param time Unix seconds
  * @throws CONSENSUS_ROOT_MISMATCH, CONSENSUS_HEADER_TOO_OLD, CONSENSUS_PROOF_INVALID, CONSENSUS_SLOT_INVALID
  */

@@ -52,7 +52,7 @@ export function closedSlot(osImageHash: Hex): Hex {
   return mappingSlot(osImageHash, uint256(5n))
 }
 
-/** Until when hosts with a TCB status are admitted (unix seconds). */
+/** Until when a TCB status of hosts is accepted (unix seconds). */
 export function statusSlot(status: number): Hex {
   return mappingSlot(uint256(BigInt(status)), uint256(6n))
 }

@@ -10,9 +10,9 @@ import type { KnownBoot } from './explain-boot.ts'
 export interface NextStep {
   /** The role that can take the step. */
   readonly by: 'app owner' | 'DAO' | 'host operator' | 'KMS operator' | 'anyone'
-  /** A command line, with values in angle brackets that are not known here. */
-  readonly command: string
-  /** What to know before the command; null: nothing. */
+  /** A command line, with values in angle brackets that are not known here; null: no command helps. */
+  readonly command: string | null
+  /** What to know before the command, or to do without one; null: nothing. */
   readonly note: string | null
 }
 
@@ -63,8 +63,9 @@ const hostTexts: Partial<
       return { found, nextStep: null }
     }
     const set = `The measurement set of the CVM: ${describeApproval(measurements, at)}.`
-    const command = `assent image approve-measurements ${osImageHash} tdx <measurements>`
-    return { found: set, nextStep: nextStepUnless(measurements, at, 'DAO', command) }
+    const approve = `assent image approve-measurements ${osImageHash} tdx <measurements>`
+    const commands = { ...commandsOfDao('measurements', '<id of the set>'), approve }
+    return { found: set, nextStep: nextStepToActivate(measurements, at, commands) }
   },
 }
 
@@ -73,7 +74,7 @@ const imageNotAllowed: Describe<Pick<AppBootFacts, 'image'>> = ({ image }, { osI
     ? notGiven('image')
     : {
         found: `The base image: ${describeApproval(image, at)}.`,
-        nextStep: nextStepUnless(image, at, 'DAO', `assent dao approve os-image ${osImageHash}`),
+        nextStep: nextStepToActivate(image, at, commandsOfDao('os-image', osImageHash)),
       }
 
 const appTexts: Partial<Record<DenialReason, Describe<AppBootFacts>>> = {
@@ -84,7 +85,7 @@ const appTexts: Partial<Record<DenialReason, Describe<AppBootFacts>>> = {
     nextStep:
       stateAt(app, at) === 'none'
         ? { by: 'anyone', command: `assent app register ${appId}`, note: null }
-        : nextStepUnless(app, at, 'DAO', `assent dao approve app ${appId}`),
+        : nextStepToActivate(app, at, commandsOfDao('app', appId ?? '<app id>')),
   }),
   appHasNoCode: ({ contract }) =>
     contract === 'none'
@@ -122,14 +123,18 @@ const appTexts: Partial<Record<DenialReason, Describe<AppBootFacts>>> = {
     const words = describeApproval(release, at, supersessionOf(release, rules, at))
     const number = release.index === 0 ? '' : ` ${release.index}`
     return {
-      found: `The release${number}: ${words}.`,
+      found: `Release${number}: ${words}.`,
       nextStep: isSuperseded(release, rules, at)
         ? {
             by: 'app owner',
             command: `assent app release <manifest> --app ${appId}`,
             note: 'A superseded release never boots again. Approve a new one.',
           }
-        : nextStepUnless(release, at, 'app owner', `assent app release <manifest> --app ${appId}`),
+        : nextStepToActivate(release, at, {
+            by: 'app owner',
+            approve: `assent app release <manifest> --app ${appId}`,
+            name: `release ${composeHash} --app ${appId}`,
+          }),
     }
   },
   deviceNotAllowed: ({ contract }, { appId, deviceId }, at) => {
@@ -139,10 +144,13 @@ const appTexts: Partial<Record<DenialReason, Describe<AppBootFacts>>> = {
     }
     if (deviceId === undefined) return notGiven('device')
     const { device } = contract
-    const command = `assent app devices add ${deviceId} --app ${appId}`
     return {
       found: `The device: ${describeApproval(device, at)}.`,
-      nextStep: nextStepUnless(device, at, 'app owner', command),
+      nextStep: nextStepToActivate(device, at, {
+        by: 'app owner',
+        approve: `assent app devices add ${deviceId} --app ${appId}`,
+        name: `device ${deviceId} --app ${appId}`,
+      }),
     }
   },
 }
@@ -156,11 +164,10 @@ const kmsTexts: Partial<Record<DenialReason, Describe<KmsBootFacts>>> = {
       ? notGiven('measurement')
       : {
           found: `The measurement: ${describeApproval(measurement, at)}.`,
-          nextStep: nextStepUnless(
+          nextStep: nextStepToActivate(
             measurement,
             at,
-            'DAO',
-            `assent dao approve kms-measurement ${mrAggregated}`,
+            commandsOfDao('kms-measurement', mrAggregated),
           ),
         },
   kmsDeviceNotAllowed: ({ device }, { deviceId }, at) =>
@@ -168,7 +175,7 @@ const kmsTexts: Partial<Record<DenialReason, Describe<KmsBootFacts>>> = {
       ? notGiven('device')
       : {
           found: `The device, for KMS nodes: ${describeApproval(device, at)}.`,
-          nextStep: nextStepUnless(device, at, 'DAO', `assent dao approve kms-device ${deviceId}`),
+          nextStep: nextStepToActivate(device, at, commandsOfDao('kms-device', deviceId)),
         },
 }
 
@@ -212,27 +219,41 @@ function notGiven(what: string): ConditionText {
   return { found: `The ${what} is not given.`, nextStep: null }
 }
 
-/** The command for an approval that is not active, according to its state. */
-function nextStepUnless(
+/** Commands that change an approval. */
+interface ApprovalCommands {
+  readonly by: NextStep['by']
+  /** Approves it. */
+  readonly approve: string
+  /** Its kind, id and options, for `assent dao guardian lift`. */
+  readonly name: string
+}
+
+/** The next step for an approval that is not active, according to its state. */
+export function nextStepToActivate(
   approval: Approval,
   at: number,
-  by: NextStep['by'],
-  command: string,
+  { by, approve, name }: ApprovalCommands,
 ): NextStep | null {
   switch (stateAt(approval, at)) {
     case 'active':
       return null
     case 'pending':
-      return { by, command, note: 'It becomes active without another transaction. Wait.' }
+      return { by, command: null, note: 'It becomes active without another transaction. Wait.' }
     case 'suspended':
       return {
         by,
-        command,
-        note: 'The suspension ends by itself. Only the owner can lift it earlier.',
+        command: `assent dao guardian lift ${name}`,
+        note: 'The suspension ends by itself; the owner can lift it earlier.',
       }
     case 'revoked':
-      return { by, command, note: 'This id is revoked permanently. Approve another one.' }
+      return { by, command: null, note: 'This id is revoked permanently. Approve another one.' }
     default:
-      return { by, command, note: null }
+      return { by, command: approve, note: null }
   }
+}
+
+/** Commands of the DAO for an approval in one of its registries. */
+export function commandsOfDao(kind: string, id: string): ApprovalCommands {
+  const name = `${kind} ${id}`
+  return { by: 'DAO', approve: `assent dao approve ${name}`, name }
 }

@@ -33,7 +33,7 @@ import {
   describeAppCondition,
   describeKmsCondition,
 } from './describe-conditions.ts'
-import { explainHost, type HostPart } from './explain-host.ts'
+import { type HostConditionState, hostConditions } from './explain-host.ts'
 
 /** The known facts of a boot. A condition that needs a missing member is `unknown`. */
 export interface KnownBoot {
@@ -106,7 +106,7 @@ export interface BootExplanation {
   /** In the order in which the KMS checks them. */
   readonly conditions: readonly Condition[]
   /** Conditions of the host registry; empty without a host registry or without a device. */
-  readonly host: readonly HostPart[]
+  readonly host: readonly HostConditionState[]
   /** The answer now and after each change that needs no transaction. */
   readonly timeline: readonly Moment[]
   /** Key epochs of an allowed release. */
@@ -140,7 +140,7 @@ export async function explainApp(
     at,
     ...answered,
     conditions,
-    host: hostPartsOf(facts.host, boot, at),
+    host: hostConditionsOf(facts.host, boot, at),
     timeline: timelineOf({ rules: appRules, facts, boot, times }),
     epochs: answered.answer === 'allowed' ? epochsOf(facts, at) : null,
   }
@@ -165,20 +165,20 @@ export async function explainKms(
     at,
     ...answerOf(conditions),
     conditions,
-    host: hostPartsOf(facts.host, boot, at),
+    host: hostConditionsOf(facts.host, boot, at),
     timeline: timelineOf({ rules: kmsRules, facts, boot, times }),
     epochs: null,
   }
 }
 
-/** The conditions of the host registry for one device. @throws CHAIN_*, CONTRACT_MISSING */
-export async function explainHostOf(
+/** Reads and evaluates the conditions of the host registry for one device. @throws CHAIN_*, CONTRACT_MISSING */
+export async function explainHost(
   reader: StateReader,
   deployment: PinnedDeployment,
   deviceId: Hex,
   at: number,
-): Promise<readonly HostPart[]> {
-  return explainHost(await gatherHostFacts(reader, deployment, deviceId), deviceId, at)
+): Promise<readonly HostConditionState[]> {
+  return hostConditions(await gatherHostFacts(reader, deployment, deviceId), deviceId, at)
 }
 
 /**
@@ -295,6 +295,10 @@ function timelineOf<Facts>(evaluated: Evaluated<Facts>): Moment[] {
   )
 }
 
-function hostPartsOf(host: HostFacts, { deviceId }: KnownBoot, at: number): readonly HostPart[] {
-  return deviceId === undefined ? [] : explainHost(host, deviceId, at)
+function hostConditionsOf(
+  host: HostFacts,
+  { deviceId }: KnownBoot,
+  at: number,
+): readonly HostConditionState[] {
+  return deviceId === undefined ? [] : hostConditions(host, deviceId, at)
 }

@@ -5,10 +5,10 @@ import { onChainStatuses } from '../governance/call-descriptions/kms.ts'
 import { formatDeadline, formatTime } from '../governance/format-time.ts'
 import { type HostCondition, type HostFacts, hostRules } from '../proven/boot-rules.ts'
 import { describeApproval } from './describe-approval.ts'
-import type { NextStep } from './describe-conditions.ts'
+import { commandsOfDao, type NextStep, nextStepToActivate } from './describe-conditions.ts'
 
-/** One condition of the admission of a host. */
-export interface HostPart {
+/** A condition of the admission of a host, evaluated at one time. */
+export interface HostConditionState {
   readonly condition: HostCondition
   readonly state: 'met' | 'unmet'
   /** What the chain says, in one sentence. */
@@ -21,10 +21,19 @@ export interface HostPart {
 
 type KnownHost = Exclude<HostFacts, 'no-rule'>
 
-/** @returns one part per condition; empty if KmsAuth asks no host registry */
-export function explainHost(facts: HostFacts, deviceId: Hex, at: number): readonly HostPart[] {
+/**
+ * Evaluates the conditions of the host registry from facts that were read before.
+ *
+ * @param at unix seconds
+ * @returns every condition in the order of the registry; empty if KmsAuth asks no host registry
+ */
+export function hostConditions(
+  facts: HostFacts,
+  deviceId: Hex,
+  at: number,
+): readonly HostConditionState[] {
   if (facts === 'no-rule') return []
-  return hostRules.map(({ condition, holds, changes }): HostPart => {
+  return hostRules.map(({ condition, holds, changes }): HostConditionState => {
     const isMet = holds(facts, at)
     const later = [...changes(facts)].filter((time) => time > at && time < noEnd)
     const until = later.sort((a, b) => a - b).find((time) => holds(facts, time) !== isMet)
@@ -33,7 +42,7 @@ export function explainHost(facts: HostFacts, deviceId: Hex, at: number): readon
       state: isMet ? 'met' : 'unmet',
       found: describe[condition](facts, at),
       until: until ?? null,
-      nextStep: isMet ? null : nextSteps[condition](deviceId),
+      nextStep: isMet ? null : nextSteps[condition](deviceId, facts, at),
     }
   })
 }
@@ -49,9 +58,9 @@ const describe: Readonly<Record<HostCondition, (facts: KnownHost, at: number) =>
       : `Proofs from ${formatTime(attestedSince)} on are accepted; this one is from ${formatTime(proof.attestedAt)}.`,
   'status-accepted': ({ proof, statusUntil }, at) => {
     const status = onChainStatuses[proof.status] ?? String(proof.status)
-    if (statusUntil === 0) return `Hosts with the TCB status ${status} are not admitted.`
+    if (statusUntil === 0) return `The DAO does not accept the TCB status ${status}.`
     const end = statusUntil >= noEnd ? 'without an end' : `until ${formatDeadline(statusUntil, at)}`
-    return `Hosts with the TCB status ${status} are admitted ${end}.`
+    return `The DAO accepts the TCB status ${status} ${end}.`
   },
   approved: ({ host }, at) => `The approval of the host: ${describeApproval(host, at)}.`,
   'proven-under-approval': ({ proof, host }) =>
@@ -60,18 +69,17 @@ const describe: Readonly<Record<HostCondition, (facts: KnownHost, at: number) =>
     isBonded ? 'The bond is sufficient.' : 'The bond of the operator is too small.',
 }
 
-const nextSteps: Readonly<Record<HostCondition, (deviceId: Hex) => NextStep>> = {
+const nextSteps: Readonly<
+  Record<HostCondition, (deviceId: Hex, facts: KnownHost, at: number) => NextStep | null>
+> = {
   'proof-valid': prove,
   'proof-recent': prove,
   'status-accepted': (deviceId) => ({
     ...prove(deviceId),
-    note: 'Update the platform first, or let the DAO admit the TCB status for longer.',
+    note: 'Update the platform first, or let the DAO accept the TCB status for longer.',
   }),
-  approved: (deviceId) => ({
-    by: 'DAO',
-    command: `assent dao approve host ${deviceId}`,
-    note: null,
-  }),
+  approved: (deviceId, { host }, at) =>
+    nextStepToActivate(host, at, commandsOfDao('host', deviceId)),
   'proven-under-approval': prove,
   bonded: (deviceId) => ({
     by: 'host operator',

@@ -45,8 +45,8 @@ export async function warnAboutPinnedCode(
 }
 
 function printPins({ output }: Session, hashes: readonly string[]): void {
-  output.warning('After execution, a KMS or webhook denies every boot with')
-  output.warning('CHAIN_CONTRACT_UNKNOWN unless its chainView.pinnedCode contains')
+  output.warning('After execution, a KMS or webhook releases nothing (an outage,')
+  output.warning('CHAIN_CONTRACT_UNKNOWN) unless its chainView.pinnedCode contains')
   for (const hash of hashes) output.warning(`  ${hash}`)
   output.line('Check the settings of each running node first. A node without one of them')
   output.line('needs new settings, which change its measurement: pin old and new code')

@@ -4,7 +4,7 @@ import { z } from 'zod'
 import { formatDeadline } from '../../chain/governance/format-time.ts'
 import type { NextStep } from '../../chain/why/describe-conditions.ts'
 import type { BootExplanation, Condition } from '../../chain/why/explain-boot.ts'
-import type { HostPart } from '../../chain/why/explain-host.ts'
+import type { HostConditionState } from '../../chain/why/explain-host.ts'
 import { type ExitCode, exitCodes } from '../exit-code.ts'
 import { colors as pc } from './colors.ts'
 import { address, bytes32, unixTime } from './json.ts'
@@ -13,7 +13,7 @@ import type { Output } from './output.ts'
 const nextStepSchema = z
   .strictObject({
     by: z.enum(['app owner', 'DAO', 'host operator', 'KMS operator', 'anyone']),
-    command: z.string(),
+    command: z.string().nullable().describe('null: no command helps, see the note'),
     note: z.string().nullable(),
   })
   .nullable()
@@ -25,8 +25,8 @@ const until = unixTime
     'unix seconds: first second in which the state changes without a transaction; null: unknown',
   )
 
-/** JSON form of `HostPart`. */
-export const hostPartSchema = z.strictObject({
+/** JSON form of `HostConditionState`. */
+export const hostConditionSchema = z.strictObject({
   condition: z.enum([
     'proof-valid',
     'proof-recent',
@@ -68,7 +68,7 @@ export const explanationSchema = z.strictObject({
       nextStep: nextStepSchema,
     }),
   ),
-  host: z.array(hostPartSchema),
+  host: z.array(hostConditionSchema),
   timeline: z.array(
     z.strictObject({
       from: unixTime,
@@ -110,7 +110,7 @@ export function printExplanation(
   for (const note of notes) output.warning(note)
   for (const condition of conditions) {
     printCondition(output, condition, at)
-    if (condition.denial === 'hostNotRegistered') printHostParts(output, host, at)
+    if (condition.denial === 'hostNotRegistered') printHostConditions(output, host, at)
   }
   if (epochs !== null) {
     const { write, read } = epochs
@@ -129,8 +129,12 @@ function printCondition(output: Output, { state, found, until, nextStep }: Condi
 }
 
 /** Prints the conditions of the admission of a host. */
-export function printHostParts(output: Output, parts: readonly HostPart[], at: number): void {
-  for (const { state, found, until, nextStep } of parts) {
+export function printHostConditions(
+  output: Output,
+  conditions: readonly HostConditionState[],
+  at: number,
+): void {
+  for (const { state, found, until, nextStep } of conditions) {
     const change = until === null ? '' : ` Until ${formatDeadline(until, at)}.`
     output.line(`  ${marks[state]} ${found}${change}`)
     printNextStep(output, nextStep, '    ')
@@ -139,6 +143,7 @@ export function printHostParts(output: Output, parts: readonly HostPart[], at: n
 
 function printNextStep(output: Output, nextStep: NextStep | null, indent: string): void {
   if (nextStep === null) return
-  output.line(pc.dim(`${indent}${nextStep.by}: ${nextStep.command}`))
-  if (nextStep.note !== null) output.line(pc.dim(`${indent}${nextStep.note}`))
+  const { by, command, note } = nextStep
+  if (command !== null) output.line(pc.dim(`${indent}${by}: ${command}`))
+  if (note !== null) output.line(pc.dim(`${indent}${note}`))
 }

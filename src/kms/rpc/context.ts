@@ -82,7 +82,7 @@ export interface KmsContext {
 
 /**
  * Checks that this KMS may serve now: its release log is intact and witnessed, and the chain allows this node. Every
- * method that uses a key calls it first, so that a withdrawn KMS stops at once.
+ * method that uses a key calls it before it uses the key, so that a withdrawn KMS stops at once.
  *
  * @param onboardingNode the caller of `GetKmsKey`: it may be a configured witness that does not run yet
  * @throws KMS_SELF_DENIED, KMS_LOG_*; CHAIN_*, PCCS_*, TEE_* if it cannot be found out

@@ -185,7 +185,8 @@ async function getMeta(kms: KmsContext) {
 
 /** Gives the root keys to a new replica, if the chain allows it as a KMS node. */
 async function getKmsKey(kms: KmsContext, { vmConfig }: { vmConfig: string }, caller: Caller) {
-  // dstack checks this KMS first and the caller second
+  // A caller without a quote gets the answer about this node first, as from dstack. For every other caller the device in
+  // the verified quote decides if a log that is not witnessed yet may be used.
   if (caller.verifiedAttestation === undefined) await authorizeThisNode(kms, 'caller-unknown')
   const boot = verifyBoot(requireAttestation(caller), vmConfig, 'full', kms.rules)
   rememberBootForLog(caller, boot)

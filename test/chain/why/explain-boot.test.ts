@@ -15,7 +15,7 @@ import {
   statusSlot,
 } from '../../../src/chain/proven/slots.ts'
 import type { StateReader } from '../../../src/chain/state-reader.ts'
-import { explainApp, explainHostOf, explainKms } from '../../../src/chain/why/explain-boot.ts'
+import { explainApp, explainHost, explainKms } from '../../../src/chain/why/explain-boot.ts'
 import type { Hex } from '../../../src/lib/bytes.ts'
 
 const now = 1_800_000_000
@@ -169,7 +169,7 @@ describe('until when an answer holds', () => {
     expect(release?.nextStep?.note).toContain('never boots again')
   })
 
-  test('a host proof and a TCB status that is admitted until a date', async () => {
+  test('a host proof and a TCB status that is accepted until a date', async () => {
     admitHost(now + 500, now + 90)
     const { timeline, host } = await why()
 
@@ -214,6 +214,20 @@ describe('every condition is listed, and not only the first denial', () => {
     expect(unmet.map(({ denial }) => denial)).toEqual(['appNotRegistered', 'imageNotAllowed'])
     expect(unmet.map(({ nextStep }) => nextStep?.by)).toEqual(['anyone', 'DAO'])
     expect(unmet[1]?.found).toContain('revoked')
+    // no command brings a revoked image back
+    expect(unmet[1]?.nextStep?.command).toBeNull()
+  })
+
+  test('a pending approval needs time and no command, a suspended one the command that lifts it', async () => {
+    put(kms, approvalSlot('osImage', osImageHash), approval({ activeFrom: now + 60 }))
+    put(appId, approvalSlot('device', deviceId), approval({ suspendedUntil: now + 60 }))
+    const { conditions } = await why()
+
+    const unmet = conditions.filter(({ state }) => state === 'unmet')
+    expect(unmet.map(({ nextStep }) => nextStep?.command)).toEqual([
+      null,
+      `assent dao guardian lift device ${deviceId} --app ${appId}`,
+    ])
   })
 
   test('conditions of an app without code are not asked', async () => {
@@ -253,7 +267,7 @@ describe('every condition is listed, and not only the first denial', () => {
   test('a host without a proof', async () => {
     addProxy(hosts, 'hosts')
     put(kms, kmsAuthSlots.hosts, BigInt(hosts))
-    const parts = await explainHostOf(reader, registry, deviceId, now)
+    const parts = await explainHost(reader, registry, deviceId, now)
 
     expect(parts[0]).toMatchObject({ state: 'unmet', found: 'The host has no proof.' })
     expect(parts.find(({ condition }) => condition === 'approved')?.nextStep?.by).toBe('DAO')
