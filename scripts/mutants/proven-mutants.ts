@@ -490,8 +490,8 @@ const mutants: readonly Mutant[] = [
   {
     name: 'the log’s verifier takes the block of the evidence for the finalized one',
     file: 'log-verify/verify.ts',
-    from: 'if (block === blockHash) return true',
-    to: 'if (block.length === blockHash.length) return true',
+    from: 'if (block === signedBlock) return true',
+    to: 'if (block.length === signedBlock.length) return true',
     test: signedHeaders,
   },
 ]

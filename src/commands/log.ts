@@ -78,7 +78,7 @@ export const verify = defineCommand({
 
 Root key, chain, KmsAuth and code of the contracts come from the chain and the deployment record of the profile. With --root-key nothing is asked: then only what is given is compared.
 
-It checks the hash chain over all entries, each seal, that the root key vouches for the log's key, and that the files follow each other. For each decision it checks the block header and the storage proofs, and evaluates the rules of the contracts over the proven words again. Only others can tell whether the log is complete: pass heads that somebody saw (--head, an answer of /log/head, or head.json of log fetch) or the log of another node (--witness). Each head must be a part of the log. If the node had a light client, the signatures of the validators are checked from a trusted block root on (--trusted-block-root); without it from the root with which the log begins, which is the node's own claim. The answer lists all that was not checked, and what no log can show.
+It checks the hash chain over all entries, each seal, that the root key vouches for the log's key, and that the files follow each other. For each decision it checks the block header and the storage proofs, and evaluates the rules of the contracts over the proven words again. Only others can tell whether the log is complete: pass heads that somebody saw (--head, an answer of /log/head, or head.json of log fetch) or the log of another node (--witness). Each head must be a part of the log. If the node had a light client, the signatures of the validators are checked from a trusted block root on (--trusted-block-root); without it from the root with which the log begins, which is the node's own claim. On an OP Stack chain, the dispute game on L1 that proves each block is checked with --op-stack. The answer lists all that was not checked, and what no log can show.
 
 Exit codes: 0 it holds, 1 it does not hold, 2 wrong usage, 3 everything that was checked holds, but not everything was checked (0 with --accept-unchecked).`,
   examples: [
@@ -109,6 +109,11 @@ Exit codes: 0 it holds, 1 it does not hold, 2 wrong usage, 3 everything that was
       description:
         'root of a finalized beacon block with which the signatures begin; then each release needs signatures',
       isRepeatable: true,
+    },
+    opStack: {
+      value: 'FILE',
+      description:
+        'on an OP Stack chain: the setting chainView.opStack of the node, as JSON; then each release needs a dispute game that counts by it',
     },
     agreement: { value: 'N', description: 'number of endpoints that must have agreed on a block' },
     maxBlockAge: { value: 'SECONDS', description: 'maximum age of a block' },

@@ -24,14 +24,42 @@ export interface LoggedState {
   readonly blockNumber: bigint
   /** Unix seconds. */
   readonly blockTime: number
-  /** The RPC quorum and the endpoints that agreed on the block, as the node claims. */
-  readonly agreement: { readonly required: number; readonly endpoints: readonly string[] }
+  /** The RPC quorum and the endpoints that agreed on the block, on a rollup on the L1 block, as the node claims. */
+  readonly agreement: LoggedAgreement
   /** Contracts by address. */
   readonly contracts: ProvenValues<LoggedContract>
   /** Light-client messages by name, in their order. Empty: the node had no light client. */
   readonly signatures: ReadonlyMap<string, Buffer>
+  /** Hash of the block that these messages must prove: of this block, on a rollup of the L1 block. */
+  readonly signedBlock: string
+  /** On a rollup: proof of the block through L1. */
+  readonly rollup?: LoggedRollup | undefined
   /** Endpoints that returned the answer of a foreign app. This is not proven. Empty for other apps. */
   readonly executedBy: readonly string[]
+}
+
+/** The endpoints that agreed on a block, and how many had to, as the node claims. */
+export interface LoggedAgreement {
+  /** RPC quorum. */
+  readonly required: number
+  /** Names of endpoints. */
+  readonly endpoints: readonly string[]
+}
+
+/** Proof of a block through L1: a dispute game whose claim is this block. */
+export interface LoggedRollup {
+  /** EIP-155 id of the L1. */
+  readonly chainId: number
+  /** Unix seconds of the L1 block. */
+  readonly blockTime: number
+  /** Contracts of L1 by address. */
+  readonly contracts: ProvenValues<LoggedContract>
+  /** Address of the dispute game, lower case. */
+  readonly game: string
+  /** Output root that it claims, 32 bytes. */
+  readonly rootClaim: string
+  /** Its first 32 bytes are the number of the L2 block. */
+  readonly extraData: string
 }
 
 /** A proven account. */
@@ -57,30 +85,90 @@ export function evidenceName(evidence: unknown): string {
 }
 
 /**
- * Opens evidence of version 1, 2 or 3.
+ * Opens evidence of version 1 to 4.
  *
  * @param pool trie nodes of the segment up to this line
  * @throws RangeError, TypeError if it proves nothing
  */
 export function openEvidence(evidence: unknown, pool: NodePool): LoggedState {
   const parts = asObject(evidence, 'evidence')
-  if (parts.version !== 2 && parts.version !== 3) return checkEvidence(evidence)
+  if (parts.version !== 2 && parts.version !== 3 && parts.version !== 4)
+    return checkEvidence(evidence)
   const blockHash = asText(parts.blockHash, 'blockHash')
-  const header = pool.bytesOf(toBytes(blockHash))
-  if (header === undefined) throw new RangeError('evidence without the header of its block')
-  const { stateRoot, number, timestamp } = readHeader(header)
-  const agreement = readAgreement(parts.agreement)
-  return {
+  const { stateRoot, number, timestamp } = headerOf(blockHash, pool)
+  const own = readAgreement(parts.agreement)
+  const state = {
     chainId: Number(parts.chainId),
     kmsContract: asText(parts.kmsContract, 'kmsContract'),
     blockHash,
     blockNumber: number,
     blockTime: timestamp,
-    agreement,
     contracts: readOnDemand((address) => openContract(pool, stateRoot, address)),
-    signatures: parts.version === 3 ? readSignatures(parts.signatures, pool) : new Map(),
-    executedBy: readNames(parts.executedBy ?? [], agreement.required),
+    executedBy: readNames(parts.executedBy ?? [], own.required),
   }
+  if (parts.version !== 4) {
+    const signatures = parts.version === 3 ? readSignatures(parts.signatures, pool) : noSignatures
+    return { ...state, agreement: own, signatures, signedBlock: blockHash }
+  }
+  return { ...state, ...openRollup(parts.rollup, { blockHash, stateRoot, number }, pool) }
+}
+
+const noSignatures: ReadonlyMap<string, Buffer> = new Map()
+
+interface ClaimedBlock {
+  readonly blockHash: string
+  readonly stateRoot: Buffer
+  readonly number: bigint
+}
+
+/** Opens the proof through L1, and checks that its dispute game claims this L2 block. @throws RangeError */
+function openRollup(value: unknown, claimed: ClaimedBlock, pool: NodePool) {
+  const parts = asObject(value, 'rollup')
+  const blockHash = asText(parts.blockHash, 'blockHash')
+  const { stateRoot, timestamp } = headerOf(blockHash, pool)
+  const rollup: LoggedRollup = {
+    chainId: Number(parts.chainId),
+    blockTime: timestamp,
+    contracts: readOnDemand((address) => openContract(pool, stateRoot, address)),
+    game: asText(parts.game, 'game'),
+    rootClaim: asText(parts.rootClaim, 'rootClaim'),
+    extraData: asText(parts.extraData, 'extraData'),
+  }
+  requireClaim(rollup, claimed, asText(parts.messagePasserStorageRoot, 'messagePasserStorageRoot'))
+  return {
+    agreement: readAgreement(parts.agreement),
+    signatures:
+      parts.signatures === undefined ? noSignatures : readSignatures(parts.signatures, pool),
+    signedBlock: blockHash,
+    rollup,
+  }
+}
+
+/** Longest extra data of a dispute game. */
+const maxExtraDataBytes = 4096
+
+/** Output root, version 0: keccak-256 of 32 zero bytes, state root, storage root of the message passer, block hash. */
+function requireClaim(
+  { game, rootClaim, extraData }: LoggedRollup,
+  { blockHash, stateRoot, number }: ClaimedBlock,
+  storageRoot: string,
+): void {
+  const data = toBytes(extraData)
+  if (toBytes(game).length !== 20 || toBytes(storageRoot).length !== 32)
+    throw new RangeError('a value of the dispute game has another length')
+  if (data.length < 32 || data.length > maxExtraDataBytes)
+    throw new RangeError(`a dispute game with ${data.length} bytes of extra data`)
+  const words = [Buffer.alloc(32), stateRoot, toBytes(storageRoot), toBytes(blockHash)]
+  const root = `0x${keccak(Buffer.concat(words)).toString('hex')}`
+  const isClaimed =
+    root === rootClaim && BigInt(`0x${data.subarray(0, 32).toString('hex')}`) === number
+  if (!isClaimed) throw new RangeError('its dispute game claims another block')
+}
+
+function headerOf(blockHash: string, pool: NodePool) {
+  const header = pool.bytesOf(toBytes(blockHash))
+  if (header === undefined) throw new RangeError('evidence without the header of its block')
+  return readHeader(header)
 }
 
 /** Committees of 16 periods and one finality update. */
@@ -153,13 +241,14 @@ export function checkEvidence(evidence: unknown): ListedState {
     blockTime: timestamp,
     agreement,
     contracts,
-    signatures: new Map(),
+    signatures: noSignatures,
+    signedBlock: blockHash,
     executedBy: readNames(parts.executedBy ?? [], agreement.required),
   }
 }
 
 /** Reads the quorum. The list of endpoints is a claim of the node; a list that is too short is an error. */
-function readAgreement(value: unknown): LoggedState['agreement'] {
+function readAgreement(value: unknown): LoggedAgreement {
   const { required, endpoints } = asObject(value, 'agreement')
   if (!Number.isSafeInteger(required) || Number(required) < 1)
     throw new RangeError('the RPC quorum is not a number above zero')

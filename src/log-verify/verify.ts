@@ -20,6 +20,7 @@ import {
   readHeaderLine,
   readSealLine,
 } from './lines.ts'
+import { flawOfGame, type RollupExpectations } from './rollup.ts'
 import { isEd25519, isSecp256k1 } from './signatures.ts'
 import { NodePool } from './trie.ts'
 
@@ -51,6 +52,8 @@ export interface LogExpectations {
   readonly maxBlockAgeSeconds?: number
   /** Beacon network and trusted block roots, to check the validators' signatures. Default: they are not checked. */
   readonly finality?: FinalityExpectations
+  /** Rules for the dispute games that prove blocks of an OP Stack chain. Default: they are not checked. */
+  readonly rollup?: RollupExpectations
   /** Accepts key releases without inclusion evidence. */
   readonly acceptUnproven?: boolean
   /**
@@ -94,6 +97,7 @@ export interface LogProblem {
  * - `PROOF`: the inclusion evidence of an entry does not verify.
  * - `SIGNATURES`: the validators' signatures do not prove the block of an entry, or there are none although a trusted
  *   block root was given.
+ * - `ROLLUP`: no dispute game that counts proves the block of an entry through L1, although rules for games were given.
  * - `NOT_GRANTED`: keys were released although the contracts did not allow it.
  * - `NOT_DENIED`: a boot was denied although the contracts allowed it.
  * - `NODE_NOT_ALLOWED`: the node released keys without being allowed itself.
@@ -114,6 +118,7 @@ export type LogProblemCode =
   | 'TIME'
   | 'PROOF'
   | 'SIGNATURES'
+  | 'ROLLUP'
   | 'NOT_GRANTED'
   | 'NOT_DENIED'
   | 'NODE_NOT_ALLOWED'
@@ -147,6 +152,9 @@ export interface LogReport {
   /** Key releases at blocks that the validators finalized: signatures checked; signatures in the log, but not checked. */
   readonly signed: number
   readonly signedUnchecked: number
+  /** Key releases at L2 blocks that L1 proves: the dispute game checked; a game in the log, but not checked. */
+  readonly settled: number
+  readonly settledUnchecked: number
   /** Denials that were evaluated again, and denials without evidence. */
   readonly denialsProven: number
   readonly denialsUnproven: number
@@ -261,6 +269,8 @@ export class LogVerification {
     unproven: 0,
     signed: 0,
     signedUnchecked: 0,
+    settled: 0,
+    settledUnchecked: 0,
     denialsProven: 0,
     denialsUnproven: 0,
     oldestBlockSeconds: 0,
@@ -374,6 +384,11 @@ export class LogVerification {
       ...(this.#counts.signedUnchecked > 0
         ? [
             `the validators' signatures for ${this.#counts.signedUnchecked} key releases (--beacon-network, --trusted-block-root)`,
+          ]
+        : []),
+      ...(this.#counts.settledUnchecked > 0
+        ? [
+            `the dispute games that prove the blocks of ${this.#counts.settledUnchecked} key releases (--op-stack)`,
           ]
         : []),
       ...(this.#finality?.claimedRoots.map(
@@ -576,12 +591,12 @@ export class LogVerification {
   }
 
   /** Whether the signatures of a block have no known fault. Evidence without signatures is checked with its decision. */
-  #hasSignatures({ signatures, blockHash }: LoggedState, where: string): boolean {
+  #hasSignatures({ signatures, signedBlock }: LoggedState, where: string): boolean {
     const finality = this.#finality
     if (finality === undefined || signatures.size === 0) return true
     const block = this.#parse('SIGNATURES', where, () => finality.finalBlock(signatures))
     if (block === undefined) return false
-    if (block === blockHash) return true
+    if (block === signedBlock) return true
     this.#problem('SIGNATURES', where, `the validators finalized ${block}, which is another block`)
     return false
   }
@@ -593,6 +608,21 @@ export class LogVerification {
     } else if ((this.#expected.finality?.trustedBlockRoots.length ?? 0) > 0) {
       this.#problem('SIGNATURES', where, 'its evidence has no signatures of validators')
     }
+  }
+
+  /** Checks that a dispute game counts, for a block that L1 proves. */
+  #checkRollup({ rollup }: LoggedState, where: string): void {
+    const { rollup: expected } = this.#expected
+    if (expected === undefined) {
+      if (rollup !== undefined) this.#counts.settledUnchecked++
+      return
+    }
+    const flaw =
+      rollup === undefined
+        ? 'its evidence has no dispute game'
+        : this.#parse('ROLLUP', where, () => flawOfGame(rollup, expected) ?? '')
+    if (flaw === '') this.#counts.settled++
+    else if (flaw !== undefined) this.#problem('ROLLUP', where, flaw)
   }
 
   /** Checks a key release: did the contracts allow it at the block of its evidence? */
@@ -628,6 +658,7 @@ export class LogVerification {
     if (decided.state.executedBy.length > 0) this.#counts.executed++
     else this.#counts.proven++
     this.#countSignatures(decided.state, where)
+    this.#checkRollup(decided.state, where)
     const why = whyNotGranted(decided, kind === 'release' ? { logged: epochs } : undefined)
     if (why !== undefined) this.#problem('NOT_GRANTED', where, why)
   }

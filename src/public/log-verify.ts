@@ -14,6 +14,7 @@
  */
 export type { BeaconNetwork } from '../log-verify/beacon-messages.ts'
 export type { FinalityExpectations } from '../log-verify/finality.ts'
+export type { RollupExpectations } from '../log-verify/rollup.ts'
 export {
   type LogExpectations,
   type LogFile,

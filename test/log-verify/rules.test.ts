@@ -154,6 +154,7 @@ function caseOf(words: Words, asked: Asked = {}): EvaluatedEntry {
       agreement: { required: 1, endpoints: [] },
       contracts,
       signatures: new Map(),
+      signedBlock: '0x',
       executedBy: asked.executedBy ?? [],
     },
     writtenAt: asked.writtenAt ?? now,

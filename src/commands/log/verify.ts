@@ -17,6 +17,7 @@ import {
 import type { ArgumentsOf } from '../command.ts'
 import type { ExitCode } from '../exit-code.ts'
 import { readLogDemands, readWholeNumber } from '../input/log-demands.ts'
+import { readOpStack } from '../input/op-stack-file.ts'
 import type { verify as command } from '../log.ts'
 import { unixTime } from '../output/json.ts'
 import type { Output } from '../output/output.ts'
@@ -35,6 +36,8 @@ export const schema = z.strictObject({
   unproven: z.int(),
   signed: z.int().describe('releases at blocks whose signatures were checked'),
   signedUnchecked: z.int().describe('releases with signatures that were not checked'),
+  settled: z.int().describe('releases at L2 blocks whose dispute games were checked'),
+  settledUnchecked: z.int().describe('releases with dispute games that were not checked'),
   denialsProven: z.int(),
   denialsUnproven: z.int(),
   oldestBlockSeconds: z.number(),
@@ -78,6 +81,7 @@ export async function run(options: VerifyArguments, context: OnDemandContext) {
     readWholeNumber(options.agreement),
     readWholeNumber(options.maxBlockAge),
   ]
+  const rollup = options.opStack === undefined ? undefined : await readOpStack(options.opStack)
   const report = await verifyFolder(folder, {
     ...demands,
     heads,
@@ -86,7 +90,9 @@ export async function run(options: VerifyArguments, context: OnDemandContext) {
     ...(options.node === undefined ? {} : { node: options.node }),
     ...(agreement === undefined ? {} : { agreement }),
     ...(maxBlockAgeSeconds === undefined ? {} : { maxBlockAgeSeconds }),
-    ...(await finalityOf(options, demands.chainId)),
+    ...(rollup === undefined ? {} : { rollup }),
+    // validators sign blocks of L1
+    ...(await finalityOf(options, rollup?.l1ChainId ?? demands.chainId)),
     acceptUnproven: options.acceptUnproven,
     fromCheckpoint: options.fromCheckpoint,
   })
@@ -191,6 +197,7 @@ function print(output: Output, report: LogReport, { heads, sources }: Compared):
     `given       ${proven} re-judged, ${executed} on an app’s own word, ${unproven} unproven`,
   )
   output.line(`signed      ${signaturesIn(report)}`)
+  if (report.settled + report.settledUnchecked > 0) output.line(`L1          ${settledIn(report)}`)
   output.line(`denied      ${denialsProven} re-judged, ${denialsUnproven} without proof`)
   output.line(`blocks      ${report.oldestBlockSeconds} seconds old at most`)
   output.line(`heads       ${heads} seen by others`)
@@ -205,6 +212,11 @@ function print(output: Output, report: LogReport, { heads, sources }: Compared):
 function signaturesIn({ signed, signedUnchecked, proven, executed }: LogReport): string {
   const without = proven + executed - signed - signedUnchecked
   return `${signed} at blocks with checked signatures of validators, ${signedUnchecked} not checked, ${without} on the word of RPC endpoints`
+}
+
+/** The dispute games that prove L2 blocks. */
+function settledIn({ settled, settledUnchecked }: LogReport): string {
+  return `${settled} at L2 blocks with checked dispute games, ${settledUnchecked} not checked`
 }
 
 function verdictOf({ holds, unchecked }: LogReport): string {

@@ -11,6 +11,7 @@ import {
   type ChainEvidence,
   canonicalJson,
   type NamedNode,
+  type RollupEvidence,
   type TriePath,
 } from '../../chain/evidence.ts'
 import { to0x, utf8ToBytes } from '../../lib/bytes.ts'
@@ -29,7 +30,10 @@ export interface StoredEvidence {
   readonly block: NamedNode
   /** Proven values with the trie nodes that prove them. */
   readonly paths: readonly TriePath[]
-  /** Light-client messages that prove the block; decisions at one block share them. Empty without a light client. */
+  /**
+   * Proof of the block itself, which decisions at one block share: light-client messages; on a rollup the header and the
+   * trie nodes of L1. Empty if an RPC quorum alone supports the block.
+   */
   readonly signatures: TriePath
   /** Identifies these nodes in all processes of the node. */
   readonly part: string
@@ -44,12 +48,26 @@ let parts = 0
 export function storedEvidence(evidence: ChainEvidence): StoredEvidence {
   const known = stored.get(evidence)
   if (known !== undefined) return known
-  const { blockHash, header, paths, signatures = noSignatures } = evidence
+  const { blockHash, header, paths, rollup } = evidence
+  const signatures = rollup ? nodesOfL1(rollup) : (evidence.signatures ?? noSignatures)
   const block = [blockHash, header] as const
   const part = `${process}:${++parts}`
   const converted = { ...recordOf(evidence), block, paths, signatures, part }
   stored.set(evidence, converted)
   return converted
+}
+
+const nodesByRollup = new WeakMap<RollupEvidence, TriePath>()
+
+/** Header, trie nodes and light-client messages of L1. */
+function nodesOfL1(rollup: RollupEvidence): TriePath {
+  const known = nodesByRollup.get(rollup)
+  if (known !== undefined) return known
+  const { paths, signatures = noSignatures, blockHash, header } = rollup
+  const byName = new Map([...paths.flat(), ...signatures, [blockHash, header] as const])
+  const nodes = [...byName]
+  nodesByRollup.set(rollup, nodes)
+  return nodes
 }
 
 type EvidenceRecord = Pick<StoredEvidence, 'digest' | 'json'>
@@ -58,16 +76,25 @@ const records = new WeakMap<Agreement, EvidenceRecord & { readonly blockHash: st
 
 /** All apps at one block have the same record, except foreign apps. */
 function recordOf(evidence: ChainEvidence): EvidenceRecord {
-  const { chainId, kmsContract, blockHash, agreement, executedBy, signatures } = evidence
+  const { chainId, kmsContract, blockHash, agreement, executedBy, signatures, rollup } = evidence
   const known = records.get(agreement)
   if (known?.blockHash === blockHash && executedBy === undefined) return known
-  const signed = signatures && { signatures: signatures.map(([name]) => name) }
-  const version = signed ? 3 : 2
-  const facts = { version, chainId, kmsContract, blockHash, agreement, ...signed }
+  const signed = signatures && { signatures: namesOf(signatures) }
+  const proven = rollup && { rollup: rollupFacts(rollup) }
+  const version = proven ? 4 : signed ? 3 : 2
+  const facts = { version, chainId, kmsContract, blockHash, agreement, ...signed, ...proven }
   const json = canonicalJson(executedBy === undefined ? facts : { ...facts, executedBy })
   const record = { digest: keccak256(to0x(utf8ToBytes(json))), json, blockHash }
   if (executedBy === undefined) records.set(agreement, record)
   return record
+}
+
+function rollupFacts({ header: _header, paths: _paths, signatures, ...facts }: RollupEvidence) {
+  return signatures ? { ...facts, signatures: namesOf(signatures) } : facts
+}
+
+function namesOf(messages: TriePath): string[] {
+  return messages.map(([name]) => name)
 }
 
 /** Trie nodes and a header that a segment does not contain yet. */

@@ -233,7 +233,7 @@ const identityOf = once((guest) =>
   mint(stage.node.keys, { attestation: (reportData) => stage[guest].attestation(reportData) }),
 )
 
-const bootOf = once(async (guest) => {
+export const bootOf = once(async (guest) => {
   const { source, vmConfig } = stage[guest]
   const { rules } = stage.node
   const proven = await verifyAttestation(await attest(source, new Uint8Array(64)), rules)

@@ -9,6 +9,7 @@ import {
   type ChainCheckpoint,
   volatileCheckpoint,
 } from '../../../src/chain/proven/checkpoint.ts'
+import { type BlockHeader, blockSchema, readHeader } from '../../../src/chain/proven/header.ts'
 import { agreedHeaders, type HeaderSource } from '../../../src/chain/proven/header-quorum.ts'
 import { connectEndpoint } from '../../../src/chain/proven/rpc-endpoint.ts'
 import { type ErrorCode, isAssentError } from '../../../src/errors/index.ts'
@@ -39,11 +40,20 @@ interface Rollup {
   old: BlockReference
   final: BlockReference
   invented: Block
+  inventedHeader: BlockHeader
+  inventedStorageRoot: Hex
   /** A game that counts claims the invented block. */
   believed: Record<GameLevel, DisputeContracts>
   /** The only game claims a block from before the final one. */
   goingBack: DisputeContracts
+  games: Map<DisputeContracts, PreparedGame>
   prepared: Map<GameLie, { readonly alone: DisputeContracts; readonly beside: DisputeContracts }>
+}
+
+/** The game that claims the invented block. */
+export interface PreparedGame {
+  readonly address: Hex
+  readonly game: Game
 }
 
 export const rollup = {} as Rollup
@@ -227,12 +237,14 @@ async function prepare(lie: GameLie): Promise<DisputeContracts> {
     ...(retiredDays === undefined ? {} : { retiredUntil: stage.now - retiredDays * day }),
     ...(others ? { factory: others.factory } : {}),
   })
-  const told = await l1.create(others ?? contracts, game(lie.game?.()), {
+  const claimed = game(lie.game?.())
+  const address = await l1.create(others ?? contracts, claimed, {
     ...(lie.isAnchor ? { inList: false } : {}),
     ...lie.registration,
   })
-  if (lie.isAnchor) await l1.setAnchor(contracts, told)
-  if (lie.isBlacklisted) await l1.blacklist(contracts, told)
+  if (lie.isAnchor) await l1.setAnchor(contracts, address)
+  if (lie.isBlacklisted) await l1.blacklist(contracts, address)
+  rollup.games.set(contracts, { address, game: claimed })
   return contracts
 }
 
@@ -451,14 +463,24 @@ export async function setRollup(): Promise<void> {
     old: claimOf(past, pastRoot),
   }
   const l1Liars = await Promise.all([startLiar(l1.anvil.url), startLiar(l1.anvil.url)])
-  Object.assign(rollup, { l1, l1Liars, invented, prepared: new Map() })
+  const inventedHeader = readHeader(blockSchema.parse(invented))
+  Object.assign(rollup, {
+    l1,
+    l1Liars,
+    invented,
+    inventedHeader,
+    inventedStorageRoot: pastRoot,
+    games: new Map(),
+    prepared: new Map(),
+  })
   rollup.honest = await l1.deploy({ respectedType: 8 })
   rollup.old = await referenceTo(await l1.settle(stage.now - 300))
   const honest = await l1.create(rollup.honest, game(claims.honest), { inList: false })
   await l1.setAnchor(rollup.honest, honest)
   const withGame = async (changed: Partial<Game>) => {
     const contracts = await l1.deploy({ respectedType: 8 })
-    await l1.create(contracts, game(changed))
+    const claimed = game(changed)
+    rollup.games.set(contracts, { address: await l1.create(contracts, claimed), game: claimed })
     return contracts
   }
   rollup.believed = { anchored: await withGame({}), proposed: await withGame(proposal()) }
@@ -494,12 +516,9 @@ export interface RollupWorld {
   readonly level?: GameLevel | undefined
 }
 
-/** A view of the L2 through these contracts. The reasons of its outages are collected. */
-export function openRollupView(
-  reader: Reader,
-  { contracts, level = 'anchored' }: RollupWorld,
-): string[] {
-  const settings = opStackSchema.parse({
+/** The setting `opStack` for these contracts. */
+export function settingsOf({ contracts, level = 'anchored' }: RollupWorld) {
+  return opStackSchema.parse({
     level,
     anchorStateRegistry: contracts.registry,
     disputeGameFactory: contracts.factory,
@@ -514,6 +533,14 @@ export function openRollupView(
       maxBlockAgeSeconds: 3600,
     },
   })
+}
+
+/** A view of the L2 through these contracts. The reasons of its outages are collected. */
+export function openRollupView(
+  reader: Reader,
+  { contracts, level = 'anchored' }: RollupWorld,
+): string[] {
+  const settings = settingsOf({ contracts, level })
   const connect = (liars: readonly Liar[], prefix: string) =>
     liars.map(({ url }, index) =>
       connectEndpoint({ url, name: `${prefix}${index + 1}`, timeoutMs: 1_000, maxBytes: 200_000 }),
