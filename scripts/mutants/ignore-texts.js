@@ -9,11 +9,12 @@ import { declareValuePlugin, PluginKind } from '@stryker-mutator/api/plugin'
 const errorClasses = new Set(['AssentError', 'Rejection', 'RangeError', 'TypeError', 'Error'])
 const reason = 'text or facts of an error'
 
-/** Methods of the binary readers whose first (0) or second (1) argument names the field in an error. */
+/** Methods of the binary readers whose first (0), second (1) or third (2) argument names the field in an error. */
 const fieldPositions = {
   ...{ bool: 0, members: 0, text: 0, u8: 0, u16: 0, u32: 0, u64: 0 },
   ...{ finish: 0, readBoolean: 0, readNumber: 0, readOid: 0, readOctets: 0, readTime: 0 },
   ...{ readTrue: 0, readUnsigned: 0, requireWellFormed: 0, fromFirst: 0, allFailed: 0 },
+  ...{ check: 2 },
   ...{ enter: 1, read: 1, readWhole: 1, require: 1, requireLength: 1, take: 1, fromHex: 1 },
 }
 

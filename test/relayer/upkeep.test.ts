@@ -1,5 +1,5 @@
-/** Chores of the DAO through the outbox, on a real governor; and the KMS's own quotes as targets. */
-import { encodeFunctionData } from 'viem'
+/** Upkeep of the DAO through the outbox, on a real governor; and the KMS's own quotes as targets. */
+import { encodeFunctionData, type PublicClient } from 'viem'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { assentVotesAbi, rootKeysAbi } from '../../src/chain/abi.ts'
 import { sendCall } from '../../src/chain/call.ts'
@@ -39,6 +39,35 @@ import { createFixture, type RelayerFixture } from './fixture.ts'
 
 const absent = findAnvil() === undefined
 if (absent) console.warn('\n*** ANVIL ABSENT: upkeep of the DAO are SKIPPED. ***\n')
+
+describe('a host proof', () => {
+  const registry: Hex = `0x${'aa'.repeat(20)}`
+  const deviceId: Hex = `0x${'d1'.repeat(32)}`
+  const at = 1_800_000_000
+
+  /** A chain whose block 7 has the time `at`, and a host whose proof ends then or later. */
+  function chainWith(expiresAt: number): PublicClient {
+    return {
+      readContract: async (asked: { address: Hex; args: unknown; blockNumber: bigint }) => {
+        expect(asked).toMatchObject({ address: registry, args: [deviceId], blockNumber: 7n })
+        return { expiresAt }
+      },
+      getBlock: async ({ blockNumber }: { blockNumber?: bigint }) => ({
+        timestamp: BigInt(blockNumber === 7n ? at : at + 1_000),
+      }),
+    } as unknown as PublicClient
+  }
+
+  test.each([
+    ['before the block', at - 1, true],
+    ['in the second of the block', at, true],
+    ['a second later', at + 1, false],
+  ])('that ends %s counts as ended: %s', async (_, expiresAt, isDone) => {
+    const payload = { task: 'end-proof', registry, deviceId, quote: '0x04' }
+    const { isDone: check } = createUpkeepTarget(registry)
+    expect(await check({ payload } as never, chainWith(expiresAt), 7n)).toBe(isDone)
+  })
+})
 
 describe.skipIf(absent)('the upkeep of a DAO:', () => {
   let fixture: RelayerFixture
