@@ -83,7 +83,8 @@ describe('the client of a relayer', () => {
   test('escapes the id of a submission in the path', async () => {
     answer.status = 200
     expect(await readSubmission({ url }, 'a/../b')).toEqual(queued)
-    expect(requests).toMatchObject([{ method: 'GET', path: '/v1/quotes/a%2F..%2Fb' }])
+    expect(requests).toMatchObject([{ method: 'GET', path: '/v1/quotes/a%2F..%2Fb', body: '' }])
+    expect(requests[0]?.headers['content-type']).toBeUndefined()
   })
 
   test('returns a page with any status', async () => {
@@ -106,6 +107,15 @@ describe('the client of a relayer', () => {
       message: expect.stringContaining('RELAYER_PERMIT_USELESS: the reason'),
       facts: { status, code: 'RELAYER_PERMIT_USELESS' },
     })
+  })
+
+  test('shows at most 500 printable characters of a reason', async () => {
+    const error = { code: 'X', message: `\u001b[31m${'a'.repeat(1_000)}` }
+    answer = { status: 400, text: JSON.stringify({ error }) }
+    const refused = await submitHostQuote({ url }, submission).catch((caught: Error) => caught)
+    const { message } = refused as Error
+    expect(message).not.toContain('\u001b')
+    expect(message.match(/a{100,}/)?.[0].length).toBeLessThan(500)
   })
 
   test('reports a refusal without a reason', async () => {

@@ -28,24 +28,28 @@ test('slots are counted by state, and a gap is a nonce that no node has below on
   const metrics = createMetrics()
   const outbox = {
     slots: [
-      slot(2, 'final'),
       // the chain used nonce 3 already
       slot(3, 'reserved'),
       slot(4, 'signed'),
       slot(5, 'broadcast'),
-      slot(6, 'reserved'),
+      slot(6, 'broadcast'),
       slot(7, 'mined'),
+      slot(8, 'reserved'),
+      slot(9, 'final'),
     ],
     awaitingFinality: [{ nonce: 1 }, { nonce: 0 }],
     intents: new Map(),
   } as unknown as AccountOutbox
   recordAccount(metrics, outbox, heads)
 
-  expect(await valuesOf(metrics.slots)).toEqual({ reserved: 2, signed: 1, broadcast: 1, mined: 3 })
-  expect(await valuesOf(metrics.nonceGap)).toEqual({ value: 2 })
+  expect(await valuesOf(metrics.slots)).toEqual({ reserved: 2, signed: 1, broadcast: 2, mined: 3 })
+  expect(await valuesOf(metrics.nonceGap)).toEqual({ value: 1 })
 
   // behind the last nonce there is no gap
   recordAccount(metrics, { ...outbox, slots: [slot(4, 'signed')] }, heads)
+  expect(await valuesOf(metrics.nonceGap)).toEqual({ value: 0 })
+
+  recordAccount(metrics, { ...outbox, slots: [] }, heads)
   expect(await valuesOf(metrics.nonceGap)).toEqual({ value: 0 })
 
   recordAccount(metrics, outbox, heads)
@@ -63,11 +67,12 @@ test('fees are counted in ether', async () => {
   recordDecision(metrics, settle as unknown as Recorded[1], changes, 6)
 
   expect(await valuesOf(metrics.spent)).toEqual({ value: 0.5 })
+  expect(await valuesOf(metrics.answers)).toEqual({})
 })
 
 test('answers of nodes and the last success of each kind are recorded', async () => {
   const metrics = createMetrics()
-  const attempt = { hash: '0x02' } as Attempt
+  const attempt = { hash: '0x02' } as unknown as Attempt
   const attempts = [
     { hash: '0x01', answer: 'accepted' },
     { hash: '0x02', answer: 'underpriced' },
@@ -79,8 +84,15 @@ test('answers of nodes and the last success of each kind are recorded', async ()
       { state: 'queued', kind: 'collateral' },
     ],
   } as unknown as Recorded[2]
-  recordDecision(metrics, { action: 'send', attempt } as Recorded[1], changes, 99)
+  const send = { action: 'send', attempt } as Recorded[1]
+  recordDecision(metrics, send, changes, 99)
 
   expect(await valuesOf(metrics.answers)).toEqual({ underpriced: 1 })
+  expect(await valuesOf(metrics.lastSuccess)).toEqual({ host: 99 })
+
+  for (const slots of [[], [{ attempts: [] }]] as unknown as Recorded[2]['slots'][]) {
+    recordDecision(metrics, send, { slots, intents: [] }, 100)
+  }
+  expect(await valuesOf(metrics.answers)).toEqual({ underpriced: 1, unknown: 2 })
   expect(await valuesOf(metrics.lastSuccess)).toEqual({ host: 99 })
 })
