@@ -104,12 +104,23 @@ describe('KMS metrics, dashboard and alerts', () => {
 
 describe('the app-compose of the KMS', () => {
   const image = `registry.example.org/assent-kms@sha256:${'ab'.repeat(32)}`
-  const compose = async (changed: { image?: string; config?: object; pccsCa?: string } = {}) => {
-    const config = { ...JSON.parse(await read('kms.example.json')), ...changed.config }
+  interface Changed {
+    readonly image?: string
+    /** Settings that differ from the example, or all of them as text. */
+    readonly config?: object | string
+    readonly pccsCa?: string
+  }
+  const settingsOf = async ({ config = {} }: Changed) => {
+    const example = await read('kms.example.json')
+    if (typeof config === 'string') return config
+    if (Object.keys(config).length === 0) return example
+    return JSON.stringify({ ...JSON.parse(example), ...config })
+  }
+  const compose = async (changed: Changed = {}) => {
     return writeKmsCompose({
       name: 'assent-kms',
       image: changed.image ?? image,
-      config: changed.config ? JSON.stringify(config) : await read('kms.example.json'),
+      config: await settingsOf(changed),
       keyProviderId: '1b7a49',
       ...(changed.pccsCa === undefined ? {} : { pccsCa: changed.pccsCa }),
     })
@@ -167,6 +178,21 @@ describe('the app-compose of the KMS', () => {
     expect(configs['pccs-ca'].content).toBe(pccsCa)
   })
 
+  test('can have no release log', async () => {
+    const app = JSON.parse(await compose({ config: { releaseLog: 'insecure-off' } }))
+    const { configs } = JSON.parse(app.docker_compose_file)
+
+    expect(JSON.parse(configs.kms.content)).toMatchObject({ releaseLog: 'insecure-off' })
+  })
+
+  test('is refused with a release log where nothing is kept', async () => {
+    const example = await read('kms.example.json')
+    const config = example.replace('/var/lib/assent/log', '/tmp/log')
+
+    expect(config).not.toBe(example)
+    await expect(compose({ config })).rejects.toMatchObject({ code: 'INPUT_INVALID' })
+  })
+
   test.each([
     ['the file of a PCCS that is not given', named, 'INPUT_INVALID'],
     [
@@ -186,6 +212,7 @@ describe('the app-compose of the KMS', () => {
     ['an image by tag', { image: 'registry.example.org/assent-kms:latest' }, 'INPUT_INVALID'],
     ['a setting that is not known', { config: { unknown: 1 } }, 'CONFIG_INVALID'],
     ['a setting that is missing', { config: { finality: undefined } }, 'CONFIG_INVALID'],
+    ['settings that are no JSON', { config: '{"port":' }, 'CONFIG_INVALID'],
     ['keys where nothing is kept', { config: { keysFolder: '/tmp/keys' } }, 'INPUT_INVALID'],
   ])('is refused with %s', async (_, changed, code) => {
     await expect(compose(changed)).rejects.toMatchObject({ code })

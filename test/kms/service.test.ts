@@ -10,8 +10,11 @@ import { AssentError } from '../../src/errors/index.ts'
 import { verifyAttestation } from '../../src/kms/authorization/verify-attestation.ts'
 import {
   extensionIds,
+  issueRootCa,
   issueTempCa,
+  keyToPem,
   readCertificate,
+  toPem,
 } from '../../src/kms/certificates/certificate.ts'
 import {
   fetchAppKeys,
@@ -279,6 +282,28 @@ describe('KMS client: a server without GetTempCaCert, as dstack since 0.6.1,', (
     await expect(mintIdentity(client(), cvm.source)).rejects.toMatchObject({ code: 'KMS_REFUSED' })
     await deployment.setBehaviour('allow')
   })
+})
+
+test('KMS client: a server whose certificate is not under the root that it shows is refused', async () => {
+  const { ca, tempCa } = generateKeys()
+  const shown = {
+    ca_cert: toPem(await issueRootCa(ca)),
+    temp_ca_key: keyToPem(tempCa),
+    temp_ca_cert: toPem(await issueTempCa(tempCa)),
+  }
+  const server = createServer(
+    kms.tls,
+    getRequestListener(() => Response.json(shown)),
+  )
+  await new Promise<void>((listening) => server.listen(0, 'localhost', listening))
+  const url = `https://localhost:${(server.address() as AddressInfo).port}`
+  const contact = firstContact({ url, clock: () => at, verifyServer: async () => {} }, cvm.source)
+
+  await expect(contact).rejects.toMatchObject({
+    code: 'KMS_PEER_UNTRUSTED',
+    message: expect.stringContaining('the root that the server shows'),
+  })
+  await new Promise((closed) => server.close(closed))
 })
 
 describe('KMS service refuses', () => {
