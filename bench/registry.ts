@@ -3,6 +3,7 @@
  *
  * The owner is an account, so that a row is the operation alone; through a DAO the vote comes on top.
  */
+
 import hre from 'hardhat'
 import {
   type Account,
@@ -19,6 +20,7 @@ import {
 } from 'viem'
 import { hardhat } from 'viem/chains'
 import { erc1967ProxyAbi, heartbeatAbi, kmsAuthAbi, rootKeysAbi } from '../src/chain/abi.ts'
+import { noEnd } from '../src/chain/approval.ts'
 import { type Call, type Clients, sendCall } from '../src/chain/call.ts'
 import * as registry from '../src/chain/registry.ts'
 import { proveRootKey } from '../src/chain/root-keys.ts'
@@ -41,13 +43,12 @@ export async function rows(): Promise<BenchRow[]> {
   const kmsAuth = await deployKmsAuth(clients)
   const gas = async (call: Call) => Number((await sendCall(clients, call)).gasUsed)
   const image = (n: number) => ({ kind: 'osImage', id: hash(n), evidence }) as const
-  const never = 2 ** 40 - 1
 
   // the first of a kind also opens its counter; what users pay is the second
-  await gas(registry.approve(kmsAuth, [image(1)], never))
-  const one = await gas(registry.approve(kmsAuth, [image(2)], never))
+  await gas(registry.approve(kmsAuth, [image(1)], noEnd))
+  const one = await gas(registry.approve(kmsAuth, [image(2)], noEnd))
   const ten = [3, 4, 5, 6, 7, 8, 9, 10, 11, 12].map(image)
-  const eleven = await gas(registry.approve(kmsAuth, [image(13), ...ten], never))
+  const eleven = await gas(registry.approve(kmsAuth, [image(13), ...ten], noEnd))
   const add = await gas(registry.addOsImageHash(kmsAuth, hash(40)))
   const withdrawn = await gas(registry.withdraw(kmsAuth, 'osImage', [hash(3)]))
   const suspended = await gas(registry.suspend(kmsAuth, 'osImage', [hash(4)]))

@@ -2,14 +2,15 @@
  * The node that is measured: `assent kms run` as its operator starts it, with everything it needs on this
  * machine. Contracts on anvil, proven reads of two endpoints, sealed keys, a release log on the disk.
  */
+
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-
 import { type EIP1193Provider, http } from 'viem'
+import { noEnd } from '../../src/chain/approval.ts'
 
 import { kinds } from '../../src/chain/kinds.ts'
 import { verifyAttestation, verifyBoot } from '../../src/kms/authorization/verify-attestation.ts'
@@ -37,7 +38,6 @@ import {
 import { compileNode } from './compile.ts'
 
 const apps = 64
-const never = 2 ** 40 - 1
 const compose = '{"manifest_version":2,"name":"bench","runner":"docker-compose"}'
 const ticksPerMs = 0.1
 
@@ -204,10 +204,10 @@ async function approveAll(
   for (const hash of images) await send(kmsAuth, kmsCall('addOsImageHash', [hash]))
   await send(kmsAuth, kmsCall('addKmsAggregatedMr', [kms]))
   await send(kmsAuth, kmsCall('addKmsDevice', [device]))
-  await send(kmsAuth, kmsCall('setHosts', [hosts, never]))
+  await send(kmsAuth, kmsCall('setHosts', [hosts, noEnd]))
   await send(kmsAuth, kmsCall('setGatewayAppId', ['gateway']))
   const terms = { kind: kinds.host, id: device, activeFrom: 0, expiresAt: 0, evidence: '0x' }
-  await send(hosts, hostsCall('approve', [[terms], never]))
+  await send(hosts, hostsCall('approve', [[terms], noEnd]))
   await chain.proveHost(device)
   const created: Hex[] = []
   for (let index = 0; index < apps; index++) {

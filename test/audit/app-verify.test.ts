@@ -1,14 +1,14 @@
 /** The chain of trust of a running app, and the log of its KMS, on a live chain with a DAO that voted. */
+
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createServer, type Server } from 'node:tls'
-
 import { p256 } from '@noble/curves/nist.js'
 import { type Address, createTestClient, createWalletClient, http, publicActions } from 'viem'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
-
 import { approveManifest } from '../../src/chain/app.ts'
+import { noEnd } from '../../src/chain/approval.ts'
 import { sendCall } from '../../src/chain/call.ts'
 import { deployAndRegisterApp, deployedApp, setKmsInfo } from '../../src/chain/registry.ts'
 import { schema } from '../../src/commands/app/verify.ts'
@@ -29,7 +29,6 @@ import { begin, denial, newLocation } from '../kms/log/log-fixture.ts'
 import { createTaskFixture, type TaskFixture } from '../tasks/fixture.ts'
 
 const keys = generateKeys()
-const never = 2 ** 40 - 1
 const manifest = JSON.stringify({
   manifest_version: 2,
   name: 'shop',
@@ -116,7 +115,7 @@ describe.skipIf(findAnvil() === undefined)('an auditor', () => {
     })
     app = deployedApp(await sendCall(owner, create))
     const { composeHash } = readManifest(Buffer.from(manifest))
-    const call = approveManifest(app, composeHash, Buffer.from(manifest), { notAfter: never })
+    const call = approveManifest(app, composeHash, Buffer.from(manifest), { notAfter: noEnd })
     await sendCall(owner, call)
     const info = {
       k256Pubkey: to0x(k256PublicKey(keys.k256)),

@@ -1,14 +1,14 @@
 /** The webhook from its settings: three endpoints, proofs, a memory, metrics. */
+
 import { mkdtemp } from 'node:fs/promises'
 import type { ServerResponse } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-
 import { createPublicClient, type EIP1193Provider, http, type PublicClient } from 'viem'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
-
 import { authConfigPrefix, authConfigSchema } from '../../src/auth/config.ts'
 import { type RunningAuth, startAuth } from '../../src/auth/service.ts'
+import { noEnd } from '../../src/chain/approval.ts'
 import { initCheckpoint, openChain } from '../../src/chain/boot-config.ts'
 import { readPinnedCode } from '../../src/chain/proven/pinning.ts'
 import type { Hex } from '../../src/lib/bytes.ts'
@@ -26,7 +26,6 @@ const [release, image, device] = ['11', '22', '33'].map((byte): Hex => `0x${byte
   Hex,
   Hex,
 ]
-const never = 2 ** 40 - 1
 const silent: Lie = () => (response: ServerResponse) => response.destroy()
 
 let anvil: Anvil
@@ -46,9 +45,9 @@ beforeAll(async () => {
   app = await chain.createApp({ allowAnyDevice: true })
   await chain.send(chain.kmsAuth, kmsCall('addOsImageHash', [image]))
   await chain.send(chain.kmsAuth, kmsCall('setGatewayAppId', ['gateway']))
-  await chain.send(chain.kmsAuth, kmsCall('setHosts', [chain.hosts, never]))
-  await chain.send(chain.kmsAuth, kmsCall('setImages', [chain.images, never]))
-  await chain.send(chain.kmsAuth, kmsCall('setHosts', [`0x${'00'.repeat(20)}`, never]))
+  await chain.send(chain.kmsAuth, kmsCall('setHosts', [chain.hosts, noEnd]))
+  await chain.send(chain.kmsAuth, kmsCall('setImages', [chain.images, noEnd]))
+  await chain.send(chain.kmsAuth, kmsCall('setHosts', [`0x${'00'.repeat(20)}`, noEnd]))
   await chain.send(app, appCall('addComposeHash', [release]))
   await chain.test.mine({ blocks: 4 })
   now = Number((await chain.client.getBlock()).timestamp)

@@ -1,14 +1,14 @@
 /** The state of an app with everything that is pending, on a live chain: no ended release is called active. */
+
 import { network } from 'hardhat'
 import { type EIP1193Provider, keccak256, toHex } from 'viem'
 import { beforeAll, describe, expect, test } from 'vitest'
-
 import { announce, setAllowAnyDevice } from '../../src/chain/app.ts'
 import { readAppStatus } from '../../src/chain/app-status.ts'
+import { noEnd } from '../../src/chain/approval.ts'
 import type { Hex } from '../../src/lib/bytes.ts'
 import { appCall, deployRegistries, kmsCall, type Registries } from './registries.ts'
 
-const never = 2 ** 40 - 1
 const id = (name: string): Hex => keccak256(toHex(name))
 const releases = ['one', 'two', 'three'].map(id) as [Hex, Hex, Hex]
 
@@ -71,7 +71,7 @@ describe('app status', () => {
       expiresAt: now + 900,
       evidence: '0x',
     }
-    await world.send(app, kmsCall('approve', [[terms], never]))
+    await world.send(app, kmsCall('approve', [[terms], noEnd]))
     const { devices, upcoming } = await read()
 
     expect(devices).toMatchObject([{ id: device, state: 'pending', endsAt: null }])

@@ -1,10 +1,11 @@
 /** Hosts and root keys with simulated quotes, each verified on-chain by the real verifier. */
-import { createECDH, generateKeyPairSync } from 'node:crypto'
 
+import { createECDH, generateKeyPairSync } from 'node:crypto'
 import hre from 'hardhat'
 import { type EIP1193Provider, encodeFunctionData } from 'viem'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { kmsAuthAbi } from '../../src/chain/abi.ts'
+import { noEnd } from '../../src/chain/approval.ts'
 import { type Call, sendCall } from '../../src/chain/call.ts'
 import type { Addresses } from '../../src/chain/deployments.ts'
 import {
@@ -33,8 +34,6 @@ import { parseQuote } from '../../src/quote/parse.ts'
 import type { Platform } from '../../src/tee/simulator/platform.ts'
 import { createSimulator } from '../../src/tee/simulator/simulator.ts'
 import { chainTime, createDao, type Dao, hardhatArtifacts } from './dao.ts'
-
-const never = 2 ** 40 - 1
 
 let dao: Dao
 let at: Required<Addresses>
@@ -69,7 +68,7 @@ describe('a host', () => {
   test('is proven by its quote, admitted by the DAO, and evicted by the guardian', async () => {
     const { clients, publicClient, decide } = dao
     const operator = clients.owner.walletClient.account.address
-    await decide([approve(at.hosts, [{ kind: 'host', id: device() }], never)], 'Admit a machine')
+    await decide([approve(at.hosts, [{ kind: 'host', id: device() }], noEnd)], 'Admit a machine')
     const binding = await bindToNewestBlock(publicClient, at.hosts, operator)
     const quote = platform.quote({ td: { reportData: hostReportData(binding) } })
     const deadline = (await chainTime(publicClient)) + 3600
@@ -140,7 +139,7 @@ describe('a root key', () => {
     await sendCall(clients.stranger, prove)
     expect(await readCurrentRootKey(publicClient, rootKeys)).toBeUndefined()
     await decide(
-      [approve(rootKeys, [{ kind: 'rootKey', id: rootKeyId(pair) }], never)],
+      [approve(rootKeys, [{ kind: 'rootKey', id: rootKeyId(pair) }], noEnd)],
       'Open the first epoch',
     )
 
@@ -195,7 +194,7 @@ describe('KmsAuth', () => {
           data: encodeFunctionData({
             abi: kmsAuthAbi,
             functionName: 'setHosts',
-            args: [at.hosts, 2 ** 40 - 1],
+            args: [at.hosts, noEnd],
           }),
           summary: 'require proven hosts',
         },

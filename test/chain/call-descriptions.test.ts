@@ -3,6 +3,7 @@
  *
  * Both sides of each condition in a description are tested, so that no text can say the opposite of its call.
  */
+
 import {
   type Abi,
   type AbiFunction,
@@ -13,6 +14,7 @@ import {
   stringToHex,
 } from 'viem'
 import { describe, expect, test } from 'vitest'
+import { noEnd } from '../../src/chain/approval.ts'
 
 import { noEnd } from '../../src/chain/approval.ts'
 import { encodeEvidence } from '../../src/chain/governance/approval-evidence.ts'
@@ -41,7 +43,6 @@ const none = id('00')
 /** 2027-01-15 08:00:00 UTC, and a day later. */
 const soon = 1_800_000_000
 const later = soon + 86_400
-const never = 2 ** 40 - 1
 
 const inTime = 'revert the whole transaction if it is executed after 2027-01-15 08:00:00 UTC'
 const everLate = 'allow execution at any later time'
@@ -128,7 +129,7 @@ const registry: readonly Row[] = [
       inTime,
     ],
   ],
-  ['approve', [[], never], [everLate]],
+  ['approve', [[], noEnd], [everLate]],
   [
     'extend',
     [1, [id('01'), id('02')], later, soon],
@@ -136,7 +137,7 @@ const registry: readonly Row[] = [
   ],
   [
     'extend',
-    [2, [id('01')], 0, never],
+    [2, [id('01')], 0, noEnd],
     [`extend KMS device ${id('01')} without end time`, everLate],
   ],
   [
@@ -176,7 +177,7 @@ const registry: readonly Row[] = [
   ],
   [
     'lift',
-    [0, [id('01')], never],
+    [0, [id('01')], noEnd],
     [`lift the suspension of base image ${id('01')} immediately`, everLate],
   ],
   [
@@ -195,11 +196,11 @@ const registry: readonly Row[] = [
   ],
   [
     'setGuardian',
-    [nobody, 3_600, never],
+    [nobody, 3_600, noEnd],
     ['remove the guardian: only the owner can suspend, for 1 hour each time', everLate],
   ],
   ['requireNotAfter', [soon], inTime],
-  ['requireNotAfter', [never], everLate],
+  ['requireNotAfter', [noEnd], everLate],
   ...ownership(),
 ]
 
@@ -325,7 +326,7 @@ const rows: Record<ContractType, readonly Row[]> = {
     ['setHosts', [alice, soon], [`allow boots only on hosts that ${A} admits`, inTime]],
     [
       'setHosts',
-      [nobody, never],
+      [nobody, noEnd],
       ['allow boots on any host: no host registry is used any more', everLate],
     ],
     [
@@ -338,7 +339,7 @@ const rows: Record<ContractType, readonly Row[]> = {
     ],
     [
       'setImages',
-      [nobody, never],
+      [nobody, noEnd],
       ['check no measurement sets: no image registry is used any more', everLate],
     ],
     [
@@ -444,7 +445,7 @@ const rows: Record<ContractType, readonly Row[]> = {
     ],
     [
       'setOperator',
-      [id('0d'), nobody, never],
+      [id('0d'), nobody, noEnd],
       [
         `remove the operator of host ${id('0d')}: the next account that registers it becomes its operator`,
         everLate,
@@ -464,7 +465,7 @@ const rows: Record<ContractType, readonly Row[]> = {
     ],
     [
       'setRules',
-      [{ ...rules, isOpen: true, attestedSince: soon }, never],
+      [{ ...rules, isOpen: true, attestedSince: soon }, noEnd],
       [
         'approve each host with its first host proof, active after 1 day',
         'let a host proof count as long as its collateral is valid, at least 1 hour and at most 30 days',
@@ -481,7 +482,7 @@ const rows: Record<ContractType, readonly Row[]> = {
     ],
     [
       'setStatusAcceptedUntil',
-      [2, never, never],
+      [2, noEnd, noEnd],
       ['accept hosts with TCB status SWHardeningNeeded without end time', everLate],
     ],
     [
@@ -499,7 +500,7 @@ const rows: Record<ContractType, readonly Row[]> = {
       ['accept again hosts that are affected by INTEL-SA-00837, in later host proofs', inTime],
     ],
     ['setBonds', [alice, soon], [`admit only hosts whose operator has a bond in ${A}`, inTime]],
-    ['setBonds', [nobody, never], ['require no bonds from operators any more', everLate]],
+    ['setBonds', [nobody, noEnd], ['require no bonds from operators any more', everLate]],
     [
       'setContinuityDelay',
       [86_400, soon],
@@ -972,14 +973,14 @@ describe('text inside calldata', () => {
   })
   const terms = { ...dao, symbol: hostile, name: hostile }
   const calls: [ContractType, string, readonly unknown[]][] = [
-    ['KmsAuth', 'approve', [[approval(evidenceOf(hostile))], never]],
+    ['KmsAuth', 'approve', [[approval(evidenceOf(hostile))], noEnd]],
     ['KmsAuth', 'setGatewayAppId', [hostile]],
     ['Images', 'setImageName', [id('01'), hostile]],
     ['DaoFactory', 'create', [terms]],
     ['DaoFactory', 'create', [{ ...terms, underlying: bob }]],
     ['App', 'transferToNewDao', [alice, terms]],
     ['AssentGovernor', 'propose', [[alice], [0n], ['0x'], hostile]],
-    ['HostBonds', 'slash', [id('01'), alice, 1n, bob, evidenceOf(hostile), never]],
+    ['HostBonds', 'slash', [id('01'), alice, 1n, bob, evidenceOf(hostile), noEnd]],
   ]
 
   test.each(calls)('of %s.%s stays inside its quotation, on one line', (contract, name, args) => {

@@ -1,8 +1,8 @@
 /** Each finding of the check, with a deployment that is broken in just this. */
+
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-
 import hre from 'hardhat'
 import {
   type Address,
@@ -29,6 +29,7 @@ import {
   quoteVerifierAbi,
   timelockControllerAbi,
 } from '../../src/chain/abi.ts'
+import { noEnd } from '../../src/chain/approval.ts'
 import { type Call, callOf, sendCall } from '../../src/chain/call.ts'
 import { type CheckOptions, checkDeployment } from '../../src/chain/check/check.ts'
 import { creationCodeOf, type Sources } from '../../src/chain/check/code.ts'
@@ -64,7 +65,6 @@ import { isAssentError } from '../../src/errors/index.ts'
 import { createSimulator } from '../../src/tee/simulator/simulator.ts'
 import { connect, daoTimes, hardhatArtifacts, type People, testRules } from './dao.ts'
 
-const later = 2 ** 40 - 1
 const simulator = createSimulator({ at: Math.floor(Date.now() / 1000) })
 const compiler = { version: '0.8.35', settings: { optimizer: { enabled: true, runs: 200 } } }
 const sources: Sources = {
@@ -275,7 +275,7 @@ describe('the check finds', () => {
     expect(await wrong()).toEqual(['PENDING_OWNER'])
 
     await sendCall(people.stranger, acceptOwnership(kmsAuth))
-    const args = [stranger, 86_400, later] as const
+    const args = [stranger, 86_400, noEnd] as const
     await sendCall(people.stranger, callOf(kmsAuth, approvalRegistryAbi, 'setGuardian', args, ''))
     // who owns it is its guardian as well: all that he may not call, he may
     expect(await wrong()).toEqual([
@@ -392,7 +392,7 @@ describe('the check finds', () => {
   })
 
   test('another guardian or suspension time', async () => {
-    const args = [account('guardian'), 3_600, later] as const
+    const args = [account('guardian'), 3_600, noEnd] as const
     const { images } = addresses
     await asTimelock(callOf(images, approvalRegistryAbi, 'setGuardian', args, ''))
     expect(await wrong()).toEqual(['SETTINGS'])
@@ -797,23 +797,23 @@ describe('the check of references finds', () => {
   test('another contract for apps, hosts or images', async () => {
     await asTimelock(
       setHosts(addresses.kmsAuth, addresses.hosts),
-      setImages(addresses.kmsAuth, addresses.images, later),
+      setImages(addresses.kmsAuth, addresses.images, noEnd),
     )
     expect(await wrong()).toEqual([])
 
     await asTimelock(
       callOf(addresses.kmsAuth, kmsAuthAbi, 'setAppImplementation', [elsewhere], ''),
       setHosts(addresses.kmsAuth, elsewhere),
-      setImages(addresses.kmsAuth, elsewhere, later),
+      setImages(addresses.kmsAuth, elsewhere, noEnd),
     )
     expect(await wrong()).toEqual(['APP_IMPLEMENTATION', 'HOSTS', 'IMAGES'])
   })
 
   test('another contract for quotes or bonds', async () => {
     await asTimelock(
-      setVerifier(addresses.hosts, elsewhere, later),
-      setVerifier(addresses.rootKeys, elsewhere, later),
-      setBonds(addresses.hosts, elsewhere, later),
+      setVerifier(addresses.hosts, elsewhere, noEnd),
+      setVerifier(addresses.rootKeys, elsewhere, noEnd),
+      setBonds(addresses.hosts, elsewhere, noEnd),
     )
 
     expect(await wrong()).toEqual(['VERIFIER', 'BONDS', 'VERIFIER'])

@@ -1,4 +1,5 @@
 /** The registry of hosts on anvil, which keeps 8,191 block hashes (EIP-2935) as a real chain does. */
+
 import hre from 'hardhat'
 import {
   type AbiFunction,
@@ -13,8 +14,8 @@ import {
   zeroAddress,
 } from 'viem'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-
 import { hostsAbi } from '../../src/chain/abi.ts'
+import { noEnd } from '../../src/chain/approval.ts'
 import { type Call, type Clients, sendCall } from '../../src/chain/call.ts'
 import {
   bindToNewestBlock,
@@ -47,7 +48,7 @@ describe.skipIf(absent)('the host registry', () => {
     const { request } = http(anvil.url)({ retryCount: 0 })
     people = await connect({ request } as unknown as EIP1193Provider)
     hosts = await deployHosts(people.deployer)
-    await sendCall(people.deployer, approve(hosts, [{ kind: 'host', id: device }], 2 ** 40 - 1))
+    await sendCall(people.deployer, approve(hosts, [{ kind: 'host', id: device }], noEnd))
   })
 
   afterAll(() => anvil?.stop())

@@ -1,4 +1,5 @@
 /** What is read from the registry of base images, on a chain. */
+
 import { network } from 'hardhat'
 import {
   concat,
@@ -10,12 +11,12 @@ import {
   zeroHash,
 } from 'viem'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { noEnd } from '../../src/chain/approval.ts'
 
 import { listMeasurementSets, readRegisteredImage } from '../../src/chain/images.ts'
 import type { Hex } from '../../src/lib/bytes.ts'
 import { deployRegistries, imagesCall, type Registries } from './registries.ts'
 
-const never = 2 ** 40 - 1
 const named: Hex = `0x${'a1'.repeat(32)}`
 const unknown: Hex = `0x${'a2'.repeat(32)}`
 /** MRTD and RTMR0 to RTMR2. */
@@ -33,7 +34,7 @@ beforeAll(async () => {
   for (const [name, ...args] of [
     ['setImageName', named, 'dstack-0.5.7'],
     ['closeImages', [named]],
-    ['approveMeasurementSets', [{ ...set, evidence: '0x' }], never],
+    ['approveMeasurementSets', [{ ...set, evidence: '0x' }], noEnd],
   ] as const) {
     await chain.send(chain.images, imagesCall(name, args))
   }

@@ -1,9 +1,10 @@
 /** Which open proposal counts as the same decision: one that can still be executed. */
+
 import hre from 'hardhat'
 import type { EIP1193Provider } from 'viem'
 import { beforeEach, describe, expect, test } from 'vitest'
-
 import { approvalRegistryAbi, assentVotesAbi } from '../../src/chain/abi.ts'
+import { noEnd } from '../../src/chain/approval.ts'
 import { type Call, callOf, sendCall } from '../../src/chain/call.ts'
 import { type AddressBook, addressBook } from '../../src/chain/governance/describe-call.ts'
 import { delegate, execute, propose, queue, vote } from '../../src/chain/governance/governance.ts'
@@ -11,7 +12,6 @@ import { findOpenProposal, nextStep, readProposal } from '../../src/chain/govern
 import { isAssentError } from '../../src/errors/index.ts'
 import { chainTime, createDao, type Dao, daoTimes, hardhatArtifacts } from './dao.ts'
 
-const never = 2 ** 40 - 1
 const day = 86_400
 
 let dao: Dao
@@ -54,14 +54,14 @@ async function foundFor(wanted: Call[], notAfter: number) {
 
 describe('an open proposal with the same calls', () => {
   test.each([
-    ['without a deadline', () => never, true],
+    ['without a deadline', () => noEnd, true],
     // the clock of the chain can be some seconds later than expected
     ['that leaves three days to execute it', () => earliest + 3 * day + 10, true],
     ['that leaves less', () => earliest + 3 * day - 1, false],
     ['whose deadline is the end of its vote', () => voteEnd, false],
     ['whose deadline is a second before the timelock delay is over', () => earliest - 1, false],
   ])('%s', async (_, deadline, counts) => {
-    const { id, found } = await foundFor(decision(never), deadline())
+    const { id, found } = await foundFor(decision(noEnd), deadline())
 
     expect(found).toBe(counts ? id : undefined)
   })

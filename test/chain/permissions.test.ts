@@ -3,8 +3,8 @@
  *
  * Arguments are whatever their types allow: who may not is refused before anyone looks at them.
  */
-import { readFileSync } from 'node:fs'
 
+import { readFileSync } from 'node:fs'
 import hre from 'hardhat'
 import {
   type Abi,
@@ -17,8 +17,8 @@ import {
   zeroAddress,
 } from 'viem'
 import { beforeAll, describe, expect, test } from 'vitest'
-
 import * as abis from '../../src/chain/abi.ts'
+import { noEnd } from '../../src/chain/approval.ts'
 import { revertData, sendCall } from '../../src/chain/call.ts'
 import { deployAndRegisterApp, deployedApp } from '../../src/chain/registry.ts'
 import type { Hex } from '../../src/lib/bytes.ts'
@@ -175,7 +175,7 @@ describe('a deployed contract', () => {
       data: encodeFunctionData({
         abi: abis.appAbi,
         functionName: 'setGuardian',
-        args: [guardian, 86_400, 2 ** 40 - 1],
+        args: [guardian, 86_400, noEnd],
       }),
       summary: 'name a guardian',
     })

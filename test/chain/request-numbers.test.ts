@@ -1,4 +1,5 @@
 /** How many requests it takes to read lists and proposals, counted at the transport. */
+
 import hre from 'hardhat'
 import {
   type Address,
@@ -9,8 +10,8 @@ import {
   type PublicClient,
 } from 'viem'
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
-
 import { approvalRegistryAbi } from '../../src/chain/abi.ts'
+import { noEnd } from '../../src/chain/approval.ts'
 import { propose } from '../../src/chain/governance/governance.ts'
 import { listProposals, readProposal } from '../../src/chain/governance/proposals.ts'
 import {
@@ -116,7 +117,7 @@ describe('a list of more than 200 approvals', () => {
       const entries = images
         .slice(from, from + 90)
         .map((each) => ({ kind: 'osImage', id: each }) as const)
-      const { to, data } = approve(kmsAuth, entries, 2 ** 40 - 1)
+      const { to, data } = approve(kmsAuth, entries, noEnd)
       await request('eth_sendTransaction', { from: timelock, to, data })
     }
   })

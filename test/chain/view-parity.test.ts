@@ -16,7 +16,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 
 import { inputs, isNightly, seed } from '../../scripts/test-effort.ts'
 import { appAbi, kmsAuthAbi } from '../../src/chain/abi.ts'
-import { kinds } from '../../src/chain/approval.ts'
+import { kinds, noEnd } from '../../src/chain/approval.ts'
 import {
   appDenialReason,
   type DenialReason,
@@ -133,12 +133,12 @@ async function openChapter(chapter: number): Promise<void> {
   // enough is approved for every later refusal to be the only one
   const { kmsAuth, hosts, send } = onChain
   for (const app of [foreign, apps[3]]) await send(kmsAuth, kmsCall('registerApp', [app]))
-  await send(kmsAuth, kmsCall('setActivationDelay', [kinds.osImage, 0, never]))
+  await send(kmsAuth, kmsCall('setActivationDelay', [kinds.osImage, 0, noEnd]))
   await send(kmsAuth, kmsCall('addOsImageHash', [images[0]]))
   await send(kmsAuth, kmsCall('addKmsAggregatedMr', [measurements[0]]))
-  await send(kmsAuth, kmsCall('setHosts', [hosts, never]))
-  await send(hosts, hostsCall('setRules', [rules(0), never]))
-  await send(hosts, hostsCall('setStatusAcceptedUntil', [1, 2 ** 39, never]))
+  await send(kmsAuth, kmsCall('setHosts', [hosts, noEnd]))
+  await send(hosts, hostsCall('setRules', [rules(0), noEnd]))
+  await send(hosts, hostsCall('setStatusAcceptedUntil', [1, 2 ** 39, noEnd]))
   for (const device of devices.slice(0, 2)) {
     await send(kmsAuth, kmsCall('addKmsDevice', [device]))
     for (const app of own) await send(app, appCall('addDevice', [device]))
@@ -147,7 +147,7 @@ async function openChapter(chapter: number): Promise<void> {
     for (const release of releases.slice(0, 3))
       await send(app, appCall('addComposeHash', [release]))
   }
-  await send(kmsAuth, kmsCall('setImages', [onChain.images, never]))
+  await send(kmsAuth, kmsCall('setImages', [onChain.images, noEnd]))
   // and each kind of refusal is met early in some chapter
   await send(kmsAuth, kmsCall('addOsImageHash', [images[1]]))
   await send(onChain.images, imagesCall('closeImages', [[images[1]]]))
@@ -155,8 +155,8 @@ async function openChapter(chapter: number): Promise<void> {
   const soon = Number((await onChain.client.getBlock()).timestamp) + 600
   edges.push(soon)
   await send(own[0] as Hex, appCall('supersede', [2, soon, true]))
-  await send(hosts, hostsCall('setBonds', [onChain.bonds, never]))
-  await send(onChain.bonds, bondsCall('setTerms', [1, 3_600, never]))
+  await send(hosts, hostsCall('setBonds', [onChain.bonds, noEnd]))
+  await send(onChain.bonds, bondsCall('setTerms', [1, 3_600, noEnd]))
   await send(onChain.bonds, bondsCall('deposit', [devices[0], 1]))
   await approve(hosts, kinds.host, devices[0] as Hex, 0, 0)
   await onChain.proveHost(devices[0] as Hex)
@@ -167,7 +167,6 @@ const chapterLength = 40
 /** Numbers from which one operation is made. */
 type Dice = readonly number[]
 
-const never = 2 ** 40 - 1
 const zero: Hex = `0x${'00'.repeat(20)}`
 const pick = <T>(list: readonly T[], die = 0): T => list[die % list.length] as T
 /** Moments at which some answer changes. */
@@ -200,7 +199,7 @@ async function operate(dice: Dice): Promise<void> {
     () => approve(target, kind, key, 0, now + 100 + (d % 3000)),
     () => send(target, kmsCall('withdraw', [kind, [key]])),
     () => send(target, kmsCall('suspend', [kind, [key]])),
-    () => send(target, kmsCall('lift', [kind, [key], never])),
+    () => send(target, kmsCall('lift', [kind, [key], noEnd])),
     () => send(target, kmsCall('extend', [kind, [key], later(now, d), now + 60])),
     () => send(target, kmsCall('shorten', [kind, [key], later(now, d)])),
     // revoked things never come back, so this is rare
@@ -211,9 +210,9 @@ async function operate(dice: Dice): Promise<void> {
     () => send(kmsAuth, kmsCall('addKmsAggregatedMr', [pick(measurements, d)])),
     () => send(kmsAuth, kmsCall('addKmsDevice', [pick(devices, c)])),
     () => send(kmsAuth, kmsCall('addKmsDevice', [pick(devices, d)])),
-    () => send(kmsAuth, kmsCall('setHosts', [pick([hosts, zero], c), never])),
+    () => send(kmsAuth, kmsCall('setHosts', [pick([hosts, zero], c), noEnd])),
     () => send(kmsAuth, kmsCall('setGatewayAppId', ['g'.repeat(c % 80)])),
-    () => send(kmsAuth, kmsCall('setActivationDelay', [c % 4, d % 300, never])),
+    () => send(kmsAuth, kmsCall('setActivationDelay', [c % 4, d % 300, noEnd])),
     () => send(pick(apps.slice(0, 2), a), appCall('addComposeHash', [pick(releases, c)])),
     () => send(pick(apps.slice(0, 2), a), appCall('addComposeHash', [pick(releases, d)])),
     () => send(pick(apps.slice(0, 2), a), appCall('addDevice', [pick(devices, c)])),
@@ -226,17 +225,17 @@ async function operate(dice: Dice): Promise<void> {
       ),
     () => onChain.proveHost(pick(devices, a), 1 + (c % 3)),
     () => onChain.proveHost(pick(devices, c)),
-    () => send(hosts, hostsCall('setStatusAcceptedUntil', [1 + (c % 3), later(now, d), never])),
-    () => send(hosts, hostsCall('setRules', [rules(c % 4 === 0 ? later(now, d) : 0), never])),
-    () => send(hosts, hostsCall('setBonds', [pick([onChain.bonds, zero], c), never])),
-    () => send(onChain.bonds, bondsCall('setTerms', [c % 3, 3_600, never])),
+    () => send(hosts, hostsCall('setStatusAcceptedUntil', [1 + (c % 3), later(now, d), noEnd])),
+    () => send(hosts, hostsCall('setRules', [rules(c % 4 === 0 ? later(now, d) : 0), noEnd])),
+    () => send(hosts, hostsCall('setBonds', [pick([onChain.bonds, zero], c), noEnd])),
+    () => send(onChain.bonds, bondsCall('setTerms', [c % 3, 3_600, noEnd])),
     () => send(onChain.bonds, bondsCall('deposit', [pick(devices, c), 1 + (d % 2)])),
     () => send(onChain.bonds, bondsCall('unbond', [pick(devices, c), 1])),
-    () => send(kmsAuth, kmsCall('setImages', [pick([onChain.images, zero], c), never])),
+    () => send(kmsAuth, kmsCall('setImages', [pick([onChain.images, zero], c), noEnd])),
     () => send(onChain.images, imagesCall('closeImages', [[pick(images, c)]])),
-    () => send(onChain.images, imagesCall('openImages', [[pick(images, c)], never])),
+    () => send(onChain.images, imagesCall('openImages', [[pick(images, c)], noEnd])),
     () =>
-      send(onChain.images, imagesCall('approveMeasurementSets', [[set(c, later(now, d))], never])),
+      send(onChain.images, imagesCall('approveMeasurementSets', [[set(c, later(now, d))], noEnd])),
     () => send(onChain.images, imagesCall('withdraw', [kinds.measurements, [setId(c)]])),
     () => onChain.pass(1 + (d % 900)),
     () => onChain.pass(1),
@@ -565,7 +564,7 @@ describe.each(nodes)('proven and answered, on %s', (node) => {
   })
 
   test('a registry of hosts with code that is not pinned says nothing', async () => {
-    await onChain.send(onChain.kmsAuth, kmsCall('setHosts', [otherHosts, never]))
+    await onChain.send(onChain.kmsAuth, kmsCall('setHosts', [otherHosts, noEnd]))
     const registry = { kms: onChain.kmsAuth, pinned: onChain.pinned }
 
     await expect(

@@ -5,12 +5,11 @@ import { createServer, type Server } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-
 import { p256 } from '@noble/curves/nist.js'
 import { type Address, createTestClient, createWalletClient, http, publicActions } from 'viem'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
-
 import { approveManifest, supersede } from '../../src/chain/app.ts'
+import { noEnd } from '../../src/chain/approval.ts'
 import { sendCall } from '../../src/chain/call.ts'
 import { deployAndRegisterApp, deployedApp, setKmsInfo } from '../../src/chain/registry.ts'
 import { releaseCommands } from '../../src/commands/app-release.ts'
@@ -206,7 +205,7 @@ describe.skipIf(absent)('an app owner', () => {
     expect([before.value.answer, before.exitCode]).toEqual(['denied', 1])
     expect(unmetOf(before.value)).toEqual(['imageNotAllowed', 'releaseNotAllowed'])
 
-    const notAfter = 2 ** 40 - 1
+    const notAfter = noEnd
     const manifest = await readFile(manifestFile())
     const call = approveManifest(app, await readHash(), manifest, { notAfter })
     await sendCall(fixture.people.voter, call)
@@ -265,7 +264,7 @@ describe.skipIf(absent)('an app owner', () => {
   test('sees the end of a superseded release in advance', async () => {
     const next = await readFile(file('next.json'))
     const { composeHash } = readManifest(next)
-    const notAfter = 2 ** 40 - 1
+    const notAfter = noEnd
     await sendCall(fixture.people.voter, approveManifest(app, composeHash, next, { notAfter }))
     const end = Number((await fixture.anvil.client.getBlock()).timestamp) + 3_600
     await sendCall(fixture.people.voter, supersede(app, 2, end, false))

@@ -4,7 +4,7 @@ import { concat, type EIP1193Provider } from 'viem'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 
 import { imagesAbi } from '../../src/chain/abi.ts'
-import { kinds } from '../../src/chain/approval.ts'
+import { kinds, noEnd } from '../../src/chain/approval.ts'
 import type { ChainView } from '../../src/chain/proven/view.ts'
 import { type Hex, to0x, toHex } from '../../src/lib/bytes.ts'
 import type { SimulatedCvm } from '../../src/tee/simulator/cvm.ts'
@@ -19,8 +19,6 @@ import {
 } from '../chain/registries.ts'
 import { askForKeys, mint } from './http-fixture.ts'
 import { startNode } from './node-fixture.ts'
-
-const never = 2 ** 40 - 1
 
 let connection: Awaited<ReturnType<typeof network.create>>
 let chain: Registries
@@ -73,7 +71,7 @@ function approveSet(registers: Hex) {
   const set = { osImageHash: to0x(osImageHash), variant: 0, registers, activeFrom: 0, expiresAt: 0 }
   return chain.send(
     chain.images,
-    imagesCall('approveMeasurementSets', [[{ ...set, evidence: '0x' }], never]),
+    imagesCall('approveMeasurementSets', [[{ ...set, evidence: '0x' }], noEnd]),
   )
 }
 
@@ -89,7 +87,7 @@ describe('KMS: a base image of the legacy scheme', () => {
   })
 
   test('needs an approved measurement set, whether the image is closed or not', async () => {
-    await chain.send(chain.kmsAuth, kmsCall('setImages', [chain.images, never]))
+    await chain.send(chain.kmsAuth, kmsCall('setImages', [chain.images, noEnd]))
     expect(await answer()).toMatchObject(notApproved)
 
     const { mrTd, rtmrs } = cvm.registers

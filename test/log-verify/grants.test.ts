@@ -9,7 +9,7 @@ import { network } from 'hardhat'
 import { concat, type EIP1193Provider, keccak256, sha256 } from 'viem'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 
-import { kinds } from '../../src/chain/approval.ts'
+import { kinds, noEnd } from '../../src/chain/approval.ts'
 import type { BootDecision } from '../../src/chain/boot.ts'
 import { type Entry, loggedBlock, loggedBoot } from '../../src/kms/log/entry.ts'
 import { deriveLogKey } from '../../src/kms/log/key.ts'
@@ -34,7 +34,6 @@ const [older, newer, image, measurement, device, other] = [1, 2, 3, 4, 5, 6].map
 ) as [Hex, Hex, Hex, Hex, Hex, Hex]
 const registers: Hex = `0x${'07'.repeat(192)}`
 const shown = sha256(concat([registers, `0x${'00'.repeat(32)}`]))
-const never = 2 ** 40 - 1
 
 let connection: Awaited<ReturnType<typeof network.create>>
 let chain: Registries
@@ -57,17 +56,17 @@ beforeAll(async () => {
   for (const release of [older, newer]) await send(app, appCall('addComposeHash', [release]))
   await send(strict, appCall('addComposeHash', [newer]))
   await send(strict, appCall('addDevice', [device]))
-  await send(kmsAuth, kmsCall('setHosts', [hosts, never]))
+  await send(kmsAuth, kmsCall('setHosts', [hosts, noEnd]))
   const terms = { kind: kinds.host, id: device, activeFrom: 0, expiresAt: 0, evidence: '0x' }
-  await send(hosts, hostsCall('approve', [[terms], never]))
-  await send(hosts, hostsCall('setStatusAcceptedUntil', [1, 2 ** 39, never]))
+  await send(hosts, hostsCall('approve', [[terms], noEnd]))
+  await send(hosts, hostsCall('setStatusAcceptedUntil', [1, 2 ** 39, noEnd]))
   await chain.proveHost(device)
-  await send(hosts, hostsCall('setBonds', [bonds, never]))
-  await send(bonds, bondsCall('setTerms', [2, 3_600, never]))
+  await send(hosts, hostsCall('setBonds', [bonds, noEnd]))
+  await send(bonds, bondsCall('setTerms', [2, 3_600, noEnd]))
   await send(bonds, bondsCall('deposit', [device, 2]))
-  await send(kmsAuth, kmsCall('setImages', [images, never]))
+  await send(kmsAuth, kmsCall('setImages', [images, noEnd]))
   const set = { osImageHash: image, variant: 0, registers, activeFrom: 0, expiresAt: 0 }
-  await send(images, imagesCall('approveMeasurementSets', [[{ ...set, evidence: '0x' }], never]))
+  await send(images, imagesCall('approveMeasurementSets', [[{ ...set, evidence: '0x' }], noEnd]))
   await send(images, imagesCall('closeImages', [[image]]))
   end = Number((await client.getBlock()).timestamp) + 1000
   await send(app, appCall('supersede', [2, end, true]))
@@ -300,7 +299,7 @@ const appRules: readonly Rule[] = [
   {
     name: 'a host whose proof is older than is asked for',
     reason: 'Host is not registered',
-    against: () => [[chain.hosts, hostsCall('setRules', [rulesSince(2 ** 39), never])]],
+    against: () => [[chain.hosts, hostsCall('setRules', [rulesSince(2 ** 39), noEnd])]],
   },
   {
     name: 'a host that nobody proved',
@@ -310,12 +309,12 @@ const appRules: readonly Rule[] = [
   {
     name: 'a host whose TCB status passes no more',
     reason: 'Host is not registered',
-    against: () => [[chain.hosts, hostsCall('setStatusAcceptedUntil', [1, 0, never])]],
+    against: () => [[chain.hosts, hostsCall('setStatusAcceptedUntil', [1, 0, noEnd])]],
   },
   {
     name: 'a host whose TCB status has run out since the block',
     reason: 'Host is not registered',
-    against: () => [[chain.hosts, hostsCall('setStatusAcceptedUntil', [1, now + 1000, never])]],
+    against: () => [[chain.hosts, hostsCall('setStatusAcceptedUntil', [1, now + 1000, noEnd])]],
     later: 1_200,
   },
   {
@@ -327,7 +326,7 @@ const appRules: readonly Rule[] = [
         chain.hosts,
         hostsCall('approve', [
           [{ kind: kinds.host, id: device, activeFrom: 0, expiresAt: 0, evidence: '0x' }],
-          never,
+          noEnd,
         ]),
       ],
     ],
@@ -350,13 +349,13 @@ const appRules: readonly Rule[] = [
   {
     name: 'an image that could not be measured and shows no approved set, though it is open',
     reason: 'Measurements are not allowed for this OS image',
-    against: () => [[chain.images, imagesCall('openImages', [[image], never])]],
+    against: () => [[chain.images, imagesCall('openImages', [[image], noEnd])]],
     boot: () => ({ requiredMrSystem: bytes(other) }),
   },
   {
     name: 'such an image where nobody keeps sets',
     reason: 'Measurements are not allowed for this OS image',
-    against: () => [[chain.kmsAuth, kmsCall('setImages', [`0x${'00'.repeat(20)}`, never])]],
+    against: () => [[chain.kmsAuth, kmsCall('setImages', [`0x${'00'.repeat(20)}`, noEnd])]],
     boot: () => ({ requiredMrSystem: bytes(shown) }),
   },
   {

@@ -1,8 +1,8 @@
 import { encodeFunctionData, keccak256, parseEther, sha256, toBytes, toHex } from 'viem'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-
 import { kmsAuthAbi, timelockControllerAbi } from '../../src/chain/abi.ts'
 import { approveManifest } from '../../src/chain/app.ts'
+import { noEnd } from '../../src/chain/approval.ts'
 import { type Call, callOf } from '../../src/chain/call.ts'
 import { encodeEvidence } from '../../src/chain/governance/approval-evidence.ts'
 import { addressBook, describeCall } from '../../src/chain/governance/describe-call.ts'
@@ -24,7 +24,6 @@ import { findAnvil } from '../anvil.ts'
 import { createLocalDao, type LocalDao } from '../chain/simulate/local-dao.ts'
 
 const absent = findAnvil() === undefined
-const never = 2 ** 40 - 1
 const id = (byte: string): Hex => `0x${byte.repeat(32)}`
 
 function manifest(tag: string, env: readonly string[] = []): Uint8Array {
@@ -72,7 +71,7 @@ describe.skipIf(absent)('a review', () => {
     const first = manifest('a', ['TOKEN'])
     await dao.decide(
       [
-        approveManifest(dao.app, sha256(first), first, { notAfter: never }),
+        approveManifest(dao.app, sha256(first), first, { notAfter: noEnd }),
         addOsImageHash(addresses.kmsAuth, id('a1')),
         { to: dao.app, data: appAnyDevice, summary: 'any device' },
       ],
@@ -88,7 +87,7 @@ describe.skipIf(absent)('a review', () => {
 
   test('shows the release behind a hash and its difference from the running one', async () => {
     const next = manifest('b', ['TOKEN', 'REGION'])
-    const found = await review([approveManifest(dao.app, sha256(next), next, { notAfter: never })])
+    const found = await review([approveManifest(dao.app, sha256(next), next, { notAfter: noEnd })])
 
     const [approval] = found.approvals
     expect(approval).toMatchObject({
@@ -113,7 +112,7 @@ describe.skipIf(absent)('a review', () => {
 
   test('takes a manifest from a file only if its hash is the release', async () => {
     const next = manifest('c')
-    const call = approve(dao.app, [{ kind: 'release', id: sha256(next) }], never)
+    const call = approve(dao.app, [{ kind: 'release', id: sha256(next) }], noEnd)
 
     const withFile = await review([call], { files: [manifest('d'), next] })
     const withOther = await review([call], { files: [manifest('d')] })
@@ -133,7 +132,7 @@ describe.skipIf(absent)('a review', () => {
       id: id('a2'),
       evidence: encodeEvidence(evidence, 'osImage', id('a2')),
     }
-    const found = await review([approve(dao.addresses.kmsAuth, [terms], never)])
+    const found = await review([approve(dao.addresses.kmsAuth, [terms], noEnd)])
 
     expect(found.approvals[0]).toMatchObject({ kind: 'osImage', evidence })
     expect(found.warnings).toEqual([])
@@ -158,7 +157,7 @@ describe.skipIf(absent)('a review', () => {
       'RULES_OF_THE_DAO',
     ])
     expect(
-      await codes(settings.setGuardianEverywhere(addresses, stranger, 7_200, never)),
+      await codes(settings.setGuardianEverywhere(addresses, stranger, 7_200, noEnd)),
     ).toContain('GUARDIAN')
     expect(await codes([plain(stranger, '0x', 5n)])).toEqual(['UNKNOWN_TARGET', 'VALUE'])
     expect(await codes([plain(addresses.kmsAuth, '0x12345678')])).toEqual([
@@ -169,7 +168,7 @@ describe.skipIf(absent)('a review', () => {
       await codes([callOf(addresses.kmsAuth, kmsAuthAbi, 'addOsImageHash', [id('a4')], 'x')]),
     ).toEqual(['NO_EVIDENCE'])
     const many = Array.from({ length: 11 }, (_, i) =>
-      approve(addresses.kmsAuth, [{ kind: 'kmsDevice', id: toHex(i + 1, { size: 32 }) }], never),
+      approve(addresses.kmsAuth, [{ kind: 'kmsDevice', id: toHex(i + 1, { size: 32 }) }], noEnd),
     )
     expect(await codes(many)).toEqual(['MANY_CALLS'])
   })
@@ -181,7 +180,7 @@ describe.skipIf(absent)('a review', () => {
     const soon = (notAfter: number) =>
       approve(kmsAuth, [{ kind: 'kmsDevice', id: id('d7'), evidence }], notAfter)
 
-    const failing = await review([soon(never), withdraw(kmsAuth, 'osImage', [id('ee')])])
+    const failing = await review([soon(noEnd), withdraw(kmsAuth, 'osImage', [id('ee')])])
     expect(failing.warnings[0]).toMatchObject({ code: 'REVERTS' })
     expect(failing.warnings[0]?.message).toContain('call 2: ApprovalUnknown')
     expect(failing.blastRadius).toBeNull()
@@ -192,9 +191,9 @@ describe.skipIf(absent)('a review', () => {
     const { addresses, clients, publicClient } = dao
     const { book, governor } = contracts
     const proposer = clients.voter.walletClient.account.address
-    const calls = [approve(addresses.kmsAuth, [{ kind: 'kmsDevice', id: id('d1') }], never)]
+    const calls = [approve(addresses.kmsAuth, [{ kind: 'kmsDevice', id: id('d1') }], noEnd)]
     const honest = describeProposal(calls, { book, proposer })
-    const other = [approve(addresses.kmsAuth, [{ kind: 'kmsDevice', id: id('d2') }], never)]
+    const other = [approve(addresses.kmsAuth, [{ kind: 'kmsDevice', id: id('d2') }], noEnd)]
     const lying = describeProposal(other, { book, proposer })
     const found = async (text: string) => {
       const { id: proposal } = await propose(clients.voter, governor, calls, text)

@@ -1,11 +1,12 @@
 /** What a view of the chain does with time, finality, restarts and endpoints that differ. */
+
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-
 import { network } from 'hardhat'
 import type { EIP1193Provider } from 'viem'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { noEnd } from '../../../src/chain/approval.ts'
 
 import type { ChainEvent, EvaluatedBoot, Finality } from '../../../src/chain/boot.ts'
 import { openCheckpoint, volatileCheckpoint } from '../../../src/chain/proven/checkpoint.ts'
@@ -211,12 +212,11 @@ describe('a final block', () => {
   test('does not allow an approval that ended after it or starts after it', async () => {
     const { kmsAuth, send, client } = chain
     const other = `0x${'44'.repeat(32)}` as const
-    const never = 2 ** 40 - 1
     const start = Number((await client.getBlock()).timestamp)
     const approve = (id: Hex, activeFrom: number, expiresAt: number) =>
       send(
         kmsAuth,
-        kmsCall('approve', [[{ kind: 0, id, activeFrom, expiresAt, evidence: '0x' }], never]),
+        kmsCall('approve', [[{ kind: 0, id, activeFrom, expiresAt, evidence: '0x' }], noEnd]),
       )
     await approve(other, 0, start + 50)
     await send(app, appCall('addComposeHash', [`0x${'55'.repeat(32)}`]))

@@ -1,8 +1,9 @@
 /** A DAO with all registries on anvil, for simulations and for the real execution afterwards. */
+
 import hre from 'hardhat'
 import { type Abi, type EIP1193Provider, encodeFunctionData, http, parseEther } from 'viem'
-
 import { appAbi, erc1967ProxyAbi } from '../../../src/chain/abi.ts'
+import { noEnd } from '../../../src/chain/approval.ts'
 import { type Call, sendCall, waitForReceipt } from '../../../src/chain/call.ts'
 import { addressBook } from '../../../src/chain/governance/describe-call.ts'
 import {
@@ -27,7 +28,7 @@ import { syntheticRoot } from '../../synthetic.ts'
 import { createDao, type Dao, hardhatArtifacts } from '../dao.ts'
 
 /** No execution deadline. */
-export const never = 2 ** 40 - 1
+export const never = noEnd
 
 /** A 32-byte id of one repeated byte. */
 export const idOf = (byte: string): Hex => `0x${byte.repeat(32)}`

@@ -1,6 +1,6 @@
 /** What docs/contracts.md promises of the quote verifier, `V1` and on: each attacked as a stranger would do it. */
-import { createHash } from 'node:crypto'
 
+import { createHash } from 'node:crypto'
 import { p256 } from '@noble/curves/nist.js'
 import hre from 'hardhat'
 import {
@@ -16,8 +16,8 @@ import {
   toFunctionSelector,
 } from 'viem'
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
-
 import { bootLogAbi, hostsAbi, quoteVerifierAbi } from '../../../src/chain/abi.ts'
+import { noEnd } from '../../../src/chain/approval.ts'
 import { type Call, sendCall, toChainError } from '../../../src/chain/call.ts'
 import { setVerifier } from '../../../src/chain/governance/settings.ts'
 import {
@@ -144,7 +144,7 @@ async function provenHost(encode = (quote: Uint8Array) => quote) {
   })
   const hosts = await place('ERC1967Proxy', [await place('Hosts', []), init])
   const deviceId = to0x(platform.deviceId)
-  await sendCall(chain.clients, approve(hosts, [{ kind: 'host', id: deviceId }], 2 ** 40 - 1))
+  await sendCall(chain.clients, approve(hosts, [{ kind: 'host', id: deviceId }], noEnd))
   const binding = await bindToNewestBlock(chain.clients.publicClient, hosts, owner)
   const quote = platform.quote({ td: { reportData: hostReportData(binding) } })
   const sent = encode(quote)
@@ -647,7 +647,7 @@ describe('H12: every host proof can be ended, whatever quote it has', () => {
         (await hre.artifacts.readArtifact(name)) as unknown as LinkableArtifact,
       root: simulator.rootCertificate,
     })
-    await sendCall(chain.clients, setVerifier(hosts, second, 2 ** 40 - 1))
+    await sendCall(chain.clients, setVerifier(hosts, second, noEnd))
     expect(await end()).toBe('HostProofStillValid')
     await revokePlatform()
     expect(await end()).toBe('done')

@@ -5,7 +5,7 @@
  */
 import { type EIP1193Provider, http } from 'viem'
 import { type RunningAuth, startAuth } from '../../../src/auth/service.ts'
-import { kinds } from '../../../src/chain/approval.ts'
+import { kinds, noEnd } from '../../../src/chain/approval.ts'
 import type { BootAuthorizer } from '../../../src/chain/boot.ts'
 import { type BlockReference, volatileCheckpoint } from '../../../src/chain/proven/checkpoint.ts'
 import { agreedHeaders } from '../../../src/chain/proven/header-quorum.ts'
@@ -67,7 +67,6 @@ interface Stage extends Record<Guest, SimulatedCvm> {
 
 export const stage = {} as Stage
 
-const never = 2 ** 40 - 1
 const maxBlockAgeSeconds = 900
 const hour = 3600
 
@@ -154,10 +153,10 @@ async function build(): Promise<void> {
   }
   await send(kmsAuth, kmsCall('addKmsAggregatedMr', [to0x(own.mrAggregated)]))
   await send(kmsAuth, kmsCall('addKmsDevice', [device]))
-  await send(kmsAuth, kmsCall('setHosts', [hosts, never]))
+  await send(kmsAuth, kmsCall('setHosts', [hosts, noEnd]))
   await send(kmsAuth, kmsCall('setGatewayAppId', ['a gateway whose name is longer than a word']))
   const terms = { kind: kinds.host, id: device, activeFrom: 0, expiresAt: 0, evidence: '0x' }
-  await send(hosts, hostsCall('approve', [[terms], never]))
+  await send(hosts, hostsCall('approve', [[terms], noEnd]))
   await chain.proveHost(device)
   const composeHash = to0x(bootYes.composeHash)
   for (const app of [yes, gone, strict, changed])
