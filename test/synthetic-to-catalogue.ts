@@ -1,4 +1,4 @@
-/** Which case of the simulator's catalogue makes which synthetic quote anew. */
+/** The case of the simulator's catalogue that makes each synthetic quote again. */
 import type { FaultCase } from './simulator/faults/case.ts'
 import { faultCatalogue } from './simulator/faults/catalogue.ts'
 

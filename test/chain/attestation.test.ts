@@ -153,7 +153,7 @@ describe('a root key', () => {
 
   test('is not registered from a debug TD or a TD that can migrate', async () => {
     const [prefix = 2, ...x] = pair.k256PublicKey
-    // the mirrored point: another key, whichever of the two prefixes the random one has
+    // the mirrored point: another key, for both prefixes of the random one
     const other = { ...pair, k256PublicKey: Uint8Array.of(5 - prefix, ...x) }
     const reportData = bootstrapReportData(other.caPublicKey, other.k256PublicKey)
     const v5 = { version: 5, bodyType: 3 } as const

@@ -347,7 +347,7 @@ describe('the check finds', () => {
     const { governor } = addresses
     const args = [account('stranger')] as const
     await decide(callOf(governor, assentGovernorAbi, 'updateTimelock', args, ''))
-    // and whoever is that other timelock may now call what only the DAO may
+    // the other timelock can now call the functions of the DAO
     expect(await wrong()).toEqual(expect.arrayContaining(['GOVERNOR_TIMELOCK']))
 
     expect(await wrong(recorded('votes', { address: addresses.images }))).toContain(

@@ -22,7 +22,7 @@ export interface Order {
   readonly at: number
   /** `torn`: with half of a file written. */
   readonly when: 'before' | 'torn' | 'after'
-  /** Steps are transactions that are sent; `all`: what is done to files of `folder` as well. */
+  /** Steps are sent transactions; `all`: also operations on files of `folder`. */
   readonly counts: 'sends' | 'all'
   /** A task and its arguments; the deployment if absent. */
   readonly task?: readonly [name: string, args: Readonly<Record<string, unknown>>]
@@ -87,7 +87,7 @@ async function deployed(): Promise<unknown> {
 
 async function ran(name: string, args: object): Promise<unknown> {
   const live = await liveEnvironment(order.url)
-  // whoever asks for the connection gets this one
+  // every request for the connection gets this one
   const { provider } = (await live.network.getOrCreate()) as unknown as {
     provider: EIP1193Provider
   }

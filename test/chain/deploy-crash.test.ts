@@ -67,7 +67,7 @@ describe.skipIf(absent)('an interrupted deployment', () => {
     }
   }
 
-  /** What an undisturbed deployment on this chain would come to; the chain is as before afterwards. */
+  /** The result of an undisturbed deployment on this chain; the chain is as before afterwards. */
   async function undisturbed(): Promise<{ addresses: object; created: number }> {
     const id = await anvil.client.snapshot()
     const elsewhere = await mkdtemp(join(tmpdir(), 'assent-crash-'))
@@ -160,7 +160,7 @@ describe.skipIf(absent)('an interrupted deployment', () => {
   })
 
   test('can be continued by the account that started it and by no other', async () => {
-    // the first of all, whose code is the same whoever creates it
+    // the first contract, whose code does not depend on its creator
     const cut = { counts: isSend, at: 1, delivered: false }
     await expect(deploy(await optionsWith(cut))).rejects.toThrow()
     const { stranger } = await connect({ request } as unknown as EIP1193Provider)

@@ -63,7 +63,7 @@ const ours: Record<'DstackKms' | 'DstackApp', Abi> = {
 
 /**
  * An item as it is published: `internalType` is the compiler's own business, a parameter without a name
- * is one of a generated getter, and what is absent means the same as what is empty or false.
+ * is one of a generated getter, and an absent member means the same as an empty or false one.
  */
 function published(item: unknown): unknown {
   if (Array.isArray(item)) return item.map(published)

@@ -16,7 +16,7 @@ export function providerEndpoint(provider: EIP1193Provider, name: string): Endpo
   }
 }
 
-/** What two endpoints of the in-process chain show now; it looks anew after a minute. */
+/** The current state at two endpoints of the in-process chain; it is read again after a minute. */
 export function viewOf(
   provider: EIP1193Provider,
   { kmsAuth, pinned }: Pick<Registries, 'kmsAuth' | 'pinned'>,

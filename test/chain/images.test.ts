@@ -1,4 +1,4 @@
-/** What is read from the registry of base images, on a chain. */
+/** Reads of the registry of base images, on a chain. */
 
 import { network } from 'hardhat'
 import {

@@ -148,7 +148,7 @@ export const unreadRules: readonly UnreadRule[] = [
 
 /**
  * Cases of the catalogue with two certificates of one key that signs documents. The contract is not told under which of
- * them a document comes: the one that is good and lasts longest counts, as whoever brings the document could bring it.
+ * them the document came: the valid one that lasts longest counts, because the uploader could have used it.
  */
 export const twoCertificatesOfOneKey: readonly string[] = [
   'valid_qe_identity_signing_last_second',

@@ -27,7 +27,7 @@ export interface Answers {
   readonly solidity: Answer
 }
 
-/** @throws what is no answer: an outage, a bug */
+/** @throws an error that is not an answer: an outage, a bug */
 export async function askBoth(
   onchain: OnchainVerifier,
   evidence: ParityEvidence,

@@ -46,7 +46,7 @@ const contracts: Record<string, Abi> = {
   Heartbeat: abis.heartbeatAbi,
 }
 
-/** Parts of the above, proxies, and what is no contract of its own. */
+/** Parts of the contracts above, proxies, and code that is not a contract of its own. */
 const notAlone = [
   'approvalRegistryAbi',
   'renounceableUpgradesAbi',

@@ -42,7 +42,7 @@ export interface Registries {
   deploy(contract: string, args?: readonly unknown[]): Promise<Hex>
   deployCode(bytecode: Hex, abi?: Abi, args?: readonly unknown[]): Promise<Hex>
   createApp(options?: { allowAnyDevice?: boolean }): Promise<Hex>
-  /** Proves a machine, as whoever is asked would: the verifier here believes what it is given. */
+  /** Proves a host. The verifier here accepts every report. */
   proveHost(deviceId: Hex, status?: number): Promise<void>
   send(to: Hex, data: Hex): Promise<void>
   pass(seconds: number): Promise<void>

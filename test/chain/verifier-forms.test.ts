@@ -75,7 +75,7 @@ async function formsOf(bytes: Uint8Array): Promise<Record<string, Uint8Array>> {
   }
 }
 
-/** What all forms come to; fails unless it is the same. */
+/** The result of all forms; fails unless it is the same. */
 async function outcomeOf(forms: Record<string, Uint8Array>): Promise<string> {
   const outcomes = new Map<string, string>()
   for (const [name, form] of Object.entries(forms)) {

@@ -14,7 +14,7 @@ import {
   verdicts,
 } from './verifier-chain.ts'
 
-/** What each reason of the synthetic cases is on-chain: a verdict, or the error of whoever refuses first. */
+/** The on-chain result for each reason of the synthetic cases: a verdict, or the error of the first contract that refuses. */
 const reasons: Record<string, string[]> = {
   'TCB Revoked': ['TcbRevoked'],
   // the store refuses the whole document, as Intel's library does (docs/conformance.md)

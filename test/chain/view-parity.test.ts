@@ -1,4 +1,4 @@
-/** What is computed from proofs is what the contracts answer, on random histories of all their operations. */
+/** Decisions from proofs are equal to the answers of the contracts, on random histories of all their operations. */
 import fc from 'fast-check'
 import { network } from 'hardhat'
 import {
@@ -332,7 +332,7 @@ function bootOf([a = 0, b = 0, c = 0, d = 0, e = 0]: Dice) {
   }
 }
 
-/** The same boot as whoever re-checks a release log sees it: from the proofs alone, in code of its own. */
+/** The same boot for the offline verifier of a release log: from the proofs alone, in separate code. */
 function offline(
   question: EvaluatedEntry['question'],
   boot: ReturnType<typeof bootOf>,

@@ -1,4 +1,4 @@
-/** What holds for the description of every command, and for its help text. */
+/** Rules for every command description and its help text. */
 import { describe, expect, test } from 'vitest'
 
 import { buildProgram } from '../../src/cli/build-program.ts'

@@ -125,7 +125,7 @@ contract FactoryTest is KmsAuthFixture {
         _assertListed(6, sixth);
     }
 
-    /// @dev Whoever registers addresses before there is anything can make the next app dearer, and nothing else.
+    /// @dev Registering addresses in advance can make the next app more expensive, and nothing else.
     function test_AddressesRegisteredInAdvanceDoNotStopTheFactory() public {
         address third = _at(3);
         kms.registerApp(third);
@@ -179,7 +179,7 @@ contract FactoryTest is KmsAuthFixture {
 
 /// @notice What an app tells beyond yes and no is its own word, and costs nobody else anything.
 contract AppDetailsTest is KmsAuthFixture {
-    /// @dev What is left for a question depends on the compiler, so the tests give more and more until there is an answer.
+    /// @dev The gas that is left for a question depends on the compiler, so the tests give more until there is an answer.
     uint256 private constant MIN_GAS = 60_000;
     uint256 private constant GAS_STEP = 5_000;
     uint256 private constant MAX_GAS = 2_000_000;

@@ -16,7 +16,7 @@ contract Coin is ERC20 {
     }
 }
 
-/// @notice Keeps one in a hundred of what is moved.
+/// @notice Keeps one percent of each transfer.
 contract TaxedCoin is ERC20 {
     constructor(address holder) ERC20("Taxed", "TAX") {
         _mint(holder, 1_000_000);

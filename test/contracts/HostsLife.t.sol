@@ -48,7 +48,7 @@ contract HostsLifeTest is HostsFixture {
     uint40 private constant NEVER = type(uint40).max;
     bytes32 private constant NEXT = "device after a BIOS update";
 
-    /* WHAT IS PROVABLY DEAD */
+    /* INVALID QUOTES */
 
     function _collateralChanges(Verdict verdict, TcbStatus status) private {
         address verifier = address(new ChangedCollateral(verdict, status));
@@ -275,7 +275,7 @@ contract HostsLifeTest is HostsFixture {
         _expectNotContinuous(true, true, true, false);
     }
 
-    /// @dev A machine whose approval the DAO gave anew must be proven anew before it can hand that on.
+    /// @dev A host that the DAO approved again must be proven again before its approval can be continued.
     function test_ProofUnderAnOlderApprovalCannotContinue() public {
         _register(_report(operator, 990), 990);
         _openContinuity();

@@ -148,7 +148,7 @@ contract Actors is Test {
         }
     }
 
-    /* AND WHAT IS REMEMBERED */
+    /* THE HISTORY */
 
     function _act(address sender, Kind kind, bytes32 id, bytes memory call) private {
         State before = _kms.stateOf(kind, id);

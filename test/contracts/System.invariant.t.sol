@@ -15,7 +15,7 @@ import {EventReplay} from "./EventReplay.sol";
 import {Test} from "./Vm.sol";
 import {System} from "./SystemFixture.sol";
 
-/// @notice What is true after any history of all registries together.
+/// @notice Invariants of all registries together, after any history.
 abstract contract SystemRules is Test {
     System internal system;
     EventReplay internal replay;
@@ -279,7 +279,7 @@ contract SystemHistoryTest is SystemRules {
 
     /// @dev What a rule said when it was broken first.
     mapping(bytes4 rule => bytes) private _breach;
-    /// @dev How often a rule about what is allowed had anything to say.
+    /// @dev Number of checks in which a rule about allowed boots applied.
     uint256 private _admitted;
     uint256 private _allowed;
 
@@ -293,7 +293,7 @@ contract SystemHistoryTest is SystemRules {
         }
     }
 
-    /// @dev What is wrong now may be right again at the end.
+    /// @dev A state that is wrong now can be right again at the end.
     function _look() private {
         bytes4[6] memory rules = [
             this.test_NoRuleIsEverBroken.selector,

@@ -1,4 +1,4 @@
-/** Key epochs: which keys there are, and which of them a release gets from the chain's own word. */
+/** Key epochs: the keys of each epoch, and the epochs that the chain grants to a release. */
 import { hkdfSync } from 'node:crypto'
 
 import { create, type MessageInitShape, toBinary } from '@bufbuild/protobuf'
@@ -115,7 +115,7 @@ describe('a key release with key epochs', () => {
     next = host.createCvm({ image: node.image, compose: '{"name":"next"}', appId: old.appId })
     await approve()
     end = now + 1000
-    view = fresh()
+    view = newView()
   })
   afterAll(async () => {
     await node.stop()
@@ -142,11 +142,11 @@ describe('a key release with key epochs', () => {
     await send(app, appCall('addComposeHash', [to0x(next.composeHash)]))
   }
 
-  /** Looks anew, as after `refreshSeconds`. */
-  const fresh = () => viewOf(connection.provider as unknown as EIP1193Provider, chain, () => now)
+  /** Opens a new view, as after `refreshSeconds`. */
+  const newView = () => viewOf(connection.provider as unknown as EIP1193Provider, chain, () => now)
 
-  /** What a node sees that believes one endpoint. */
-  const believed = () =>
+  /** The view of a node with one trusted endpoint. */
+  const singleEndpointView = () =>
     trustSingleEndpoint({
       client: chain.client,
       chainId: 31337,
@@ -172,14 +172,14 @@ describe('a key release with key epochs', () => {
 
   test('gets the keys of both epochs during a migration, and an older release only its own', async () => {
     await chain.send(app, appCall('supersede', [2, end, true]))
-    view = fresh()
+    view = newView()
     const [before, after] = [await fetchKeys(old), await fetchKeys(next)]
 
     expect(epochsOf(before)).toEqual({ write: 1, granted: [1] })
     expect(epochsOf(after)).toEqual({ write: 2, granted: [1, 2] })
-    view = believed()
+    view = singleEndpointView()
     expect([await fetchKeys(old), await fetchKeys(next)]).toEqual([before, after])
-    // whoever knows nothing of epochs gets the new ones where it looks for keys, and the disk's as ever
+    // a client without epoch support gets the new keys in dstack's fields, and the same disk key
     const first = deriveAppKeys(node.keys, next.appId, next.instanceId)
     const second = deriveEpochKeys(node.keys, next.appId, 2)
     expect(before).toMatchObject({ k256Key: first.k256Key, envCryptKey: first.envCryptKey })
@@ -195,7 +195,7 @@ describe('a key release with key epochs', () => {
 
   test('gets no key of the previous epoch after the migration by the local clock', async () => {
     now = end
-    view = fresh()
+    view = newView()
 
     expect(await chainTime()).toBeLessThan(end)
     const keys = await fetchKeys(next)
@@ -209,7 +209,7 @@ describe('a key release with key epochs', () => {
   test('gets no key of the previous epoch again once a final block is later', async () => {
     await chain.pass(1100)
     now = (await chainTime()) + 1
-    view = fresh()
+    view = newView()
 
     expect(epochsOf(await fetchKeys(next))).toEqual({ write: 2, granted: [2] })
     await expect(fetchKeys(old)).rejects.toMatchObject({
@@ -218,15 +218,15 @@ describe('a key release with key epochs', () => {
   })
 
   test('gets no earlier epoch from a node with one trusted endpoint', async () => {
-    view = believed()
+    view = singleEndpointView()
 
     expect(epochsOf(await fetchKeys(next))).toEqual({ write: 2, granted: [2] })
     await expect(fetchKeys(old)).rejects.toMatchObject({ facts: { code: 'KMS_BOOT_DENIED' } })
     expect(await view.newestEpoch?.(next.appId)).toBe(2)
-    expect(await fresh().newestEpoch?.(next.appId)).toBe(2)
-    // whoever counts none has the first
+    expect(await newView().newestEpoch?.(next.appId)).toBe(2)
+    // a contract without epochs: undefined
     expect(await view.newestEpoch?.(fromHex(chain.bonds, 'bonds', 20))).toBeUndefined()
-    view = fresh()
+    view = newView()
   })
 
   test('includes an environment key for each epoch, the newest by default', async () => {

@@ -54,7 +54,7 @@ afterAll(async () => {
   await connection.close()
 })
 
-/** Anew for each question, as after `refreshSeconds`. */
+/** A new view for each question, as after `refreshSeconds`. */
 function look(): ChainView {
   return viewOf(connection.provider as unknown as EIP1193Provider, chain, () => now)
 }

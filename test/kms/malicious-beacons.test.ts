@@ -97,7 +97,7 @@ function toExecution({ hash, number, stateRoot }: Block): ExecutionBlock {
   }
 }
 
-/** The invented block wherever it or a newest block is asked for, and the state from before the withdrawal. */
+/** Answers requests for it or for a newest block with the invented block, and with the state before the withdrawal. */
 const invent: Lie = (method, params, real) => {
   const isAsked =
     (method === 'eth_getBlockByHash' && params[0] === inventedBlock.hash) ||
@@ -193,7 +193,7 @@ describe.skipIf(absent)('a KMS with a light client', () => {
     expect(await askWebhook('withdrawn')).toMatchObject({ isAllowed: false, outcome: 'outage' })
   })
 
-  // what is assumed: without it, the lies below would be refused for another reason
+  // the assumption of this test: without it, the lies below would be refused for another reason
   test('believes two thirds of its sync committee', async () => {
     const tell: BeaconLie['tell'] = ({ invented }, kind, response) => {
       const { fork: version, data } = invented[kind](head)

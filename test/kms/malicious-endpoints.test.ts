@@ -104,7 +104,7 @@ const held = ({ seat, trustedAlone }: Case & { seat: Seat }) =>
   !(trustedAlone && seat === 'the only one')
 
 describe.skipIf(absent)(`${lies.length} malicious answers of RPC endpoints release no key`, () => {
-  /** Whom the lie could fool does not depend on the seat, so a day asks once. */
+  /** The nodes that the lie could fool do not depend on the position, so it is checked once a day. */
   const fooling = new Set<string>()
   test.each(cases.filter(held))('$seat: $name', async (testCase) => {
     const { name, seat, cvm, lie, fresh, harmless, mayBeKnown } = testCase

@@ -77,7 +77,7 @@ describe.skipIf(absent)('a KMS whose registries are on an OP Stack chain', () =>
     })
   })
 
-  // what is assumed: without it, the lies below would be refused for another reason
+  // the assumption of this test: without it, the lies below would be refused for another reason
   test.each(['anchored', 'proposed'] as const)('believes a game that counts: %s', async (level) => {
     openBoth({ contracts: rollup.believed[level], level })
     collude(invent)

@@ -27,7 +27,7 @@ export async function startNode({
 }: {
   readonly simulator: Simulator
   readonly clock: Clock
-  /** Whoever answers for the chain now: tests change it. */
+  /** The authorizer that answers for the chain; tests replace it. */
   readonly view: () => BootAuthorizer
   readonly chain: Registries
   readonly images?: EvidenceRules['images']

@@ -21,7 +21,7 @@ import { at, createDeployment, type KmsDeployment, kmsCompose } from './fixture.
 let deployment: KmsDeployment
 let source: RunningKms
 let replica: SimulatedCvm
-/** What each side of a hand-over asks, and whom the chain refuses. */
+/** The questions of each side of an onboarding, and the nodes that the chain refuses. */
 let asked: BootInfo[]
 let refused: (boot: BootInfo) => boolean
 const proxies: Server[] = []

@@ -208,7 +208,7 @@ test('the memory and the latency of the KMS stay small when requests claim any s
   expect(await node.stop('SIGTERM')).toBe(0)
 }, 120_000)
 
-/** Attestations whose heads claim what is not there, one of each family, once and many times in each other. */
+/** Attestations whose headers claim missing content, one of each family, alone and nested. */
 function bombs(): Uint8Array[] {
   const start = concatBytes(Uint8Array.of(0x83, 0xa7), Buffer.from('version'))
   const heads = [0xc6, 0xc9, 0xdb, 0xdd, 0xdf].map((first) => Uint8Array.of(first, 0, 0xa0, 0, 0))

@@ -202,7 +202,7 @@ describe('KMS RPC in JSON', () => {
       '{"api_version":1.5}',
       '{"api_version":4294967296}',
       '{"vm_config":7}',
-      // as serde refuses them: null for what is not optional, a member twice
+      // as serde refuses them: null for a required member, a member twice
       '{"api_version":null}',
       '{"vm_config":null}',
       '{"api_version":1,"api_version":1}',

@@ -1,4 +1,4 @@
-/** A cache never takes more than it may, and keeps what is used. */
+/** A cache never exceeds its limit, and keeps the entries in use. */
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 

@@ -281,7 +281,7 @@ describe('a release', () => {
   })
 })
 
-/** A rule, how it comes to speak against a boot, and the contract’s words for it. */
+/** A rule, a state in which it denies a boot, and the reason string of the contract. */
 interface Rule {
   readonly name: string
   readonly reason: string

@@ -1,4 +1,4 @@
-/** app-compose.json from a Docker Compose file: what is written, what is refused, and what dstack's SDK makes of it. */
+/** app-compose.json from a Docker Compose file: the output, the refused inputs, and the same input in dstack's SDK. */
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: Docker Compose writes its variables like this
 import { createRequire } from 'node:module'
 import { join } from 'node:path'

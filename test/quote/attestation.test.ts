@@ -291,7 +291,7 @@ describe('decodeAttestation compared with a complete MessagePack decoder', () =>
     { ...v2, quote: new Uint8Array(70_000).fill(200), config: 'x'.repeat(300) },
     { ...v2, eventLog: Array.from({ length: 20 }, () => asSecond(sample.eventLog[0] as never)) },
   ].map(encodeAttestation)
-  // members in another order, bytes as lists, nil for what is absent
+  // members in another order, bytes as lists, nil for absent members
   const rewritten = variants.map((bytes) => encode(reorder(decode(bytes))))
 
   test('returns the same for valid attestations, with members in any order', () => {

@@ -186,7 +186,7 @@ describe.skipIf(absent)('assent relayer doctor', () => {
   const nowhere = 'http://127.0.0.1:1'
   const empty: Hex = '0x00000000000000000000000000000000000000ee'
 
-  /** What is broken, the change, and the checks that must fail because of it. */
+  /** The fault, the change that causes it, and the checks that must fail. */
   const broken: readonly (readonly [string, () => Record<string, unknown>, readonly string[]])[] = [
     [
       'an endpoint is away',

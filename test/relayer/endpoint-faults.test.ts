@@ -34,7 +34,7 @@ interface Fault {
   body?(response: ServerResponse): void
   /** Gives another result, or fails with an error of the node. */
   lie?(result: unknown, asked: Asked): unknown
-  /** What is asked of the node instead: of an older block. */
+  /** The request that is sent to the node instead: for an older block. */
   ask?(asked: Asked): Asked
 }
 

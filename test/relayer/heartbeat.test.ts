@@ -1,4 +1,4 @@
-/** Heartbeats through the API of a real relayer on anvil: what is posted, what is proven, and what is refused. */
+/** Heartbeats through the API of a real relayer on anvil: posted values, proven nonces and refused requests. */
 import { createHash } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 

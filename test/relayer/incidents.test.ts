@@ -63,7 +63,7 @@ describeOnDatabases((createRigHere) => {
 
   /*
    * #818: the counter was raised before signing; whatever failed between that and the write burned a
-   * nonce, and every later transaction was "nonce too high" for ever.
+   * nonce, and every later transaction failed with "nonce too high".
    */
   test('#818: failures between the choice and the storage of a nonce skip no nonce', async () => {
     const rig = await createRigHere()

@@ -43,7 +43,7 @@ export interface PccsOptions {
   readonly kind?: 'pcs' | 'pccs' | 'complete'
   /** An authority of its own, for `another-authority`. */
   readonly impostor?: Simulator
-  /** Seconds between two issues of the same document; Intel signs anew every day. */
+  /** Seconds between two issues of the same document; Intel signs it again every day. */
   readonly issueEvery?: number
 }
 
@@ -225,7 +225,7 @@ function install(app: Hono, options: PccsOptions, state: PccsServer): void {
 
 export const intelService = 'https://api.trustedservices.intel.com'
 
-/** Brings what is asked of Intel's two hosts to `server`. */
+/** Sends requests to Intel's two hosts to `server`. */
 export function insteadOfIntel(server: PccsServer): typeof fetch {
   return (input, init) => {
     const url = new URL(String(input))

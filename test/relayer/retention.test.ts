@@ -1,4 +1,4 @@
-/** What is long settled is removed, nothing else; and no question reads a whole table. */
+/** Rows that are finished for long are deleted and no others; no query reads a whole table. */
 import { eq, sql } from 'drizzle-orm'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 

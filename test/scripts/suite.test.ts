@@ -1,4 +1,4 @@
-/** The catalogue as files: whoever reads them sees what the tests see. */
+/** The catalogue as files: the files contain the inputs of the tests. */
 import { execFile } from 'node:child_process'
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'

@@ -117,7 +117,7 @@ describe.skipIf(absent)('an upgrade that is killed', () => {
     return findings.filter(({ holds }) => !holds).map(({ code }) => code)
   }
 
-  /** Again, as whoever saw it die would; that it is done already is an answer. */
+  /** Runs it again, as after a crash; "already done" is a valid answer. */
   async function resume([task, args]: Stage['task']): Promise<void> {
     await fixture.run(task, args).catch((error: { code?: string }) => {
       if (error.code !== 'PROPOSAL_STATE_WRONG') throw error

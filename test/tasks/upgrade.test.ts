@@ -104,7 +104,7 @@ describe.skipIf(absent)('an upgrade', () => {
     })
     expect(text).toContain('replace the contract’s code')
     expect(text).toContain('It can do one thing more.')
-    // what is decided is the headline, and not until when
+    // the title names the decision, not its end
     expect(text).toContain('# Replace the contract’s code with the code at kmsAuthImplementation2')
     expect((await fixture.run('dao proposals')).text).toContain('pending: replace the contract’s')
     const next = value.implementation as Address
@@ -127,7 +127,7 @@ describe.skipIf(absent)('an upgrade', () => {
     expect(await inForce()).toBe(next)
     const { contracts, commit } = await record()
     expect(contracts.kmsAuth?.implementation).toBe('kmsAuthImplementation2')
-    // what is not new has not become newer
+    // an unchanged entry has no new date
     expect(contracts.kmsAuthImplementation?.commit).toBe('c0ffee')
     expect(contracts.imagesImplementation?.commit).toBe('c0ffee')
     expect(contracts.kmsAuthImplementation2?.commit).toBeUndefined()

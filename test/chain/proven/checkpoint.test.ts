@@ -1,4 +1,4 @@
-/** What a node has seen as final stays seen: across restarts, kills and whoever writes into its folder. */
+/** A node keeps its last final block: across restarts, kills and foreign writes into its folder. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'

@@ -1,4 +1,4 @@
-/** Headers of this chain and of others: what follows from the hash is believed, what is not known is said. */
+/** Headers of this chain and of others: values that the hash proves are accepted, unknown ones are reported. */
 
 import { keccak256, toRlp } from 'viem'
 import { describe, expect, test } from 'vitest'

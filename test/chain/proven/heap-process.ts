@@ -20,7 +20,7 @@ export interface HeapRound {
   readonly boots: readonly EvaluatedBoot[]
   /** Unix seconds. */
   readonly time: number
-  /** Whether to collect what is no longer used, and to tell what is left. */
+  /** Whether to collect garbage, and to report the remaining heap. */
   readonly measure: boolean
 }
 
@@ -35,7 +35,7 @@ process.on('message', async (message: HeapJob | HeapRound) => {
     return
   }
   time = message.time
-  // each round looks anew
+  // each round reads a new snapshot
   elapsed += 1_000_000
   for (const boot of message.boots) {
     const { allowed } = await view.authorize('isAppAllowed', boot)

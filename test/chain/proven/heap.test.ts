@@ -9,7 +9,7 @@ import { buildChain, serveChain } from './synthetic.ts'
 
 test('the heap does not grow with the number of blocks', async () => {
   const chain = await buildChain({ apps: 8 })
-  // the head is two blocks before what is final, so both are looked at
+  // the head is two blocks before the final block, so both are read
   const serve = () =>
     serveChain((method, params) =>
       chain.answer(method, params, { final: Math.max(0, chain.blocks.length - 3) }),

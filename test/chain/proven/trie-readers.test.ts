@@ -161,7 +161,7 @@ function mutate(nodes: readonly Hex[], changes: readonly Change[], others: reado
   return mutated
 }
 
-/** Names the nodes anew from the leaf up, so that a mutated node is one that its trie really has. */
+/** Computes the names of the nodes again from the leaf up, so that a mutated node is a node of its trie. */
 function reseal(nodes: readonly Hex[], before: readonly Hex[]): { root: Hex; nodes: Hex[] } {
   const sealed = [...nodes]
   for (let index = sealed.length - 1; index > 0; index--) {

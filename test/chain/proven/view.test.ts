@@ -130,7 +130,7 @@ describe('an approval', () => {
     ['one confirmation', { confirmations: 1 }, true],
     ['two confirmations', { confirmations: 2 }, false],
   ] as const)('counts as soon as its block is %s', async (_, finality, allowed) => {
-    // the head has one block more than what is safe, and that one more than what is final
+    // the head is one block after the safe block, which is one block after the final block
     Object.assign(spread, { latest: approved + 1n, safe: approved, finalized: nothing })
     knowledge = [spread, spread, spread]
     const view = look({ finality, withdrawals: 'insecure-wait-until-final' })

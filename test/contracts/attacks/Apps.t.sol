@@ -10,7 +10,7 @@ import {AppV2} from "../../../contracts/test/AppV2.sol";
 import {Kind} from "../../../contracts/types/Kind.sol";
 import {KmsAuthFixture} from "../KmsAuth.t.sol";
 
-/// @notice Names whoever it was made for.
+/// @notice Names the account that it was created for.
 contract FactoryOf is IDaoFactory {
     address private immutable _owner;
 

@@ -223,7 +223,7 @@ contract GovernanceAttacks is KmsAuthFixture {
         assertEq(governor.quorum(block.timestamp - 1), 100_000, "of the supply of that moment");
     }
 
-    /// @dev Whoever can mint and burn the token for a moment moves nothing; more wrapped votes raise the quorum.
+    /// @dev Minting and burning the token for a moment changes nothing; more wrapped votes raise the quorum.
     function test_G4_QuorumOfAWrappedTokenDoesNotFall() public {
         OldCoin coin = new OldCoin(voter, 1_000_000);
         _handOverWrapped(coin);

@@ -65,7 +65,7 @@ contract HostAttacks is HostsFixture {
         return report;
     }
 
-    /// @dev Every way in which a TD can be opened or taken elsewhere after the quote.
+    /// @dev Every attribute by which a TD can be debugged or migrated.
     function test_H2_DebugOrMigratableTdProvesNoHost() public {
         for (uint256 bit = 0; bit < 64; bit++) {
             if (bit == 28) continue;
@@ -102,7 +102,7 @@ contract HostAttacks is HostsFixture {
         }
     }
 
-    /// @dev The DAO takes the machine from its operator: the quote that it kept, and the permit that it used, are of no use.
+    /// @dev The DAO removes the operator. The operator's old quote and its used permit are refused.
     function test_H3_OlderProofReplacesNothingWithoutAnOperator() public {
         bytes memory quote = abi.encode(_report(operator, 990));
         bytes32 content = keccak256(

@@ -90,7 +90,7 @@ contract KmsAuthAttacks is KmsAuthFixture {
         _assertApp(_boot(), DenialCode.None, "");
     }
 
-    /// @dev Whoever gives too little gas must not be told no: he asks the same question with every amount.
+    /// @dev Too little gas must not give a denial: the same question is asked with every amount.
     function test_K3_TooLittleGasIsNoDenial() public view {
         bytes memory question = abi.encodeCall(kms.isAppAllowed, (_boot()));
         for (uint256 amount = 30_000; amount < 1_200_000; amount += 30_000) {

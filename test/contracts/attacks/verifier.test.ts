@@ -532,7 +532,7 @@ describe('V7: a change of the evaluation number ends no proof immediately', () =
     await putList(at + 5 * day)
     const { quote, end } = await provenHost()
     await chain.goTo(at + 6 * day)
-    // whoever is new has to pass the strictest number
+    // a new host must meet the strictest number
     expect(await outcome(quote)).toBe('Verified OutOfDate')
     expect(await end()).toBe('HostProofStillValid')
     await chain.goTo(at + 20 * day)

@@ -5,7 +5,7 @@ import {Der} from "../../../contracts/quote/parsing/Der.sol";
 import {Certificate, SgxExtension, X509} from "../../../contracts/quote/certificates/X509.sol";
 import {Test} from "../Vm.sol";
 
-/// @notice Certificates put together here part by part: what is read of each part, and where it is refused.
+/// @notice Certificates that are built here part by part: the value of each part, and the refused ones.
 contract CertificateTest is Test {
     bytes private constant ALGORITHM = hex"300a06082a8648ce3d040302";
     bytes private constant KEY = hex"3059301306072a8648ce3d020106082a8648ce3d03010703420004";

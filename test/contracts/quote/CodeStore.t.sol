@@ -35,7 +35,7 @@ contract CodeStoreTest is Test {
         assertEq(CodeStore.readNamed(CodeStore.write(_filled(40))).length, 0, "written without a name");
     }
 
-    /// @dev 200 gas a byte: what is left is enough to say no. That the chain refuses more bytes comes to the same.
+    /// @dev 200 gas per byte: the rest is enough to revert. The chain refuses more bytes with the same result.
     function test_RefusesWhatCannotBeWritten() public {
         bytes memory data = _filled(MOST);
         vm.expectRevert(abi.encodeWithSelector(CodeStore.CodeTooLong.selector, MOST));

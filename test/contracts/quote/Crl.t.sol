@@ -45,7 +45,7 @@ contract CrlTest is Test {
         _refused(der);
     }
 
-    /// @dev One octet changed: what is read has the same meaning or is refused by name, and never read beyond.
+    /// @dev One changed octet: the list has the same meaning or is refused with a typed error, and nothing beyond it is read.
     function testFuzz_ChangedListsAreReadOrRefusedWithATypedError(
         uint160[3] memory serials,
         uint256 place,

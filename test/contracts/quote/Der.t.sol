@@ -67,7 +67,7 @@ contract DerTest is Test {
         assertEq(next, der.length, "next");
     }
 
-    /// @dev What is read is what would be written for it.
+    /// @dev A value that is read has exactly this encoding.
     function testFuzz_ReadsNoOtherInteger(bytes calldata octets) public view {
         vm.assume(octets.length < 128);
         bytes memory der = bytes.concat(hex"02", bytes1(uint8(octets.length)), octets);

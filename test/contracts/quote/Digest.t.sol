@@ -18,7 +18,7 @@ contract AlmostP256 {
 
     fallback(bytes calldata input) external returns (bytes memory) {
         (uint256 digest, uint256 r, uint256 s) = abi.decode(input, (uint256, uint256, uint256));
-        // no to all, no to high s, yes to another digest, yes to what is no signature
+        // refuses everything, refuses high s, accepts another digest, accepts an invalid signature
         if (_FAULT == 0 || (_FAULT == 1 && s > N / 2)) return "";
         if ((_FAULT == 2 && uint8(digest) == 0x43) || (_FAULT == 3 && r == 0)) return abi.encode(1);
         (, bytes memory answer) = _RIGHT.staticcall(input);
@@ -26,7 +26,7 @@ contract AlmostP256 {
     }
 }
 
-/// @notice Whom signatures are shown to, and SHA-256 whatever gas is left for it.
+/// @notice The P-256 verifier of signatures, and SHA-256 with any amount of gas.
 contract DigestTest is Test {
     bytes32 private constant DIGEST = 0x4242424242424242424242424242424242424242424242424242424242424242;
     uint256 private constant N = 0xffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551;

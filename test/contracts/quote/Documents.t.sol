@@ -8,7 +8,7 @@ import {TcbEvaluation} from "../../../contracts/quote/evaluation/TcbEvaluation.s
 import {TcbStatus} from "../../../contracts/types/Report.sol";
 import {Test} from "../Vm.sol";
 
-/// @notice TCB infos and lists of numbers, put together here: what is read of them, and where they are refused.
+/// @notice TCB infos and lists of numbers that are built here: the values that are read, and the refused documents.
 contract DocumentsTest is Test {
     string private constant DATES = '"issueDate":"2026-01-01T00:00:00Z","nextUpdate":"2026-01-31T00:00:00Z"';
     string private constant STATUS = '"tcbDate":"2025-08-13T00:00:00Z","tcbStatus":"UpToDate"';

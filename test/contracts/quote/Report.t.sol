@@ -5,7 +5,7 @@ import {Bytes48} from "../../../contracts/types/Bytes48.sol";
 import {Report} from "../../../contracts/types/Report.sol";
 import {Test} from "../Vm.sol";
 
-/// @notice Where a TD report has what, and what is not there is not read.
+/// @notice Offsets in a TD report; nothing beyond it is read.
 contract ReportTest is Test {
     function rtmr(bytes memory td, uint256 index) external pure returns (Bytes48 memory) {
         return _of(td).rtmr(index);

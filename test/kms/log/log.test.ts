@@ -526,7 +526,7 @@ describe('release log: deletion of old segments', () => {
 })
 
 describe('release log: cost of older segments', () => {
-  /** A log over several files, and what is read of them. */
+  /** A log over several files, and the entries that are read from them. */
   async function watched() {
     const read: { path: string; bytes: number }[] = []
     const disk: LogDisk = {

@@ -1,4 +1,4 @@
-/** The log as a KMS keeps it: what is written for each decision, and that nothing leaves without it. */
+/** The log of a KMS: the entry of each decision, and that no answer is sent before its entry is written. */
 import { createHash } from 'node:crypto'
 import { appendFile, mkdtemp, readFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'

@@ -39,7 +39,7 @@ export const blockAt = async (real: Real, height: bigint | string) =>
     false,
   ])) as Block
 
-/** What is told of final blocks; everything else is true. */
+/** The false answers about final blocks; everything else is true. */
 export const aboutFinal =
   (tell: (real: Real) => Promise<unknown>): Lie =>
   (method, params, real) =>

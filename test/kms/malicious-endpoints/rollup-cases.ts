@@ -432,7 +432,7 @@ export const endpointLies: readonly EndpointLie[] = [
   },
 ]
 
-/** The invented L2 block wherever it or a newest block is asked for, and the state from before the withdrawal. */
+/** Answers requests for it or for a newest block with the invented L2 block, and with the state before the withdrawal. */
 export const invent: Lie = (method, params, real) => {
   const { hash, number } = rollup.invented
   const isAsked =

@@ -228,7 +228,7 @@ export type EndpointFault =
   | 'invents-blocks'
   | 'rejects'
 
-/** Decides anew at each call what goes wrong. */
+/** Decides at each call which fault happens. */
 export type FaultSource = (method: string) => EndpointFault
 
 /** The part of a viem client that the relayer uses, on the model. */

@@ -386,7 +386,7 @@ interface Before {
   readonly closed: ReadonlySet<number>
   readonly hashes: ReadonlySet<Hex>
   readonly jams: readonly number[]
-  /** Transactions that were sent and can come to nothing any more. */
+  /** Sent transactions that can have no effect any more. */
   readonly isHopeless: readonly Hex[]
   readonly mined: ReadonlySet<number>
   /** Nonces used on chain. */
@@ -396,7 +396,7 @@ interface Before {
   readonly done: ReadonlySet<string>
 }
 
-/** Two of three endpoints always say what is so, whatever the third one says. */
+/** Two of three endpoints always tell the truth, whatever the third one says. */
 function hasTruth({ odds, endpoints, isHonest }: ModelRun): boolean {
   return odds.fault === 0 && endpoints === 3 && !isHonest
 }
@@ -425,7 +425,7 @@ async function remember(run: ModelRun): Promise<Before> {
   }
 }
 
-/** Refused for ever, worthless, or at its cap for longer than a loss is borne. */
+/** Refused permanently, without value, or at its fee cap for longer than `stopLossAfter`. */
 function isHopeless({ state, intentId, attempts }: NonceSlot, { store, now }: ModelRun): boolean {
   const last = attempts.at(-1)
   if (last?.kind !== 'call' || last.sentAt === null) return false
@@ -540,7 +540,7 @@ function requireForm(
   if (isReserving && (unmined.length > rules.maxInFlight || live.length > rules.maxUnfinal)) {
     throw new Error(`${unmined.length} nonces wait for a block, ${live.length} are not final`)
   }
-  // What is shown of an intent is what its nonce says.
+  // The shown state of an intent follows from its nonce.
   const carried = new Set(live.map(({ intentId }) => intentId))
   for (const { id, state } of store.intents.values()) {
     if ((state === 'sending') === carried.has(id)) continue
@@ -564,7 +564,7 @@ function requireRaises(nonce: number, attempts: readonly Attempt[]): void {
   if (outbid > mostOutbid) throw new Error(`nonce ${nonce} was outbid ${outbid} times`)
 }
 
-/** What is given up is not taken up again under the same nonce, and nothing worthless is signed. */
+/** An abandoned intent is not continued under the same nonce, and no transaction without value is signed. */
 function requireWorth(
   { store, now }: ModelRun,
   { slots }: Changes,

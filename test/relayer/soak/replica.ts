@@ -31,7 +31,7 @@ await startRelayer({
   targets: { host: createBoardTarget(settings.board) },
   signer: createLocalSigner(anvilKeys[0]),
   db,
-  // The chain's side is what is soaked; verification has tests of its own.
+  // The soak test is for the chain's side; verification has tests of its own.
   verifySubmission: async ({ quote }) => ({
     ok: true,
     signedBytes: quote,

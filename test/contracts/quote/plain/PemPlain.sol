@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.35;
 
-/// @notice PEM, one character at a time: what `Pem` has to come to.
+/// @notice PEM, one character at a time: the reference for `Pem`.
 library PemPlain {
     bytes private constant ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     bytes private constant BEGIN = "-----BEGIN CERTIFICATE-----\n";
