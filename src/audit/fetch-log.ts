@@ -53,7 +53,7 @@ export async function fetchLog(server: LogServer, options: FetchOptions): Promis
       progress,
     })
     if (copied === undefined) {
-      if (number === first) throw closed(number)
+      if (number === first) throw notShown(number)
       return { first, last: number - 1, bytes, resumed }
     }
     bytes += copied.bytes
@@ -115,7 +115,7 @@ async function copySegment(server: LogServer, number: number, options: CopyOptio
   }
 }
 
-function closed(number: number): AssentError {
+function notShown(number: number): AssentError {
   return new AssentError('LOG_CLOSED', `The node does not show segment ${number} of its log.`, {
     facts: { segment: number },
   })

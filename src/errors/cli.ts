@@ -33,7 +33,7 @@ export const cliErrors = {
     fix: 'Keep the copy: it is evidence. Ask the operator, and do not trust the node until it is explained.',
   },
   LOG_CLOSED: {
-    why: 'The node does not show its entries (`releaseLog.entries` is `closed`), or it has deleted the older segments.',
+    why: 'The node does not show its entries (`releaseLog.entries` is `private`), or it has deleted the older segments.',
     fix: 'Ask the operator for the files, or begin at a later segment with --from-segment.',
   },
   CASE_INCOMPLETE: {

@@ -87,7 +87,7 @@ const releaseLogSchema = z
     node: nodeNameSchema,
     witnesses: z.union([witnessSchema, z.literal('insecure-none')]),
     /** `public`: anyone may read entries over HTTP. Head and digests are always public. */
-    entries: z.enum(['public', 'closed']),
+    entries: z.enum(['public', 'private']),
     /** How long segments are kept. A segment is deleted when all of its entries are older. */
     keep: z
       .union([z.literal('everything'), z.strictObject({ days: z.int().min(30).max(36_500) })])

@@ -78,7 +78,7 @@ async function serve({ config, keys, agent, bootstrapInfo, releaseLog, log }: Se
     ...config,
     reservedNames: reservedNamesOf(config),
     releaseLog,
-    logEntries: settings === 'insecure-off' ? 'closed' : settings.entries,
+    logEntries: settings === 'insecure-off' ? 'private' : settings.entries,
     keys,
     chain: openChain(config, { clock: systemClock, checkpointKey: deriveCheckpointKey(keys) }),
     rules: await readRules(config),

@@ -76,8 +76,8 @@ export interface KmsOptions {
   readonly insecureAllowAnyGateway: boolean
   /** Every decision is written here before it is sent. */
   readonly releaseLog: NodeLog | 'insecure-off'
-  /** `public`: anyone may read entries. Default `closed`: head and digests only. */
-  readonly logEntries?: 'public' | 'closed'
+  /** `public`: anyone may read entries. Default `private`: head and digests only. */
+  readonly logEntries?: 'public' | 'private'
   /** Default: issued at start. Workers get those of their node. */
   readonly credentials?: Credentials
   /** Text for `/metrics`; default: the metrics of this process. */
@@ -201,7 +201,7 @@ export async function createKms(options: KmsOptions): Promise<Kms> {
     observe: (call) => report(options.log, metrics, call),
   })
   if (options.releaseLog !== 'insecure-off') {
-    mountLog(app, options.releaseLog, options.logEntries ?? 'closed')
+    mountLog(app, options.releaseLog, options.logEntries ?? 'private')
   }
   return {
     app,

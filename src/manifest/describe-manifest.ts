@@ -26,7 +26,7 @@ export interface ManifestDescription {
   /** Services in order of their names. */
   readonly services: readonly ServiceSummary[]
   /** Names of the sealed variables, sorted. */
-  readonly environment: readonly string[]
+  readonly variableNames: readonly string[]
   /** SHA-256 of the sealed environment that the release pins; null if it pins none. */
   readonly environmentPin: Hex | null
   /** Members of the manifest that are neither above nor at their default. */
@@ -57,7 +57,7 @@ export function describeManifest(manifest: Manifest): ManifestDescription {
     composeHash: manifest.composeHash,
     name: textMember(manifest, 'name') ?? '',
     services: [...services].sort(byName).map(([name, { image }]) => summarize(name, image)),
-    environment: [...listMember(manifest, 'allowed_envs')].sort(),
+    variableNames: [...listMember(manifest, 'allowed_envs')].sort(),
     environmentPin: readEnvironmentPin(textMember(manifest, 'pre_launch_script') ?? '') ?? null,
     flags: Object.fromEntries(flags.sort(byName)) as { [name: string]: Json },
   }

@@ -104,7 +104,8 @@ function describeApprovalReview(approval: ApprovalReview): [string, ...string[]]
   for (const { name, image, digest } of manifest.services) {
     lines.push(`service ${name}: ${image}${digest === null ? ' (NOT PINNED)' : ''}`)
   }
-  if (manifest.environment.length > 0) lines.push(`environment: ${manifest.environment.join(', ')}`)
+  if (manifest.variableNames.length > 0)
+    lines.push(`environment: ${manifest.variableNames.join(', ')}`)
   for (const [name, value] of Object.entries(manifest.flags)) {
     lines.push(`${name}: ${JSON.stringify(value)}`)
   }

@@ -16,7 +16,6 @@ import {
 import { describe, expect, test } from 'vitest'
 import { noEnd } from '../../src/chain/approval.ts'
 
-import { noEnd } from '../../src/chain/approval.ts'
 import { encodeEvidence } from '../../src/chain/governance/approval-evidence.ts'
 import { describeEvidence } from '../../src/chain/governance/call-descriptions/registry.ts'
 import {

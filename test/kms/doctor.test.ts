@@ -155,7 +155,7 @@ describe.skipIf(absent)('assent kms doctor', () => {
     hasKeys = true
     const folder = await mkdtemp(join(tmpdir(), 'kms-doctor-log-'))
     const witnesses = { urls: ['https://127.0.0.1:1'], atLeast: 1 }
-    const releaseLog = { folder, node: 'kms-1', witnesses, entries: 'closed' }
+    const releaseLog = { folder, node: 'kms-1', witnesses, entries: 'private' }
     const found = await examine({ releaseLog })
 
     expect(found['release log']?.found).toBe('not created')

@@ -30,7 +30,7 @@ const withLog = (folder: string) => ({
     folder: join(folder, 'log'),
     node: 'kms-1',
     witnesses: 'insecure-none',
-    entries: 'closed',
+    entries: 'private',
   },
 })
 

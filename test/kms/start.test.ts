@@ -23,7 +23,7 @@ afterAll(async () => {
 
 test('`kms start` bootstraps once and only serves at later starts', async () => {
   const folder = await machine.newFolder()
-  const log = { folder: join(folder, 'log'), node: 'kms-1', entries: 'closed' }
+  const log = { folder: join(folder, 'log'), node: 'kms-1', entries: 'private' }
   const configFile = await machine.configure(folder, {
     onboardPort: 0,
     releaseLog: { ...log, witnesses: 'insecure-none' },

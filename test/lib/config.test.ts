@@ -14,7 +14,7 @@ function describeSetting(name: keyof typeof kmsConfigSchema.shape, value: unknow
 const log = { folder: '/log', node: 'kms-1', entries: 'public', witnesses: 'insecure-none' }
 
 test.each([
-  ['a wrong value', { ...log, entries: 'open' }, /^releaseLog\.entries: .*"public"\|"closed"/],
+  ['a wrong value', { ...log, entries: 'open' }, /^releaseLog\.entries: .*"public"\|"private"/],
   ['a missing field', { ...log, folder: undefined }, /^releaseLog\.folder: .*expected string/],
   ['an unknown field', { ...log, folders: [] }, /^releaseLog: Unrecognized key: "folders"/],
   [

@@ -156,7 +156,7 @@ describe('a plain http URL', () => {
       const named = { urls: [], nodes: [{ node: 'kms-2', url }], atLeast: 1 }
       const unnamed = { urls: [url], atLeast: 1 }
       return [named, unnamed].map((witnesses) => {
-        const releaseLog = { folder: '/log', node: 'kms-1', entries: 'closed', witnesses }
+        const releaseLog = { folder: '/log', node: 'kms-1', entries: 'private', witnesses }
         return kmsConfigSchema.shape.releaseLog.safeParse(releaseLog).success
       })
     }

@@ -246,7 +246,7 @@ test('the summary of a release names its images and settings', () => {
     composeHash: old.composeHash,
     name: 'shop',
     services: [{ name: 'web', image: image('ab'), digest: `sha256:${'ab'.repeat(32)}` }],
-    environment: ['TOKEN'],
+    variableNames: ['TOKEN'],
     environmentPin: null,
     flags: {
       gateway_enabled: true,

@@ -55,8 +55,8 @@ export async function run(args: ArgumentsOf<typeof init>, { output }: Context) {
   output.line(`Written to ${args.out}: ${manifest.composeHash}`)
   const findings = lintManifest(manifest)
   printManifestFindings(output, findings)
-  const { composeHash, services, environment } = describeManifest(manifest)
-  return { file: args.out, composeHash, services, environment, resolved, findings }
+  const { composeHash, services, variableNames } = describeManifest(manifest)
+  return { file: args.out, composeHash, services, variableNames, resolved, findings }
 }
 
 /** 1: the file is there, and `app lint` calls it unfit. So a script stops before the release. */

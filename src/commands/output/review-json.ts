@@ -38,7 +38,7 @@ const manifest = z.strictObject({
   services: z.array(
     z.strictObject({ name: z.string(), image: z.string(), digest: z.string().nullable() }),
   ),
-  environment: z.array(z.string()),
+  variableNames: z.array(z.string()),
   environmentPin: bytes32.nullable(),
   flags: z.record(z.string(), z.unknown()),
 })

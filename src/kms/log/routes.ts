@@ -16,7 +16,7 @@ import { nonceSchema } from './witness-response.ts'
  * Adds `/log/head`, `/log/digests` and, if entries are public, `/log/segments/:number`. Errors of callers have status
  * 400 and their code in `x-assent-error`.
  */
-export function mountLog(app: Hono, log: NodeLog, entries: 'public' | 'closed'): void {
+export function mountLog(app: Hono, log: NodeLog, entries: 'public' | 'private'): void {
   app.get('/log/head', (context) =>
     reply(context, async () => {
       const nonce = nonceSchema.safeParse(context.req.query('nonce') ?? '')

@@ -75,7 +75,7 @@ async function serve(work: WorkerConfig, log: RemoteLog | undefined, channel: Ch
     rules: await readRules(config),
     source: connectAgent(config),
     releaseLog: log ?? 'insecure-off',
-    logEntries: releaseLog === 'insecure-off' ? 'closed' : releaseLog.entries,
+    logEntries: releaseLog === 'insecure-off' ? 'private' : releaseLog.entries,
     ...(bootstrapInfo ? { bootstrapInfo } : {}),
     metricsText: () => channel.ask<string>('metricsText'),
     log: createLog({ service: 'kms', level: config.logLevel, destination: standardOutput() }),

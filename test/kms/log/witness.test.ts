@@ -570,7 +570,7 @@ describe('witnesses: before enough of them exist', () => {
 })
 
 describe('witnesses: settings', () => {
-  const log = { folder: '/log', node: 'one', entries: 'closed' }
+  const log = { folder: '/log', node: 'one', entries: 'private' }
   const named = { url: 'https://two:8000', node: 'two' }
   const issuesOf = (witnesses: unknown) => {
     const parsed = kmsConfigSchema.shape.releaseLog.safeParse({ ...log, witnesses })
