@@ -95,8 +95,7 @@ export function describeEnd(time: number, { now }: DescriptionContext): string {
 
 /** Describes until when a signature is valid. @param deadline unix seconds; values beyond year 275,000 mean "no end" */
 export function describeValidity(deadline: number): string {
-  const time = formatTime(deadline)
-  return time === 'never' ? 'valid without end' : `valid until ${time}`
+  return deadline >= noEnd ? 'valid without end' : `valid until ${formatTime(deadline)}`
 }
 
 export { formatDeadline, formatDuration, formatTime }
