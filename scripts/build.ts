@@ -18,6 +18,10 @@ await run('tsc', '-p', 'tsconfig.build.json')
 await arrange()
 // TypeScript does not copy these files; the relayer reads them
 await cp('src/relayer/database/migrations', 'dist/relayer/database/migrations', { recursive: true })
+for (const name of ['page.js', 'page.css']) {
+  const place = `commands/session/browser/${name}`
+  await cp(`src/${place}`, `dist/${place}`)
+}
 // what tasks deploy and `quote verify --onchain` runs
 await run('node', 'scripts/package/package-artifacts.ts')
 console.log(`Built dist/ in ${Math.round((Date.now() - started) / 1000)} s.`)

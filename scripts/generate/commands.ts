@@ -10,7 +10,7 @@ import {
   nameOfCommand,
   type OptionTable,
 } from '../../src/commands/command.ts'
-import { commandLineOptions } from '../../src/commands/front-door-options.ts'
+import { browserOption, commandLineOptions } from '../../src/commands/front-door-options.ts'
 import { groups, singleCommands } from '../../src/commands/groups.ts'
 import {
   ownerOptions,
@@ -72,7 +72,7 @@ passwordFile = "/run/secrets/voter-password"
 | \`rpcUrls\` | \`--rpc-url\`, several times | \`ASSENT_RPC_URL\`, separated by commas | JSON-RPC endpoints. All that answer must serve the same chain. Requests go to the first that answers, and its answers are trusted |
 | \`chainId\` | | | the only accepted chain |
 | \`deployments\` | \`--deployments\` | \`ASSENT_DEPLOYMENTS\` | folder of the deployment records, \`<chainId>.json\` |
-| \`account\` | \`--from\` selects one | \`ASSENT_KEYSTORE\`, \`ASSENT_SIGNER\` | see below |
+| \`account\` | \`--browser\`; \`--from\` selects one | \`ASSENT_KEYSTORE\`, \`ASSENT_SIGNER\` | see below |
 | \`governor\` | \`--governor\` | | governor of another DAO than the deployment's |
 | \`app\` | \`--app\` | | the app of commands of the group \`app\` |
 | \`kms\`, \`relayer\`, \`pccs\` | | | URLs of these services |
@@ -84,9 +84,21 @@ passwordFile = "/run/secrets/voter-password"
 | \`keystore = "file"\` | an encrypted key file (Web3 Secret Storage, version 3). The password comes from \`passwordFile\` (\`ASSENT_KEYSTORE_PASSWORD_FILE\`), from \`ASSENT_KEYSTORE_PASSWORD\`, or from the terminal |
 | \`signer = "url"\`, \`address\` | an external signer over JSON-RPC (\`eth_accounts\`, \`eth_sendTransaction\`, \`eth_signTypedData_v4\`), for example a wallet that asks on a hardware device |
 | \`web3signer = "url"\`, \`address\` | a web3signer in mode \`eth1\` |
+| \`browser = true\`, \`address\` | a wallet in your browser; \`--browser\` does the same for one command |
 | \`node = "address"\` | an account of the node, on development chains. This is the default |
 
 A key is never an argument.
+
+### A wallet in the browser
+
+With \`--browser\` the command serves a page on 127.0.0.1, prints its address on standard error, and opens it if there is a desktop.
+The page finds your wallets (EIP-6963), shows in words what the command will do, with chain and account, lets the wallet change to the
+chain, and asks it to send or to sign. The address works once, for one tab, and only while the command runs.
+
+The command believes neither the page nor the wallet. It reads the transaction from its own endpoint and compares sender, contract, value,
+calldata and chain with what it prepared (\`WALLET_TRANSACTION_DIFFERENT\`); a signature must be of the account. A smart account sends
+other transactions: export the calls for it with \`--via safe\` or \`--via calldata\`. A wallet has ten minutes for each question. A wallet
+that puts its code into pages as an inline script is blocked by the policy of the page.
 
 ## Names
 
@@ -99,7 +111,7 @@ Where an id is expected, \`0x\` can be left out. An app, proposal, host, image o
 
 Commands that send or sign take:
 
-${tableOf(signerOptions)}
+${tableOf({ ...signerOptions, ...browserOption })}
 
 Commands that need a chain take:
 

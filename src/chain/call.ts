@@ -47,6 +47,19 @@ export interface Clients {
   readonly publicClient: PublicClient
   /** Signs and sends. It must have an account. */
   readonly walletClient: WalletClient<Transport, Chain, Account>
+  /**
+   * Says what a call does before it is sent, for a signer that shows it to a person. Of several explanations of the same call
+   * the first one is shown.
+   */
+  readonly explain?: (call: Call, words: CallWords) => void
+}
+
+/** A call in words. */
+export interface CallWords {
+  /** Type of the called contract; null: unknown. */
+  readonly contract: string | null
+  /** One sentence for each effect. */
+  readonly effects: readonly string[]
 }
 
 /**
@@ -85,6 +98,7 @@ const knownErrors = Object.values(abis).flatMap((abi) =>
  */
 export async function sendCall(clients: Clients, call: Call): Promise<TransactionReceipt> {
   const { publicClient, walletClient } = clients
+  clients.explain?.(call, { contract: null, effects: [call.summary] })
   const transaction = { to: call.to, data: call.data, value: call.value ?? 0n }
   try {
     await publicClient.call({ account: walletClient.account, ...transaction })

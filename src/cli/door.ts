@@ -33,12 +33,22 @@ async function connect(
 ): Promise<Context> {
   const { connectNetwork } = await import('../commands/session/network.ts')
   const { openChain, openDeployment } = await import('../commands/session/open-session.ts')
-  const chain = openChain(context, await connectNetwork(profile), {
-    deployments: profile.deployments,
-    from: common.from ?? addressOf(profile),
-    sources: openSources,
-  })
+  const chain = openChain(
+    context,
+    await connectNetwork(profile, { announce: announceOn(context) }),
+    {
+      deployments: profile.deployments,
+      from: common.from ?? addressOf(profile),
+      sources: openSources,
+    },
+  )
   return command.needs === 'chain' ? chain : openDeployment(chain)
+}
+
+/** Standard output has the result, so the address of the page goes to standard error. */
+function announceOn({ output }: Context): (url: string) => void {
+  return (url) =>
+    output.instruction(`Open this address in the browser that has your wallet:\n  ${url}`)
 }
 
 function addressOf({ account }: Profile): string | undefined {

@@ -22,11 +22,11 @@ export async function runFromCommandLine(
   given: Readonly<Record<string, unknown>>,
   door: CommandLineDoor,
 ): Promise<void> {
-  const { json, yes, from, deployments, profile, rpcUrl } = given as CommandLineValues
+  const { json, yes, from, deployments, profile, rpcUrl, browser } = given as CommandLineValues
   const common = { json: json === true, yes: yes === true, from, deployments }
   try {
     const { exitCode } = await runCommand(command, ownValues(command, given), common, {
-      open: (opened) => door.open(opened, common, { profile, rpcUrl, deployments }),
+      open: (opened) => door.open(opened, common, { profile, rpcUrl, deployments, browser, from }),
     })
     process.exitCode = exitCode
   } catch (error) {
@@ -42,5 +42,6 @@ interface CommandLineValues {
   readonly deployments?: string
   readonly profile?: string
   readonly rpcUrl?: readonly string[]
+  readonly browser?: boolean
   readonly [name: string]: unknown
 }

@@ -64,7 +64,7 @@ const usage: ReadonlySet<ErrorCode> = new Set([
 
 /** Codes that say that nobody answered, or that an answer cannot be relied on. A fault of Assent itself is no answer. */
 const outage =
-  /^UNEXPECTED$|UNREACHABLE|UNAVAILABLE|TIMEOUT|NO_AGREEMENT|STALE|ANSWER_INVALID|NOT_READY|OVERLOADED|BEHIND_MEMORY|FORKED|PROOF_REFUSED|DISAGREES|SIMULATION_TOO_LARGE/
+  /^UNEXPECTED$|UNREACHABLE|UNAVAILABLE|TIMEOUT|NO_AGREEMENT|STALE|ANSWER_INVALID|NOT_READY|OVERLOADED|BEHIND_MEMORY|FORKED|PROOF_REFUSED|DISAGREES|SIMULATION_TOO_LARGE|WALLET_TRANSACTION_UNKNOWN/
 
 /** The exit code for anything that was thrown. */
 export function exitCodeOf(error: unknown): ExitCode {

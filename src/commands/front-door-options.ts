@@ -12,10 +12,15 @@ export const commandLineOptions = {
   profile: { value: 'NAME', description: 'profile in assent.toml' },
 } as const satisfies OptionTable
 
+/** Options of the command line for commands that sign: Hardhat has accounts of its own. */
+export const browserOption = {
+  browser: { description: 'sign with a wallet in your browser, on a page that the command serves' },
+} as const satisfies OptionTable
+
 export function frontDoorOptions({ isService, sends, needs }: Command): OptionTable {
   if (isService === true) return {}
   return {
-    ...(sends === undefined ? {} : signerOptions),
+    ...(sends === undefined ? {} : { ...signerOptions, ...browserOption }),
     ...(needs === 'nothing' ? {} : { ...chainOptions, rpcUrl: commandLineOptions.rpcUrl }),
     profile: commandLineOptions.profile,
     ...commonOptions,

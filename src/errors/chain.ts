@@ -95,6 +95,14 @@ export const chainErrors = {
     why: 'The network has no account, or it has several and you chose none. Assent does not guess the signer.',
     fix: 'Pass --from with one of the accounts listed in the facts.',
   },
+  WALLET_TRANSACTION_DIFFERENT: {
+    why: 'The wallet sent a transaction, but not the one that the command prepared. A smart account wraps calls, and a wallet can be wrong or attacked.',
+    fix: 'The facts have both values. Look at the transaction in a block explorer before you do anything else. With a smart account, export the calls: --via safe or calldata.',
+  },
+  WALLET_TRANSACTION_UNKNOWN: {
+    why: 'The wallet returned a hash, and the endpoint of the command did not know a transaction with this hash in time. It can still be included.',
+    fix: 'Look for the hash in a block explorer. Compare the chain and the endpoint of the wallet with those of the profile. Run the command again only if the transaction will not be included.',
+  },
   FUNDS_INSUFFICIENT: {
     why: 'The account has not enough of the native currency to pay for the value and the gas of the transaction.',
     fix: 'Send native currency to the account in the facts (amounts in wei), or use another account.',

@@ -46,7 +46,7 @@ function endpoint(answer: Answer, asked: string[] = []): Promise<string> {
 }
 
 const connect = (rpcUrls: string[], deadlineMs?: number) =>
-  connectNetwork({ rpcUrls, account: { kind: 'node' } } as unknown as Profile, deadlineMs)
+  connectNetwork({ rpcUrls, account: { kind: 'node' } } as unknown as Profile, { deadlineMs })
 
 async function codeOf(action: Promise<unknown>): Promise<[string, number]> {
   const error = await action.then(

@@ -1,7 +1,13 @@
 /** Makes calls: prints what they do and who can make them, asks for confirmation, then sends, proposes or exports them. */
 
 import type { Address, StateOverride } from 'viem'
-import { type Call, type Clients, sendCall, toChainError } from '../../chain/call.ts'
+import {
+  type Call,
+  type CallWords,
+  type Clients,
+  sendCall,
+  toChainError,
+} from '../../chain/call.ts'
 import {
   type AddressBook,
   type CallDescription,
@@ -193,12 +199,21 @@ async function sendAll(session: Session, plan: Plan, clients: Clients): Promise<
   printSending(session, plan, by)
   await session.confirm()
   const transactions: Hex[] = []
+  plan.calls.forEach((call, i) => {
+    clients.explain?.(call, toWords(plan.descriptions[i] as CallDescription))
+  })
   for (const call of plan.calls) {
     const { transactionHash, blockNumber } = await sendCall(clients, call)
     transactions.push(transactionHash)
     session.output.line(`Mined in block ${blockNumber}: ${transactionHash}`)
   }
   return { outcome: 'sent', by, transactions }
+}
+
+/** What a person reads who confirms the call in a wallet. */
+function toWords({ contract, effects, irreversible }: CallDescription): CallWords {
+  const warning = irreversible === undefined ? [] : [`Cannot be undone: ${irreversible}`]
+  return { contract: contract ?? null, effects: [...effects, ...warning] }
 }
 
 function printSending({ output }: Session, { calls }: Plan, by: Address): void {
@@ -283,6 +298,12 @@ async function proposeAll(
   const made: MadeProposal[] = []
   for (const { part, description } of proposals) {
     const known = await findOpenProposal(publicClient, governor, part, book)
+    const effects = part.flatMap((call) => describeCall(book, call, session.now).effects)
+    const call = proposalCall(governor, part, description)
+    clients.explain?.(call, {
+      contract: 'AssentGovernor',
+      effects: [call.summary, ...effects.map((effect) => `If the DAO accepts it: ${effect}`)],
+    })
     made.push(
       known === undefined
         ? await proposePart(session, by, part, description)

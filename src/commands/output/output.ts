@@ -20,6 +20,8 @@ export interface Output {
    * the command. Colour codes in it are shown as text.
    */
   quotation(text: string): void
+  /** What the person must do now, on standard error, also with `--json`. */
+  instruction(text: string): void
   /** Exactly these bytes, without a line break at the end. */
   exact(text: string): void
   /** JSON for another program, which is never wrapped. */
@@ -52,6 +54,10 @@ export function createOutput({ json, name }: { json: boolean; name?: string }): 
       for (const each of text.split(/\r?\n/)) {
         for (const part of fittingParts(escapeText(each))) verbatim(`${quotationMark}${part}`)
       }
+    },
+    instruction(text) {
+      status.clear()
+      console.error(printableLine(text))
     },
     exact(text) {
       status.clear()

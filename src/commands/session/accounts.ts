@@ -1,4 +1,4 @@
-/** Accounts of a profile: an encrypted keystore, an external signer, a web3signer, or the node. */
+/** Accounts of a profile: an encrypted keystore, an external signer, a web3signer, a wallet in the browser, or the node. */
 import {
   type Account,
   type Address,
@@ -24,12 +24,16 @@ import { connectWeb3Signer } from '../../chain/signer/web3signer.ts'
 import { AssentError } from '../../errors/index.ts'
 import { type Hex, to0x } from '../../lib/bytes.ts'
 import { readBytes } from '../../lib/files.ts'
+import { type BrowserOptions, browserAccounts } from './browser/browser-accounts.ts'
 import { readPassword } from './password.ts'
 import type { Accounts } from './session.ts'
 import type { AccountSetting, Profile } from './settings.ts'
 
-/** @param transport endpoint of the chain */
-export function openAccounts({ account }: Profile, chain: Chain, transport: Transport): Accounts {
+/** @param announce shows the address of the page for a wallet in the browser */
+export function openAccounts(
+  { account }: Profile,
+  { chain, transport, announce }: BrowserOptions,
+): Accounts {
   switch (account.kind) {
     case 'keystore':
       return localAccounts(() => openKeystoreAccount(account), chain, transport)
@@ -37,6 +41,8 @@ export function openAccounts({ account }: Profile, chain: Chain, transport: Tran
       return localAccounts(() => openWeb3SignerAccount(account), chain, transport)
     case 'signer':
       return remoteAccounts(account, chain, signerTransport(account.url, transport, chain))
+    case 'browser':
+      return browserAccounts(account, { chain, transport, announce })
     case 'node':
       return remoteAccounts(account, chain, transport)
   }

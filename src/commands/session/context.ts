@@ -9,6 +9,8 @@ export interface Context {
   readonly profile: Profile
   /** Asks on the terminal, unless `--yes` was given. @throws CONFIRMATION_MISSING */
   confirm(): Promise<void>
+  /** Ends what the command opened, for example the page for a wallet. */
+  close?(): Promise<void>
   /** Aborted by SIGTERM or SIGINT. */
   stopSignal(): AbortSignal
 }

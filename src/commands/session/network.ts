@@ -20,18 +20,25 @@ const timeoutMs = 20_000
 /** Milliseconds for the first answer of all endpoints. */
 const firstAnswerMs = 10_000
 
+/** What a front door adds to the settings. */
+export interface ConnectOptions {
+  /** Milliseconds for the first answer. */
+  readonly deadlineMs?: number | undefined
+  /** Shows the address of the page on which a wallet in the browser is asked. */
+  readonly announce?: (url: string) => void
+}
+
 /**
  * Connects to the endpoints of a profile. Endpoints that do not answer now are skipped, but all that answer must serve the
  * same chain. Requests go to the first endpoint that answers: its answers are trusted, except where a command says that it
  * verifies proofs. Redirects are not followed, because the URL and the request can contain what only this endpoint may
  * see.
  *
- * @param deadlineMs for the first answer
  * @throws CONFIG_INVALID if no endpoint is set, CHAIN_UNREACHABLE, CHAIN_ID_WRONG
  */
 export async function connectNetwork(
   profile: Profile,
-  deadlineMs = firstAnswerMs,
+  { deadlineMs = firstAnswerMs, announce = () => {} }: ConnectOptions = {},
 ): Promise<Network> {
   const { rpcUrls } = profile
   if (rpcUrls.length === 0) {
@@ -57,7 +64,12 @@ export async function connectNetwork(
     // a development chain answers immediately
     pollingInterval: chainId === 31337 ? 50 : 2_000,
   }) as PublicClient
-  return { name, chainId, publicClient, accounts: openAccounts(profile, chain, transport) }
+  return {
+    name,
+    chainId,
+    publicClient,
+    accounts: openAccounts(profile, { chain, transport, announce }),
+  }
 }
 
 function endpointOf(url: string, limits: { retryCount: number; timeout: number }): Transport {

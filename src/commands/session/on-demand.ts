@@ -11,5 +11,9 @@ export function onDemand(context: Context, open: () => Promise<Context>): OnDema
       opened ??= open()
       return opened as Promise<Session>
     },
+    async close() {
+      const context = await opened?.catch(() => undefined)
+      await context?.close?.()
+    },
   }
 }

@@ -30,6 +30,7 @@ export function openChain(
     deployments,
     sources,
     signer: () => chooseSigner(network, from),
+    close: async () => network.accounts.close?.(),
   }
 }
 
@@ -67,5 +68,7 @@ async function chooseSigner(
       { facts: { network: name, accounts: all } },
     )
   }
-  return { publicClient, walletClient: await accounts.wallet(chosen[0] as Address) }
+  const walletClient = await accounts.wallet(chosen[0] as Address)
+  const { explain } = accounts
+  return { publicClient, walletClient, ...(explain === undefined ? {} : { explain }) }
 }

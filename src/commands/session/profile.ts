@@ -27,6 +27,7 @@ const accountSchema = z.union([
   z.strictObject({ keystore: z.string().min(1), passwordFile: z.string().min(1).optional() }),
   z.strictObject({ signer: signerUrl, address: addressSchema.optional() }),
   z.strictObject({ web3signer: signerUrl, address: addressSchema }),
+  z.strictObject({ browser: z.literal(true), address: addressSchema.optional() }),
   z.strictObject({ node: addressSchema }),
 ])
 
@@ -221,6 +222,7 @@ function merge(
       ['default', 'deployments'],
     ]) as string,
     account: choose('account', [
+      ['--browser', options.browser ? { kind: 'browser', address: options.from } : undefined],
       ['ASSENT_KEYSTORE', keystoreOf(env)],
       ['ASSENT_SIGNER', signerOf(env)],
       [label, accountOf(section.account, inFile)],
@@ -287,5 +289,6 @@ function accountOf(
   if ('signer' in account) return { kind: 'signer', url: account.signer, address: account.address }
   if ('web3signer' in account)
     return { kind: 'web3signer', url: account.web3signer, address: account.address }
+  if ('browser' in account) return { kind: 'browser', address: account.address }
   return { kind: 'node', address: account.node }
 }

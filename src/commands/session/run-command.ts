@@ -64,6 +64,7 @@ export async function runCommand(
     return { value, exitCode: module.exitCode?.(value as never) ?? 0 }
   } finally {
     context.output.pause()
+    await context.close?.()
   }
 }
 

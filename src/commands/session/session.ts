@@ -22,6 +22,10 @@ export interface Accounts {
   list(): Promise<readonly Address[]>
   /** Only for an address of the list. */
   wallet(address: Address): Promise<WalletClient<Transport, Chain, Account>>
+  /** For a signer that shows words to a person. */
+  readonly explain?: Clients['explain']
+  /** Ends what was opened for the signer. */
+  close?(): Promise<void>
 }
 
 /** For a command that needs a deployment only for some of its arguments. */

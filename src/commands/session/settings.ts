@@ -6,6 +6,8 @@ export type AccountSetting =
   /** an external signer over JSON-RPC: `eth_accounts`, `eth_sendTransaction` */
   | { readonly kind: 'signer'; readonly url: string; readonly address?: string | undefined }
   | { readonly kind: 'web3signer'; readonly url: string; readonly address: string }
+  /** a wallet in the browser, asked on a page that the command serves */
+  | { readonly kind: 'browser'; readonly address?: string | undefined }
   /** an account of the node itself, on development chains */
   | { readonly kind: 'node'; readonly address?: string | undefined }
 
@@ -45,4 +47,8 @@ export interface SettingOptions {
   readonly profile?: string | undefined
   readonly rpcUrl?: readonly string[] | undefined
   readonly deployments?: string | undefined
+  /** Sign with a wallet in the browser. */
+  readonly browser?: boolean | undefined
+  /** The account that the wallet is asked for. */
+  readonly from?: string | undefined
 }
