@@ -143,7 +143,8 @@ const provenSchema = z
     { message: 'insecure-execute needs an RPC quorum', path: ['foreignApps'] },
   )
 
-type Proven = z.output<typeof provenSchema>
+/** The parsed settings for reads that are checked by storage proofs. */
+export type ProvenChainView = z.output<typeof provenSchema>
 
 function isProvenOnL1(opStack: OpStack | 'agreed' | undefined): opStack is OpStack {
   return opStack !== undefined && opStack !== 'agreed'
@@ -207,7 +208,7 @@ export function openChain(config: BootChainConfig, options: OpenChainOptions): B
 
 function openHeartbeat(
   { rpcTimeoutMs: timeoutMs }: BootChainConfig,
-  { heartbeat }: Proven,
+  { heartbeat }: ProvenChainView,
 ): Heartbeat | undefined {
   if (heartbeat === undefined) return undefined
   const { contract, relayers, maxAgeSeconds } = heartbeat
@@ -262,7 +263,7 @@ function connectAll(
 
 function openProvenView(
   config: BootChainConfig,
-  view: Proven,
+  view: ProvenChainView,
   options: OpenChainOptions,
   heartbeat?: Heartbeat,
 ) {
@@ -299,7 +300,7 @@ function openProvenView(
 /** @throws CONFIG_INVALID if the settings contradict each other */
 function openSource(
   config: BootChainConfig,
-  view: Proven,
+  view: ProvenChainView,
   rules: QuorumRules,
   options: OpenChainOptions,
 ): HeaderSource {
@@ -336,7 +337,7 @@ function openSignedHeaders(
 /** Final blocks of an OP Stack chain that are proven through L1. @throws CONFIG_INVALID */
 function openRollup(
   config: BootChainConfig,
-  { view, opStack }: { readonly view: Proven; readonly opStack: OpStack },
+  { view, opStack }: { readonly view: ProvenChainView; readonly opStack: OpStack },
   rules: QuorumRules,
   options: OpenChainOptions,
 ): HeaderSource {
@@ -442,7 +443,7 @@ function requireNoRollup({ chainId }: BootChainConfig): void {
 /** Nothing to do where there is a store. @throws CONSENSUS_* */
 async function beginLightClient(
   config: BootChainConfig,
-  { consensus: own, opStack }: Proven,
+  { consensus: own, opStack }: ProvenChainView,
   options: OpenChainOptions,
 ): Promise<void> {
   const { chainId, consensus } = isProvenOnL1(opStack)

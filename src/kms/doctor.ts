@@ -4,13 +4,13 @@ import { access, constants } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import type { BootAuthorizer } from '../chain/boot.ts'
-import { type BootChainConfig, openChain } from '../chain/boot-config.ts'
-import { type BlockHeader, quantitySchema } from '../chain/proven/header.ts'
+import { type BootChainConfig, openChain, type ProvenChainView } from '../chain/boot-config.ts'
+import { type BlockHeader, type HeaderField, quantitySchema } from '../chain/proven/header.ts'
 import { fetchHeader } from '../chain/proven/header-quorum.ts'
 import { proofSchema, verifyProof } from '../chain/proven/proof.ts'
 import { connectEndpoint, type Endpoint, endpointNames } from '../chain/proven/rpc-endpoint.ts'
 import { AssentError, isAssentError } from '../errors/index.ts'
-import { toHex } from '../lib/bytes.ts'
+import { type Hex, toHex } from '../lib/bytes.ts'
 import type { Clock } from '../lib/clock.ts'
 import {
   type DoctorFinding,
@@ -94,18 +94,40 @@ async function examineEndpoints(options: KmsDoctorOptions): Promise<DoctorFindin
     const nextStep = 'Use `chainView.endpoints` of two or more operators.'
     return [warning('endpoints', 'one endpoint is trusted, nothing is proven', nextStep)]
   }
-  const names = endpointNames(chainView.endpoints)
   const checks = await Promise.all(
-    chainView.endpoints.map((url, index) => {
-      const name = names[index] ?? `${index + 1}`
-      const endpoint = connectEndpoint({ url, name, timeoutMs: config.rpcTimeoutMs })
-      return examineEndpoint(endpoint, options)
+    chainsOf(config, chainView).flatMap((chain) => {
+      const names = endpointNames(chain.endpoints)
+      return chain.endpoints.map((url, index) => {
+        const name = `${chain.prefix}${names[index]}`
+        const endpoint = connectEndpoint({ url, name, timeoutMs: config.rpcTimeoutMs })
+        return examineEndpoint(endpoint, chain, clock)
+      })
     }),
   )
   const newest = Math.max(0, ...checks.map(({ headTime }) => headTime))
   const findings = checks.map(({ finding }) => finding)
   // a newest block from the future means that the local clock is slow
   return newest === 0 ? findings : [...findings, examineSkew('clock', newest - clock(), 15)]
+}
+
+/** A chain that a node reads: its own, and L1 on an OP Stack chain. */
+interface ReadChain extends Pick<BootChainConfig, 'chainId' | 'finality' | 'maxBlockAgeSeconds'> {
+  readonly endpoints: readonly string[]
+  /** Before the names of its endpoints. */
+  readonly prefix: string
+  /** A contract that is read. */
+  readonly address: Hex
+  readonly headerFields: readonly HeaderField[]
+}
+
+function chainsOf(
+  config: BootChainConfig,
+  { endpoints, headerFields, opStack }: ProvenChainView,
+): ReadChain[] {
+  const own = { ...config, endpoints, headerFields, prefix: '', address: config.kmsContract }
+  if (opStack === undefined || opStack === 'agreed') return [own]
+  const { l1, anchorStateRegistry: address } = opStack
+  return [own, { ...l1, finality: 'finalized', prefix: 'l1-', address }]
 }
 
 interface EndpointCheck {
@@ -116,7 +138,8 @@ interface EndpointCheck {
 
 async function examineEndpoint(
   endpoint: Endpoint,
-  { config, clock }: KmsDoctorOptions,
+  chain: ReadChain,
+  clock: Clock,
 ): Promise<EndpointCheck> {
   const check = `endpoint ${endpoint.name}`
   const failedCheck = (error: unknown, nextStep: string, headTime = 0) => ({
@@ -127,23 +150,23 @@ async function examineEndpoint(
   let final: BlockHeader
   try {
     const chainId = Number(await endpoint.request('eth_chainId', [], quantitySchema))
-    if (chainId !== config.chainId) {
-      const found = `it serves chain ${chainId}, not ${config.chainId}`
+    if (chainId !== chain.chainId) {
+      const found = `it serves chain ${chainId}, not ${chain.chainId}`
       return { finding: failed(check, found, 'Correct the address or `chainId`.'), headTime: 0 }
     }
-    head = await fetchHeader(endpoint, 'latest', fieldsOf(config))
+    head = await fetchHeader(endpoint, 'latest', chain.headerFields)
   } catch (error) {
     return failedCheck(error, 'Check the address and the network, or use another endpoint.')
   }
   try {
-    final = await fetchFinal(endpoint, head, config)
+    final = await fetchFinal(endpoint, head, chain)
   } catch (error) {
     const nextStep =
       'It does not serve the block that `finality` names: change the endpoint or the setting.'
     return failedCheck(error, nextStep, head.timestamp)
   }
   try {
-    const { kmsContract: address } = config
+    const { address } = chain
     const number = `0x${final.number.toString(16)}` as const
     const answer = await endpoint.request('eth_getProof', [address, [], number], proofSchema)
     await verifyProof(answer, { stateRoot: final.stateRoot, address, slots: [] })
@@ -155,7 +178,7 @@ async function examineEndpoint(
   }
   const age = clock() - final.timestamp
   const found = `final block ${final.number}, ${age} s old, with a valid proof`
-  const isOld = age > config.maxBlockAgeSeconds
+  const isOld = age > chain.maxBlockAgeSeconds
   const nextStep =
     'The endpoint is late, or `maxBlockAgeSeconds` is shorter than the finality of this chain.'
   return {
@@ -167,16 +190,11 @@ async function examineEndpoint(
 async function fetchFinal(
   endpoint: Endpoint,
   head: BlockHeader,
-  config: BootChainConfig,
+  { finality, headerFields }: ReadChain,
 ): Promise<BlockHeader> {
-  const { finality } = config
   const block =
     typeof finality === 'string' ? finality : head.number - BigInt(finality.confirmations)
-  return fetchHeader(endpoint, block, fieldsOf(config))
-}
-
-function fieldsOf({ chainView }: BootChainConfig) {
-  return 'insecureSingleEndpoint' in chainView ? undefined : chainView.headerFields
+  return fetchHeader(endpoint, block, headerFields)
 }
 
 /** The RPC quorum and the pinned code, as a decision needs them. */

@@ -107,6 +107,32 @@ describe.skipIf(absent)('assent kms doctor', () => {
     }
   })
 
+  test('checks the endpoints of L1 on an OP Stack chain', async () => {
+    const registry = `0x${'11'.repeat(20)}`
+    const l1 = { chainId: 31337, endpoints: [anvil.url], quorum: 'insecure-single-endpoint' }
+    const opStack = {
+      anchorStateRegistry: registry,
+      disputeGameFactory: registry,
+      gameType: 0,
+      gameLayout: 'fault',
+      minAgeSeconds: 0,
+      finalityDelaySeconds: 0,
+      l1: { ...l1, maxBlockAgeSeconds: 300 },
+    }
+    const chainView = { ...(settings.chainView as object), opStack }
+    const found = await examine({ chainView })
+
+    expect(endpointsOf(found).map(({ check, status }) => [check.slice(0, 13), status])).toEqual([
+      ['endpoint 1:12', 'ok'],
+      ['endpoint 2:12', 'ok'],
+      ['endpoint l1-1', 'ok'],
+    ])
+    expect(found['chain view']?.found).toContain('ROLLUP_STORAGE_UNEXPECTED')
+    const wrong = { ...opStack, l1: { ...opStack.l1, chainId: 1 } }
+    const [, , other] = endpointsOf(await examine({ chainView: { ...chainView, opStack: wrong } }))
+    expect(other?.found).toContain('chain 31337, not 1')
+  })
+
   test('repeats the reason why an endpoint gives no proof at the final block', async () => {
     const words = 'distance to target block exceeds maximum proof window'
     for (const each of endpoints) each.lie = refuses('eth_getProof', words)
