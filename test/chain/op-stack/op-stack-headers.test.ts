@@ -125,9 +125,9 @@ function open(contracts: DisputeContracts, world: World = {}) {
 }
 
 /** The number of the newest block, or why there is none. */
-async function newest(contracts: DisputeContracts, world?: World) {
+async function newest(contracts: DisputeContracts, world?: World, l1Age = 20) {
   await l1.settle(now)
-  now += 20
+  now += l1Age
   try {
     const { header, signedHead } = await open(contracts, world).newest(undefined)
     const newer = signedHead && (await l2.client.getBlock({ blockHash: signedHead })).number
@@ -298,6 +298,13 @@ describe.skipIf(absent)('an anchored game does not count', () => {
     expect(await newest(contracts, { rules })).toMatchObject({ block: 5 })
     await l1.write(paused.contract, paused.slot, numberToHex(1, { size: 32 }))
     expect(await newest(contracts, { rules })).toMatchObject({ code: 'ROLLUP_STORAGE_UNEXPECTED' })
+  })
+
+  test('under an L1 block that is too old', async () => {
+    const contracts = await l1.deploy({ respectedType: 8 })
+    await l1.setAnchor(contracts, await l1.create(contracts, finalGame(5)))
+
+    expect(await newest(contracts, {}, 3700)).toMatchObject({ code: 'CHAIN_STALE' })
   })
 
   test('if no L2 block has its output root', async () => {

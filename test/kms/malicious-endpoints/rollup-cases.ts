@@ -44,6 +44,8 @@ interface Rollup {
   inventedStorageRoot: Hex
   /** A game that counts claims the invented block. */
   believed: Record<GameLevel, DisputeContracts>
+  /** The final game claims a block from before the final one, and a proposal claims the final one. */
+  behind: DisputeContracts
   /** The only game claims a block from before the final one. */
   goingBack: DisputeContracts
   games: Map<DisputeContracts, PreparedGame>
@@ -485,6 +487,9 @@ export async function setRollup(): Promise<void> {
   }
   rollup.believed = { anchored: await withGame({}), proposed: await withGame(proposal()) }
   rollup.goingBack = await withGame(claims.old)
+  rollup.behind = await withGame(claims.old)
+  const newest = game(proposal({ ...claims.honest, createdAt: stage.now - 600 }))
+  await l1.create(rollup.behind, newest)
   for (const lie of gameLies) {
     const [alone, beside] = [await prepare(lie), await prepare(lie)]
     const contracts = beside
@@ -499,6 +504,12 @@ export async function setRollup(): Promise<void> {
     rollup.prepared.set(lie, { alone, beside })
   }
   rollup.final = await referenceTo(await l1.settle(stage.now - 60))
+}
+
+/** A block of L1, as its node returns it. */
+export async function l1Block(number: bigint): Promise<Block> {
+  const asked = { method: 'eth_getBlockByNumber', params: [hex(number), false] }
+  return rollup.l1.anvil.client.request(asked as never)
 }
 
 async function referenceTo({ number, timestamp }: { number: bigint; timestamp: number }) {
