@@ -16,8 +16,11 @@ await rm('dist', { recursive: true, force: true })
 await rm(compiled, { recursive: true, force: true })
 await run('tsc', '-p', 'tsconfig.build.json')
 await arrange()
-// TypeScript does not copy these files; the relayer reads them
-await cp('src/relayer/database/migrations', 'dist/relayer/database/migrations', { recursive: true })
+// TypeScript does not copy these files; relayer and indexer read them
+for (const service of ['relayer', 'indexer']) {
+  const migrations = `${service}/database/migrations`
+  await cp(`src/${migrations}`, `dist/${migrations}`, { recursive: true })
+}
 for (const name of ['page.js', 'page.css']) {
   const place = `commands/session/browser/${name}`
   await cp(`src/${place}`, `dist/${place}`)

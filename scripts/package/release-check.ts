@@ -101,6 +101,7 @@ const requiredFiles: readonly string[] = [
   'dist/ethers/index.js',
   'dist/index.d.ts',
   'dist/relayer/database/migrations/meta/_journal.json',
+  'dist/indexer/database/migrations/meta/_journal.json',
   'dist/tasks/index.js',
   'package.json',
 ]

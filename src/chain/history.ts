@@ -64,7 +64,7 @@ async function* pages(
   const { onProgress, wait = pause } = options
   const last = options.toBlock ?? (await newestBlock(client))
   const filter = { address, ...eventsOf(options) }
-  const range = new Range(last - fromBlock + 1n)
+  const range = new BlockRange(last - fromBlock + 1n)
   let from = fromBlock
   let refusals = 0
   while (from <= last) {
@@ -74,7 +74,7 @@ async function* pages(
     try {
       logs = (await client.getLogs({ ...filter, fromBlock: from, toBlock })) as Log[]
     } catch (cause) {
-      if (isTooMany(cause) && refusals < waits.length) {
+      if (isRateLimit(cause) && refusals < waits.length) {
         await wait(waits[refusals++] as number)
         continue
       }
@@ -90,7 +90,7 @@ async function* pages(
 }
 
 /** Number of blocks in a request: smaller after a refusal, larger again after answers. */
-class Range {
+export class BlockRange {
   size: bigint
   /** The smallest range that was refused. The endpoint's limit is below, unless the refusal had another reason. */
   #ceiling: bigint | undefined
@@ -137,7 +137,7 @@ function pause(ms: number): Promise<void> {
 }
 
 /** Whether the endpoint limits the rate; the range itself was acceptable. */
-function isTooMany(cause: unknown): boolean {
+export function isRateLimit(cause: unknown): boolean {
   for (let error = cause; error instanceof Error; error = error.cause) {
     if ((error as { status?: unknown }).status === 429) return true
     if (/too many requests|rate.?limit|throttl|compute units per second/i.test(error.message))

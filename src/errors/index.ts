@@ -9,6 +9,7 @@ import { chainErrors } from './chain.ts'
 import { cliErrors } from './cli.ts'
 import { commonErrors } from './common.ts'
 import { consensusErrors } from './consensus.ts'
+import { indexerErrors } from './indexer.ts'
 import { kmsErrors } from './kms.ts'
 import { manifestErrors } from './manifest.ts'
 import { quoteErrors } from './quote.ts'
@@ -38,6 +39,7 @@ export const errorCatalogue = {
   ...consensusErrors,
   ...rollupErrors,
   ...relayerErrors,
+  ...indexerErrors,
   ...kmsErrors,
   ...manifestErrors,
   ...cliErrors,
