@@ -86,7 +86,7 @@ function createHeartbeatMetrics(registers: Registry[], prefix: string) {
     help: 'Seconds since the newest nonce in a final block was made; before the first one, since the start.',
     registers,
     collect() {
-      if (known === undefined) this.reset()
+      if (known === undefined) this.remove()
       else this.set((performance.now() - (known.since ?? startedAt)) / 1000)
     },
   })
@@ -96,7 +96,7 @@ function createHeartbeatMetrics(registers: Registry[], prefix: string) {
     help: 'The setting chainView.heartbeat.maxAgeSeconds: with an older nonce no keys are released.',
     registers,
     collect() {
-      if (known === undefined) this.reset()
+      if (known === undefined) this.remove()
       else this.set(known.maxAgeSeconds)
     },
   })

@@ -80,6 +80,33 @@ describe('app status', () => {
     expect(later.devices).toMatchObject([{ state: 'active', endsAt: now + 900 }])
   })
 
+  test('shows the end of a suspension and of an approval, but nothing that is past', async () => {
+    const guarded = await world.createApp()
+    const device = id('suspended')
+    const now = await timeOfChain()
+    const terms = { kind: 5, id: device, activeFrom: 0, expiresAt: now + 90_000, evidence: '0x' }
+    await world.send(guarded, kmsCall('approve', [[terms], never]))
+    await world.send(
+      guarded,
+      kmsCall('setGuardian', [world.owner.walletClient.account.address, 3_600, never]),
+    )
+    await world.send(guarded, kmsCall('suspend', [5, [device]]))
+    const statusAt = async (time: number) =>
+      readAppStatus(world.client, guarded, { fromBlock: 0n, now: time })
+    const suspendedUntil = (await statusAt(now)).devices[0]?.approval.suspendedUntil ?? 0
+    expect(suspendedUntil).toBeGreaterThan(now)
+
+    const suspended = await statusAt(suspendedUntil - 1)
+    expect(suspended.devices).toMatchObject([{ state: 'suspended', endsAt: null }])
+    expect(suspended.upcoming).toEqual([
+      { at: suspendedUntil, what: `the suspension of device ${device} ends` },
+    ])
+    const active = await statusAt(suspendedUntil)
+    expect(active.devices).toMatchObject([{ state: 'active', endsAt: now + 90_000 }])
+    expect(active.upcoming).toEqual([{ at: now + 90_000, what: `device ${device} ends` }])
+    expect((await statusAt(now + 90_000)).upcoming).toEqual([])
+  })
+
   test('shows an announced call and when it can be executed', async () => {
     await world.send(app, appCall('setNoticePeriod', [3_600]))
     const announced = announce(app, setAllowAnyDevice(app, true))
