@@ -301,27 +301,32 @@ describe('an issuer', () => {
     }
   })
 
-  test('is reported with the certificate that lasts longest and is not revoked', async () => {
-    const other = createPckCa(new Uint8Array(32).fill(3), pki.root, 'platform', {
-      notBefore: at - 2 * day,
-      notAfter: at + 100 * day,
-    })
-    const validity = async () => ((await read('issuerValidity', 1)) as bigint[]).map(Number)
-    await uploadIssuer(under(other.certificate))
-    expect(await validity()).toEqual([at - 2 * day, at + 100 * day])
-    await uploadIssuer(under(ca))
-    const longest = await validity()
-    expect(longest[1]).toBeGreaterThan(at + 5 * 365 * day)
+  test.each([
+    ['before', true],
+    ['after', false],
+  ])(
+    'is reported with the longest certificate that is not revoked, %s a shorter one',
+    async (_, isFirst) => {
+      const other = createPckCa(new Uint8Array(32).fill(3), pki.root, 'platform', {
+        notBefore: at - 2 * day,
+        notAfter: at + 100 * day,
+      })
+      const validity = async () => ((await read('issuerValidity', 1)) as bigint[]).map(Number)
+      const both = [ca, other.certificate]
+      for (const each of isFirst ? both : both.toReversed()) await uploadIssuer(under(each))
+      const longest = await validity()
+      expect(longest[1]).toBeGreaterThan(at + 5 * 365 * day)
 
-    const revoke = (revoked: Uint8Array[], thisUpdate: number) =>
-      uploadCrl(issueRevocations(pki.root, { thisUpdate, nextUpdate: at + 30 * day, revoked }))
-    await revoke([other.serial], at - 3)
-    expect(await validity()).toEqual(longest)
-    await revoke([pki.pckCa('platform').serial], at - 2)
-    expect(await validity()).toEqual([at - 2 * day, at + 100 * day])
-    await revoke([pki.pckCa('platform').serial, other.serial], at - 1)
-    expect(await validity()).toEqual([0, 0])
-  })
+      const revoke = (revoked: Uint8Array[], thisUpdate: number) =>
+        uploadCrl(issueRevocations(pki.root, { thisUpdate, nextUpdate: at + 30 * day, revoked }))
+      await revoke([other.serial], at - 3)
+      expect(await validity()).toEqual(longest)
+      await revoke([pki.pckCa('platform').serial], at - 2)
+      expect(await validity()).toEqual([at - 2 * day, at + 100 * day])
+      await revoke([pki.pckCa('platform').serial, other.serial], at - 1)
+      expect(await validity()).toEqual([0, 0])
+    },
+  )
 
   test('for certificates can be one of at most ten CAs', async () => {
     const other = (index: number) =>
@@ -419,6 +424,21 @@ describe('a signed document', () => {
     await uploadIssuer(under(short.certificate))
     await chain.goTo(at + 2 * day)
     await expect(chain.uploadTcbInfo(collateral())).rejects.toMatchObject(refused('IssuerUnfit'))
+  })
+
+  test('ends with the longest certificate of its signer’s key', async () => {
+    await chain.put(collateral())
+    const shorter = createTcbSigning(pki.seed, pki.root, {
+      serial: deriveSerial(pki.seed, 'shorter'),
+      notAfter: at + 5 * day,
+    })
+    await uploadIssuer(under(shorter.certificate))
+    await chain.uploadTcbInfo(collateral({ tcbInfo: { issuedAt: at - 5, validFor: 20 * day } }))
+
+    expect(await read('document', family, 20)).toMatchObject({
+      signer: 0,
+      until: at - 5 + 20 * day,
+    })
   })
 
   test('with a lower evaluation number is stored beside the newest', async () => {
