@@ -85,10 +85,10 @@ describe('app status', () => {
     const device = id('suspended')
     const now = await timeOfChain()
     const terms = { kind: 5, id: device, activeFrom: 0, expiresAt: now + 90_000, evidence: '0x' }
-    await world.send(guarded, kmsCall('approve', [[terms], never]))
+    await world.send(guarded, kmsCall('approve', [[terms], noEnd]))
     await world.send(
       guarded,
-      kmsCall('setGuardian', [world.owner.walletClient.account.address, 3_600, never]),
+      kmsCall('setGuardian', [world.owner.walletClient.account.address, 3_600, noEnd]),
     )
     await world.send(guarded, kmsCall('suspend', [5, [device]]))
     const statusAt = async (time: number) =>
