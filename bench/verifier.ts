@@ -19,7 +19,7 @@ import {
 } from '../src/quote/compact.ts'
 import { parseEventLog } from '../src/quote/measurements/event-log.ts'
 import { parseQuote } from '../src/quote/parse.ts'
-import { createVerifierChain, type VerifierChain } from '../test/chain/verifier-chain.ts'
+import { createVerifierChain, type VerifierChain } from '../test/chain/verifier/verifier-chain.ts'
 import { rows as offChain } from './offchain/quote.ts'
 import type { BenchRow } from './result-row.ts'
 

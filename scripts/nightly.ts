@@ -111,7 +111,9 @@ const steps: readonly Step[] = [
     minutes: 3,
     proves:
       'a deployment or upgrade killed at each transaction and write ends the same, nothing twice',
-    commands: [vitest('test/chain/deploy-crash.test.ts', 'test/tasks/upgrade-crash.test.ts')],
+    commands: [
+      vitest('test/chain/deploy/deploy-crash.test.ts', 'test/tasks/upgrade-crash.test.ts'),
+    ],
   },
   {
     name: 'contract-coverage',

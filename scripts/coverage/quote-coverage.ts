@@ -38,9 +38,9 @@ const impossible: Readonly<Record<string, string>> = {
 
 /** These run the verifier on a chain. They need no recorded vectors. */
 const tests = [
-  'test/chain/verifier-forms.test.ts',
-  'test/chain/store.test.ts',
-  'test/chain/evaluation-numbers.test.ts',
+  'test/chain/verifier/verifier-forms.test.ts',
+  'test/chain/verifier/store.test.ts',
+  'test/chain/verifier/evaluation-numbers.test.ts',
 ]
 const attackTests = 'test/contracts/attacks/verifier.test.ts'
 /** Of these, the promises of the verifier. H12 measures gas, which marks cost. */

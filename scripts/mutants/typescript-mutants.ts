@@ -65,7 +65,7 @@ const areas: Readonly<Record<string, Area>> = {
   },
   'call-descriptions': {
     sources: ['chain/governance/call-descriptions'],
-    tests: ['test/chain/call-descriptions.test.ts', 'test/tasks/every-function.test.ts'],
+    tests: ['test/chain/governance/call-descriptions.test.ts', 'test/tasks/every-function.test.ts'],
   },
   review: {
     sources: ['review', 'manifest'],

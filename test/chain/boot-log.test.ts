@@ -10,7 +10,7 @@ import {
 import { parseQuote } from '../../src/quote/parse.ts'
 import { syntheticRoot } from '../synthetic.ts'
 import { describeRecorded, readVectorJson } from '../vectors.ts'
-import { createVerifierChain, type VerifierChain } from './verifier-chain.ts'
+import { createVerifierChain, type VerifierChain } from './verifier/verifier-chain.ts'
 
 let chain: VerifierChain
 let address: Hex

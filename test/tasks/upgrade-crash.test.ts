@@ -13,9 +13,9 @@ import { listProposals } from '../../src/chain/governance/proposals.ts'
 import { compileContracts } from '../../src/deploy/compile.ts'
 import type { Hex } from '../../src/lib/bytes.ts'
 import { findAnvil } from '../anvil.ts'
-import { attempt, countCreations } from '../chain/crash-at-step.ts'
-import type { Order, StepKind } from '../chain/crash-process.ts'
 import { daoTimes } from '../chain/dao.ts'
+import { attempt, countCreations } from '../chain/deploy/crash-at-step.ts'
+import type { Order, StepKind } from '../chain/deploy/crash-process.ts'
 import { createTaskFixture, type TaskFixture } from './fixture.ts'
 
 const absent = findAnvil() === undefined

@@ -15,8 +15,8 @@ import { compileContracts } from '../../src/deploy/compile.ts'
 import { writeDeployment } from '../../src/deploy/create-contract-once.ts'
 import type { Hex } from '../../src/lib/bytes.ts'
 import { findAnvil } from '../anvil.ts'
-import { countCreations } from '../chain/crash-at-step.ts'
 import { daoTimes, hardhatArtifacts } from '../chain/dao.ts'
+import { countCreations } from '../chain/deploy/crash-at-step.ts'
 import { createTaskFixture, type TaskFixture } from './fixture.ts'
 
 const absent = findAnvil() === undefined

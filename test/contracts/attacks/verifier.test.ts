@@ -64,7 +64,7 @@ import {
   statuses,
   type VerifierChain,
   verdicts,
-} from '../../chain/verifier-chain.ts'
+} from '../../chain/verifier/verifier-chain.ts'
 
 const day = 86_400
 const year = 31_557_600
