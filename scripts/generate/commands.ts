@@ -95,7 +95,7 @@ With \`--browser\` the command serves a page on 127.0.0.1, prints its address on
 The page finds your wallets (EIP-6963), shows in words what the command will do, with chain and account, lets the wallet change to the
 chain, and asks it to send or to sign. The address works once, for one tab, and only while the command runs.
 
-The command believes neither the page nor the wallet. It reads the transaction from its own endpoint and compares sender, contract, value,
+The command trusts neither the page nor the wallet. It reads the transaction from its own endpoint and compares sender, contract, value,
 calldata and chain with what it prepared (\`WALLET_TRANSACTION_DIFFERENT\`); a signature must be of the account. A smart account sends
 other transactions: export the calls for it with \`--via safe\` or \`--via calldata\`. A wallet has ten minutes for each question. A wallet
 that puts its code into pages as an inline script is blocked by the policy of the page.

@@ -8,7 +8,7 @@ const manifest = { description: 'the manifest: app-compose.json' }
 export const init = defineCommand({
   path: ['app', 'init'],
   summary: 'Write the manifest (app-compose.json) of an app from its Docker Compose file',
-  help: `Every image must be named by its digest, because a tag can be moved after the vote. With --resolve the digests are looked up in the registries; look at them before you approve the release. Variables of the Compose file are declared, so that they can be sealed. The manifest is public: write no secrets into it.
+  help: `Every image must be named by its digest, because a tag can be moved after the vote. With --resolve the digests are looked up in the container registries; look at them before you approve the release. Variables of the Compose file are declared, so that they can be sealed. The manifest is public: write no secrets into it.
 Exit code: 0 written without errors, 1 written, and app lint finds errors in it.`,
   examples: [
     'app init docker-compose.yml --name shop --resolve',
@@ -18,7 +18,7 @@ Exit code: 0 written without errors, 1 written, and app lint finds errors in it.
   options: {
     name: { value: 'NAME', description: 'name of the app (default: the name in the Compose file)' },
     out: { value: 'FILE', description: 'output file', default: 'app-compose.json' },
-    resolve: { description: 'look up the digests of images in their registries' },
+    resolve: { description: 'look up the digests of images in their container registries' },
     env: {
       value: 'NAME',
       description: 'a sealed variable that the Compose file does not show',
@@ -33,7 +33,7 @@ Exit code: 0 written without errors, 1 written, and app lint finds errors in it.
     overwrite: { description: 'replace the output file if it exists' },
   },
   needs: 'nothing',
-  reads: 'the Compose file; with --resolve the registries of its images',
+  reads: 'the Compose file; with --resolve the container registries of its images',
   load: () => import('./app/init.ts'),
 })
 

@@ -1,4 +1,7 @@
-/** Commands of a KMS node. The KMS image has these and no others, so this file imports nothing else. */
+/**
+ * Commands of a KMS node. The KMS image has these and no others, so this file imports only
+ * `command.ts` and, when a command runs, its module.
+ */
 import { defineCommand, type OptionTable } from './command.ts'
 
 const configOption = {

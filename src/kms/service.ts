@@ -153,39 +153,25 @@ export async function createKms(options: KmsOptions): Promise<Kms> {
   const rules = { ...options.rules, clock: refuseClockBehind(options.rules.clock, chain) }
   const credentials =
     options.credentials ?? (await issueCredentials({ ...options, clock: rules.clock }))
-  const { rootCertificate, tempCertificate } = credentials
   const metrics = createKmsMetrics()
   chain.watch?.(metrics.recordChainEvent)
   const authorizeBoot = options.authorizeBoot ?? chain.authorize
   const { recorder, lastFailure } = openRecorder(options, metrics)
-  const appKeys = createAppKeyring(keys)
   const self =
     options.selfAuthorization === 'required'
       ? createSelfAuthorizer(options.source, rules, authorizeBoot)
       : 'insecure-off'
-  const { limits } = options
-  const { requestsPerMinute, workers = 1 } = limits
-  const ingressLimits = openLimits(limits, workers)
+  const { requestsPerMinute, workers = 1 } = options.limits
+  const ingressLimits = openLimits(options.limits, workers)
   const rates = createRates(requestsPerMinute, ingressLimits, workers)
-  const methods = kmsMethods({
-    keys,
+  const methods = createMethods(options, {
     rules,
-    chain,
-    insecureAllowAnyGateway: options.insecureAllowAnyGateway,
-    kmsNames: [options.domain, ...(options.reservedNames ?? [])],
-    appKeys,
-    rootPem: toPem(rootCertificate),
-    rootCertificate,
-    tempCertificate,
+    credentials,
     authorizeBoot,
-    chainFacts: chain.facts,
-    newestEpoch: async (appId, beforeRequest) => chain.newestEpoch?.(appId, beforeRequest),
-    ofChainRequest: rates.ofChainRequest,
     self,
-    bootstrapInfo: options.bootstrapInfo,
     recorder,
-    approved: ({ block }) => metrics.setBlock(block),
-    clock: rules.clock,
+    rates,
+    metrics,
   })
   const health = createReadiness({
     check: () => requireReady(options, self, recorder, lastFailure),
@@ -208,12 +194,50 @@ export async function createKms(options: KmsOptions): Promise<Kms> {
     rates,
     ingressLimits,
     tls: tlsOptions(credentials),
-    rootCertificate,
+    rootCertificate: credentials.rootCertificate,
     caPublicKey: encodeSpki(keys.ca),
     k256PublicKey: k256PublicKey(keys.k256),
     metrics,
     recorder,
   }
+}
+
+/** Parts of a KMS that the methods use. */
+interface KmsParts {
+  readonly rules: EvidenceRules
+  readonly credentials: Credentials
+  readonly authorizeBoot: AuthorizeBoot
+  readonly self: SelfAuthorizer | 'insecure-off'
+  readonly recorder: DecisionRecorder
+  readonly rates: Rates
+  readonly metrics: KmsMetrics
+}
+
+function createMethods(
+  { keys, chain, domain, reservedNames = [], ...options }: KmsOptions,
+  { rules, credentials, authorizeBoot, self, recorder, rates, metrics }: KmsParts,
+): ReturnType<typeof kmsMethods> {
+  const { rootCertificate, tempCertificate } = credentials
+  return kmsMethods({
+    keys,
+    rules,
+    chain,
+    insecureAllowAnyGateway: options.insecureAllowAnyGateway,
+    kmsNames: [domain, ...reservedNames],
+    appKeys: createAppKeyring(keys),
+    rootPem: toPem(rootCertificate),
+    rootCertificate,
+    tempCertificate,
+    authorizeBoot,
+    chainFacts: chain.facts,
+    newestEpoch: async (appId, beforeRequest) => chain.newestEpoch?.(appId, beforeRequest),
+    ofChainRequest: rates.ofChainRequest,
+    self,
+    bootstrapInfo: options.bootstrapInfo,
+    recorder,
+    approved: ({ block }) => metrics.setBlock(block),
+    clock: rules.clock,
+  })
 }
 
 /**
