@@ -94,7 +94,7 @@ export async function answer(
     return verdict.verdict === 'verified' ? await addApp(verdict, proveApp) : verdict
   } catch (error) {
     if (!isAssentError(error) || !isMalformed(error)) throw error
-    return unbelieved('malformed', error, verifier.name)
+    return failedAnswer('malformed', error, verifier.name)
   }
 }
 
@@ -129,7 +129,7 @@ function decide(
   policy: QuotePolicy | 'none',
   verifier: Implementation,
 ): VerifyOutput {
-  if (verdict.verdict === 'rejected') return unbelieved('rejected', verdict, verifier)
+  if (verdict.verdict === 'rejected') return failedAnswer('rejected', verdict, verifier)
   const described = 'issuedAt' in verdict ? describeVerdict(verdict) : describeOnchain(verdict)
   const proven = { ...described, code: null, message: null, facts: {}, verifier, app: null }
   if (policy === 'none') return proven
@@ -155,7 +155,7 @@ function policySubject(verdict: Verified | OnchainVerified) {
   return { ...verdict, issuedAt: { tcbInfo: oldest, qeIdentity: oldest, pckCrl: oldest } }
 }
 
-function unbelieved(
+function failedAnswer(
   verdict: 'rejected' | 'malformed',
   { code, message, facts }: Pick<AssentError, 'code' | 'message' | 'facts'>,
   verifier: Implementation,

@@ -32,7 +32,7 @@ export interface BrowserOptions {
 
 /**
  * Signs with a wallet in the browser. The page is opened when the first account is needed. Nothing that page or wallet
- * answers is believed: a sent transaction is read from the endpoint and compared, and a signature must be of the account.
+ * answers is trusted: a sent transaction is read from the endpoint and compared, and a signature must be of the account.
  */
 export function browserAccounts(
   { address }: Extract<AccountSetting, { kind: 'browser' }>,
