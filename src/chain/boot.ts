@@ -137,6 +137,8 @@ export type ChainEvent =
       readonly disagreeing: readonly EndpointFault[]
       /** Undefined without a light client. */
       readonly consensus?: ConsensusStatus | undefined
+      /** On a rollup: time of the L1 block that proves the block, Unix seconds. */
+      readonly l1BlockTime?: number | undefined
     }
   | { readonly kind: 'failed'; readonly code: string }
   | { readonly kind: 'dissent'; readonly dissent: EndpointFault }

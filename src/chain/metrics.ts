@@ -27,6 +27,12 @@ export function createChainMetrics(
     help: 'Unix time of that block, in seconds.',
     registers,
   })
+  const l1Time = new Gauge({
+    aggregator: 'max',
+    name: `${prefix}_chain_l1_timestamp_seconds`,
+    help: 'On a rollup: Unix time of the L1 block that proves that block, in seconds; 0 on other chains.',
+    registers,
+  })
   const disagreeing = new Gauge({
     aggregator: 'max',
     name: `${prefix}_chain_endpoints_out_of_quorum`,
@@ -67,6 +73,7 @@ export function createChainMetrics(
     if (event.kind !== 'looked') return
     height.set(Number(event.block.number))
     time.set(event.block.timestamp)
+    l1Time.set(event.l1BlockTime ?? 0)
     disagreeing.set(event.disagreeing.length)
     const { finalizedAt = 0, nextForkAt = 0, unknownForkAt = 0 } = event.consensus ?? {}
     finalized.set(finalizedAt)

@@ -6,6 +6,7 @@
  */
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 
+import type { ChainEvent } from '../../src/chain/boot.ts'
 import { findAnvil } from '../anvil.ts'
 import type { Lie } from '../chain/malicious-endpoint.ts'
 import type { DisputeContracts } from '../chain/op-stack/l1.ts'
@@ -14,6 +15,7 @@ import {
   endpointLies,
   gameLies,
   invent,
+  laterFork,
   openRollupView,
   type RollupWorld,
   rollup,
@@ -67,6 +69,18 @@ describe.skipIf(absent)('a KMS whose registries are on an OP Stack chain', () =>
     })
   })
 
+  test('reports the time of the L1 block for metrics', async () => {
+    openBoth({ contracts: rollup.honest })
+    const { view } = stage.kms
+    const events: ChainEvent[] = []
+    view.watch?.((event) => events.push(event))
+    await view.facts()
+
+    expect(events).toContainEqual(
+      expect.objectContaining({ kind: 'looked', l1BlockTime: rollup.final.timestamp }),
+    )
+  })
+
   test('releases no key when all L2 endpoints invent a block', async () => {
     openBoth({ contracts: rollup.honest })
     collude(invent)
@@ -85,6 +99,19 @@ describe.skipIf(absent)('a KMS whose registries are on an OP Stack chain', () =>
     expect(await askBoth('withdrawn')).toMatchObject({
       kms: { status: 200 },
       webhook: { isAllowed: true },
+    })
+  })
+
+  test('reads headers of a later fork of L1 with long extra data, if the settings name its fields', async () => {
+    for (const liar of rollup.l1Liars) liar.lie = laterFork.lie
+    const { headerFields } = laterFork
+    openBoth({ contracts: rollup.honest, headerFields })
+    expect(await askBoth('allowed')).toMatchObject({ kms: { status: 200 } })
+
+    openBoth({ contracts: rollup.honest })
+    expect(await askBoth('allowed')).toMatchObject({
+      kms: { status: 400, code: 'CHAIN_HEADER_UNKNOWN' },
+      webhook: { isAllowed: false, outcome: 'outage' },
     })
   })
 

@@ -86,6 +86,7 @@ export function opStackHeaders(
         disagreeing: [...agreed.disagreeing, ...settled.disagreeing, ...faults],
         signedHead: denying?.header.hash,
         consensus: settled.consensus,
+        l1BlockTime: header.timestamp,
         rollup: evidenceOf(l1, settled, { game: counting, block, paths: grounds.paths() }),
       }
     },

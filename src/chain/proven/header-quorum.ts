@@ -37,6 +37,8 @@ export interface AgreedHeader {
   readonly signatures?: readonly NamedNode[] | undefined
   /** What proves the block through L1, for the release log. Only on a rollup. */
   readonly rollup?: RollupEvidence | undefined
+  /** On a rollup: time of the L1 block that proves it, Unix seconds; for metrics. */
+  readonly l1BlockTime?: number | undefined
   /** For metrics. */
   readonly consensus?: ConsensusStatus | undefined
 }

@@ -65,6 +65,7 @@ export function createSnapshotRefresher(options: ViewContext) {
       block: toDecisionBlock(agreed.header),
       disagreeing: agreed.disagreeing,
       consensus: agreed.consensus,
+      l1BlockTime: agreed.l1BlockTime,
     })
     return taken
   }

@@ -1,5 +1,5 @@
 /** Lies about an OP Stack chain. Each tries to make an invented L2 block count. */
-import type { Hex } from 'viem'
+import { type Hex, keccak256 } from 'viem'
 
 import type { GameLevel } from '../../../src/chain/op-stack/games.ts'
 import { opStackHeaders } from '../../../src/chain/op-stack/op-stack-headers.ts'
@@ -9,7 +9,13 @@ import {
   type ChainCheckpoint,
   volatileCheckpoint,
 } from '../../../src/chain/proven/checkpoint.ts'
-import { type BlockHeader, blockSchema, readHeader } from '../../../src/chain/proven/header.ts'
+import {
+  type BlockHeader,
+  blockSchema,
+  encodeHeader,
+  type HeaderField,
+  readHeader,
+} from '../../../src/chain/proven/header.ts'
 import { agreedHeaders, type HeaderSource } from '../../../src/chain/proven/header-quorum.ts'
 import { connectEndpoint } from '../../../src/chain/proven/rpc-endpoint.ts'
 import { type ErrorCode, isAssentError } from '../../../src/errors/index.ts'
@@ -445,6 +451,24 @@ export const invent: Lie = (method, params, real) => {
   return real(method, [params[0], params[1], hex(before())])
 }
 
+const laterFields: readonly HeaderField[] = [{ name: 'laterHash', kind: 'bytes' }]
+
+/** L1 endpoints after a fork that added a header field, on a chain with long extra data. The state is the real one. */
+export const laterFork: { readonly headerFields: readonly HeaderField[]; readonly lie: Lie } = {
+  headerFields: laterFields,
+  lie: async (method, params, real) => {
+    const { number: final } = rollup.final
+    const number = hex(final + 1n)
+    if (method === 'eth_getProof') return real(method, [params[0], params[1], hex(final)])
+    const isNewest = params[0] === 'finalized' || params[0] === number
+    if (method !== 'eth_getBlockByNumber' || !isNewest) return undefined
+    const block = { ...(await blockAt(real, final)), number }
+    const later = { ...block, extraData: `0x${'12'.repeat(10_000)}`, laterHash: word(7n) }
+    const encoded = encodeHeader(blockSchema.parse(later), laterFields)
+    return { ...later, hash: keccak256(encoded) }
+  },
+}
+
 /* STAGE */
 
 export async function setRollup(): Promise<void> {
@@ -524,6 +548,8 @@ export async function strikeRollup(): Promise<void> {
 
 export interface RollupWorld {
   readonly contracts: DisputeContracts
+  /** Header fields of L1 that this version does not know. */
+  readonly headerFields?: readonly HeaderField[]
   readonly level?: GameLevel | undefined
 }
 
@@ -549,7 +575,7 @@ export function settingsOf({ contracts, level = 'anchored' }: RollupWorld) {
 /** A view of the L2 through these contracts. The reasons of its outages are collected. */
 export function openRollupView(
   reader: Reader,
-  { contracts, level = 'anchored' }: RollupWorld,
+  { contracts, level = 'anchored', headerFields = [] }: RollupWorld,
 ): string[] {
   const settings = settingsOf({ contracts, level })
   const connect = (liars: readonly Liar[], prefix: string) =>
@@ -558,7 +584,7 @@ export function openRollupView(
     )
   const [l1Endpoints, endpoints] = [connect(rollup.l1Liars, 'l1-'), connect(reader.liars, '')]
   const finality = 'finalized' as const
-  const l1Rules = { endpoints: l1Endpoints, required: 2, chainId: 900, finality }
+  const l1Rules = { endpoints: l1Endpoints, required: 2, chainId: 900, finality, headerFields }
   const source = opStackHeaders(
     { endpoints, required: 2, chainId: 31337, finality },
     gameRulesOf(settings),
