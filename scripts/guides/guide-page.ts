@@ -12,13 +12,14 @@ export interface GuideBlock {
   readonly output: string | undefined
 }
 
-const fence = /^```(\w*)\n(.*?)^```$/gms
+/** A fence in a list is indented, and so is its text. */
+const fence = /^( *)```(\w*)\n(.*?)^\1```$/gms
 
 /** @throws TypeError for a page without a `bash` block */
 export function readGuide(page: string): readonly GuideBlock[] {
   const fences = [...page.matchAll(fence)].map((match) => ({
-    language: match[1],
-    text: match[2] as string,
+    language: match[2],
+    text: (match[3] as string).replaceAll(new RegExp(`^${match[1]}`, 'gm'), ''),
     start: match.index,
     end: match.index + match[0].length,
   }))
