@@ -19,6 +19,7 @@ import {
   setKmsInfo,
   suspend,
 } from '../../src/chain/registry.ts'
+import { proveRootKey, type RootKeyPair, rootKeyId } from '../../src/chain/root-keys.ts'
 import { uploadCollateral } from '../../src/chain/verifier/collateral.ts'
 import { deployVerifier } from '../../src/chain/verifier/verifier.ts'
 import { isAssentError } from '../../src/errors/index.ts'
@@ -37,6 +38,7 @@ import { verifyQuote } from '../../src/quote/verify.ts'
 import type { QuoteSource } from '../../src/tee/source.ts'
 import type { DemoEnvironment } from './environment.ts'
 import { type DemoEvidence, short } from './evidence.ts'
+import type { Fleet } from './fleet.ts'
 import { requireThat, type StepReporter } from './report-steps.ts'
 
 /** What a visitor can go on with. */
@@ -316,7 +318,7 @@ async function replayQuote(
 
 async function proveHost(reporter: StepReporter, demo: DemoEnvironment): Promise<void> {
   const { chain, dao, fleet, relayer } = demo
-  const { hosts, quoteVerifier } = dao.addresses
+  const { hosts, quoteVerifier, rootKeys } = dao.addresses
   await reporter.step(
     'collateral.on-chain',
     'Anyone can upload collateral; the verifier checks its signatures.',
@@ -325,6 +327,16 @@ async function proveHost(reporter: StepReporter, demo: DemoEnvironment): Promise
       const gas = receipts.reduce((sum, { gasUsed }) => sum + gasUsed, 0n)
       requireThat(receipts.length > 0, 'nothing was stored')
       return `certificates, CRLs, TCB info and QE identity were verified on-chain: ${receipts.length} transactions, ${gas} gas; needed once a month`
+    },
+  )
+  await reporter.step(
+    'kms.proves-root-keys',
+    'The chain verifies the quote with which the KMS made its root keys.',
+    async () => {
+      const keys = rootKeysOf(fleet)
+      const quote = fromHex(fleet.kmsInfo.quote, 'quote')
+      const receipt = await sendCall(dao.people.anyone, proveRootKey(rootKeys, quote, keys))
+      return `root key ${short(fromHex(rootKeyId(keys), 'id'))} is proven: ${receipt.gasUsed} gas; the DAO approves it in the next step`
     },
   )
   await reporter.step(
@@ -364,7 +376,7 @@ const nextCompose = demoCompose.replaceAll('00', '01')
 
 async function bootApproved(reporter: StepReporter, demo: DemoEnvironment): Promise<Address> {
   const { dao, fleet } = demo
-  const { kmsAuth, hosts, timelock } = dao.addresses
+  const { kmsAuth, hosts, rootKeys, timelock } = dao.addresses
   const { appImage, host, stranger } = fleet
   const create = deployAndRegisterApp(kmsAuth, { owner: timelock, allowAnyDevice: true })
   const app = deployedApp(await sendCall(dao.people.operator, create))
@@ -379,6 +391,11 @@ async function bootApproved(reporter: StepReporter, demo: DemoEnvironment): Prom
         addOsImageHash(kmsAuth, to0x(appImage.osImageHash)),
         approveManifest(app, to0x(cvm.composeHash), cvm.compose, { notAfter: demo.clock() + day }),
         approve(hosts, [{ kind: 'host', id: to0x(host.deviceId) }], demo.clock() + day),
+        approve(
+          rootKeys,
+          [{ kind: 'rootKey', id: rootKeyId(rootKeysOf(fleet)) }],
+          demo.clock() + day,
+        ),
         setHosts(kmsAuth, hosts),
       ]
       await dao.decide(calls, 'Release hello-assent')
@@ -476,6 +493,13 @@ async function proposeNext(
     return `proposal ${String(proposal).slice(0, 12)}… is open for an hour of chain time`
   })
   return proposal
+}
+
+function rootKeysOf({ kmsInfo }: Fleet): RootKeyPair {
+  return {
+    caPublicKey: fromHex(kmsInfo.caPubkey, 'caPubkey'),
+    k256PublicKey: fromHex(kmsInfo.k256Pubkey, 'k256Pubkey', 33),
+  }
 }
 
 async function readRootKey({ chain, dao }: DemoEnvironment): Promise<Uint8Array> {
