@@ -899,6 +899,23 @@ describe('a call description', () => {
     expect(describeCall(book, { to: here, data, value: 0n }).effects).toHaveLength(1)
   })
 
+  test('takes a role or an operator for none only if each of its digits is zero', () => {
+    const bookOf = (type: ContractType): AddressBook => ({ names, types: new Map([[here, type]]) })
+    const role = `0x${'00'.repeat(31)}01` as const
+    const operator = `0x${'00'.repeat(19)}01` as const
+    const granting = calldata('TimelockController', 'grantRole', [role, alice])
+    const setting = calldata('Hosts', 'setOperator', [id('0d'), operator, soon])
+
+    const granted = describeCall(bookOf('TimelockController'), {
+      to: here,
+      data: granting,
+    }).effects.join()
+    expect(granted).toContain(role)
+    expect(granted).not.toContain('admin')
+    const set = describeCall(bookOf('Hosts'), { to: here, data: setting }).effects.join()
+    expect(set).toContain(`make ${operator} the operator`)
+  })
+
   test('shows the distance of a time only if the current time is known', () => {
     expect(formatTime(soon)).toBe('2027-01-15 08:00:00 UTC')
     expect(formatTime(noEnd)).toBe('no end')
