@@ -151,7 +151,11 @@ contract App is IApp, ApprovalRegistry, UUPSUpgradeable, ERC165Upgradeable {
 
     /// @dev A release needs an active approval and must not have been superseded.
     function _isReleaseAllowed(bytes32 composeHash) private view returns (bool) {
-        Approval release = approvalOf(Kind.Release, composeHash);
+        return _isInForce(approvalOf(Kind.Release, composeHash));
+    }
+
+    /// @dev The same for the approval of a release.
+    function _isInForce(Approval release) private view returns (bool) {
         return release.isActiveAt(block.timestamp) && release.index() >= _oldestAllowed();
     }
 
@@ -170,10 +174,10 @@ contract App is IApp, ApprovalRegistry, UUPSUpgradeable, ERC165Upgradeable {
         bytes32 composeHash,
         bytes32 deviceId
     ) external view returns (uint32 release, uint32 writeEpoch, uint32 readEpoch, uint40 validUntil) {
-        if (!_isReleaseAllowed(composeHash)) return (0, 0, 0, 0);
-        Approval approval = approvalOf(Kind.Release, composeHash);
+        Approval approval;
+        (approval, writeEpoch, readEpoch) = releaseAndEpochs(composeHash);
+        if (writeEpoch == 0) return (0, 0, 0, 0);
         release = approval.index();
-        (writeEpoch, readEpoch) = epochsOf(composeHash);
         validUntil = approval.expiresAt();
         if (release < _nextOldest) validUntil = _sooner(validUntil, _supersededAt);
         if (!allowAnyDevice) validUntil = _sooner(validUntil, approvalOf(Kind.Device, deviceId).expiresAt());
@@ -186,10 +190,16 @@ contract App is IApp, ApprovalRegistry, UUPSUpgradeable, ERC165Upgradeable {
 
     /// @inheritdoc IApp
     function epochsOf(bytes32 composeHash) public view returns (uint32 write, uint32 read) {
-        if (!_isReleaseAllowed(composeHash)) return (0, 0);
+        (, write, read) = releaseAndEpochs(composeHash);
+    }
+
+    /// @inheritdoc IApp
+    function releaseAndEpochs(bytes32 composeHash) public view returns (Approval release, uint32 write, uint32 read) {
+        release = approvalOf(Kind.Release, composeHash);
+        if (!_isInForce(release)) return (release, 0, 0);
         uint32 epoch = _epochsOpened + 1;
         bool migrating = _endOpenedEpoch && block.timestamp < _supersededAt;
-        bool old = approvalOf(Kind.Release, composeHash).index() < _nextOldest;
+        bool old = release.index() < _nextOldest;
         write = migrating && old ? epoch - 1 : epoch;
         read = migrating ? epoch - 1 : epoch;
     }

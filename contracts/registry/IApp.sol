@@ -4,6 +4,7 @@ pragma solidity ^0.8.28;
 import {IAppAuth} from "../auth/IAppAuth.sol";
 import {IAppAuthBasicManagement} from "../auth/IAppAuthBasicManagement.sol";
 import {IAppDetails} from "../auth/IAppDetails.sol";
+import {Approval} from "../types/Approval.sol";
 import {DaoParameters, IDaoFactory} from "./IDaoFactory.sol";
 
 /// @notice One app: its releases, its hosts and its rules. The contract's address is the app's id.
@@ -96,6 +97,12 @@ interface IApp is IAppAuth, IAppAuthBasicManagement, IAppDetails {
     /// @return write the epoch for new data.
     /// @return read the oldest epoch that it may still read.
     function epochsOf(bytes32 composeHash) external view returns (uint32 write, uint32 read);
+
+    /// @notice The approval of a release together with its key epochs, in one call.
+    /// @return release the approval, in any state.
+    /// @return write as `epochsOf`: 0 if the release may not boot.
+    /// @return read as `epochsOf`.
+    function releaseAndEpochs(bytes32 composeHash) external view returns (Approval release, uint32 write, uint32 read);
 
     /// @notice Seconds between the announcement and the execution of a call that loosens the rules. It is also the activation
     /// delay of releases and hosts. 0 = no announcement is needed, as in dstack.
