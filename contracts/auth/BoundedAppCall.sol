@@ -42,7 +42,7 @@ library BoundedAppCall {
         bool isAllowed;
         if (isValid) (isAllowed, reason) = abi.decode(answer, (bool, string));
         if (isAllowed) return (DenialCode.None, reason);
-        _requireGas(found, APP_GAS);
+        requireGas(found, APP_GAS);
         if (isValid) return (DenialCode.AppRefused, reason);
         denial = success ? DenialCode.AppAnswerInvalid : DenialCode.AppFailed;
         reason = DenialReasons.textOf(denial);
@@ -57,7 +57,7 @@ library BoundedAppCall {
         uint256 found = gasleft();
         (bool success, bytes memory answer) = _call(app, question, DETAILS_GAS, 32);
         isAccepted = success && answer.length == 32 && uint256(bytes32(answer)) == 1;
-        if (!isAccepted) _requireGas(found, DETAILS_GAS);
+        if (!isAccepted) requireGas(found, DETAILS_GAS);
     }
 
     /// @notice The app's `releaseDetails`. All zero if the app does not have the function or gives impossible values.
@@ -71,7 +71,7 @@ library BoundedAppCall {
         bytes32 deviceId
     ) internal view returns (uint32 release, uint32 writeEpoch, uint32 readEpoch, uint40 validUntil) {
         bytes memory question = abi.encodeCall(IAppDetails.releaseDetails, (composeHash, deviceId));
-        _requireGas(gasleft(), DETAILS_GAS);
+        requireGas(gasleft(), DETAILS_GAS);
         (bool success, bytes memory answer) = _call(app, question, DETAILS_GAS, DETAILS_LENGTH);
         if (!success || answer.length != DETAILS_LENGTH) return (0, 0, 0, 0);
         (uint256 a, uint256 b, uint256 c, uint256 d) = abi.decode(answer, (uint256, uint256, uint256, uint256));
@@ -102,7 +102,7 @@ library BoundedAppCall {
     }
 
     /// @dev Whether a call with `found` gas gives the app `gasLimit`: a call gets at most 63 of 64 parts (EIP-150).
-    function _requireGas(uint256 found, uint256 gasLimit) private pure {
+    function requireGas(uint256 found, uint256 gasLimit) internal pure {
         uint256 needed = gasLimit + gasLimit / 63 + CALL_COST;
         require(found >= needed, GasTooLow(found, needed));
     }

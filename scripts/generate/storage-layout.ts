@@ -12,8 +12,17 @@ import { type Layouts, layoutOf, moved } from '../../src/deploy/storage-layout.t
 
 const target = new URL('../../snapshots/storage.json', import.meta.url)
 const released = new URL('../../snapshots/storage.released.json', import.meta.url)
-/** Upgradeable contracts, and `Heartbeat`, whose storage nodes read by proofs. */
-const kept = ['KmsAuth', 'App', 'Hosts', 'HostBonds', 'Images', 'RootKeys', 'Heartbeat']
+/** Upgradeable contracts, and those without an upgrade whose storage is documented. */
+const kept = [
+  'KmsAuth',
+  'App',
+  'Hosts',
+  'HostBonds',
+  'Images',
+  'RootKeys',
+  'Heartbeat',
+  'Instances',
+]
 
 /** Where the last release keeps what. */
 async function releasedLayouts(): Promise<Layouts> {

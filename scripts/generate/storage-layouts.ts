@@ -18,6 +18,7 @@ const contracts = [
   'HostBonds',
   'Images',
   'RootKeys',
+  'Instances',
   'AssentGovernor',
   'TimelockController',
   'AssentVotes',

@@ -78,6 +78,7 @@ export const appAbi = [
   {"inputs":[{"internalType":"enum Kind","name":"kind","type":"uint8"},{"internalType":"uint256","name":"offset","type":"uint256"},{"internalType":"uint256","name":"limit","type":"uint256"}],"name":"page","outputs":[{"internalType":"bytes32[]","name":"ids","type":"bytes32[]"},{"internalType":"Approval[]","name":"approvals","type":"uint256[]"}],"stateMutability":"view","type":"function"},
   {"inputs":[],"name":"pendingOwner","outputs":[{"internalType":"address","name":"","type":"address"}],"stateMutability":"view","type":"function"},
   {"inputs":[],"name":"proxiableUUID","outputs":[{"internalType":"bytes32","name":"","type":"bytes32"}],"stateMutability":"view","type":"function"},
+  {"inputs":[{"internalType":"bytes32","name":"composeHash","type":"bytes32"}],"name":"releaseAndEpochs","outputs":[{"internalType":"Approval","name":"release","type":"uint256"},{"internalType":"uint32","name":"write","type":"uint32"},{"internalType":"uint32","name":"read","type":"uint32"}],"stateMutability":"view","type":"function"},
   {"inputs":[{"internalType":"bytes32","name":"composeHash","type":"bytes32"},{"internalType":"bytes32","name":"deviceId","type":"bytes32"}],"name":"releaseDetails","outputs":[{"internalType":"uint32","name":"release","type":"uint32"},{"internalType":"uint32","name":"writeEpoch","type":"uint32"},{"internalType":"uint32","name":"readEpoch","type":"uint32"},{"internalType":"uint40","name":"validUntil","type":"uint40"}],"stateMutability":"view","type":"function"},
   {"inputs":[{"internalType":"bytes32","name":"composeHash","type":"bytes32"}],"name":"removeComposeHash","outputs":[],"stateMutability":"nonpayable","type":"function"},
   {"inputs":[{"internalType":"bytes32","name":"deviceId","type":"bytes32"}],"name":"removeDevice","outputs":[],"stateMutability":"nonpayable","type":"function"},
@@ -102,6 +103,26 @@ export const appAbi = [
   {"inputs":[],"name":"variants","outputs":[{"internalType":"uint8","name":"","type":"uint8"}],"stateMutability":"view","type":"function"},
   {"inputs":[],"name":"version","outputs":[{"internalType":"uint256","name":"","type":"uint256"}],"stateMutability":"pure","type":"function"},
   {"inputs":[{"internalType":"enum Kind","name":"kind","type":"uint8"},{"internalType":"bytes32[]","name":"ids","type":"bytes32[]"}],"name":"withdraw","outputs":[],"stateMutability":"nonpayable","type":"function"},
+] as const
+
+export const appSignerAbi = [
+  {"inputs":[{"internalType":"contract IInstanceSignatures","name":"instances_","type":"address"}],"stateMutability":"nonpayable","type":"constructor"},
+  {"inputs":[],"name":"app","outputs":[{"internalType":"address","name":"","type":"address"}],"stateMutability":"view","type":"function"},
+  {"inputs":[],"name":"instances","outputs":[{"internalType":"contract IInstanceSignatures","name":"","type":"address"}],"stateMutability":"view","type":"function"},
+  {"inputs":[{"internalType":"bytes32","name":"hash","type":"bytes32"},{"internalType":"bytes","name":"signature","type":"bytes"}],"name":"isValidSignature","outputs":[{"internalType":"bytes4","name":"","type":"bytes4"}],"stateMutability":"view","type":"function"},
+  {"inputs":[{"internalType":"bytes","name":"data","type":"bytes"},{"internalType":"bytes","name":"signature","type":"bytes"}],"name":"isValidSignature","outputs":[{"internalType":"bytes4","name":"","type":"bytes4"}],"stateMutability":"view","type":"function"},
+] as const
+
+export const appSignersAbi = [
+  {"inputs":[{"internalType":"contract AppSigner","name":"implementation_","type":"address"}],"stateMutability":"nonpayable","type":"constructor"},
+  {"inputs":[],"name":"CloneArgumentsTooLong","type":"error"},
+  {"inputs":[],"name":"Create2EmptyBytecode","type":"error"},
+  {"inputs":[],"name":"FailedDeployment","type":"error"},
+  {"inputs":[{"internalType":"uint256","name":"balance","type":"uint256"},{"internalType":"uint256","name":"needed","type":"uint256"}],"name":"InsufficientBalance","type":"error"},
+  {"anonymous":false,"inputs":[{"indexed":true,"internalType":"address","name":"app","type":"address"},{"indexed":false,"internalType":"address","name":"signer","type":"address"}],"name":"AppSignerCreated","type":"event"},
+  {"inputs":[{"internalType":"address","name":"app","type":"address"}],"name":"create","outputs":[{"internalType":"address","name":"signer","type":"address"}],"stateMutability":"nonpayable","type":"function"},
+  {"inputs":[],"name":"implementation","outputs":[{"internalType":"contract AppSigner","name":"","type":"address"}],"stateMutability":"view","type":"function"},
+  {"inputs":[{"internalType":"address","name":"app","type":"address"}],"name":"signerOf","outputs":[{"internalType":"address","name":"","type":"address"}],"stateMutability":"view","type":"function"},
 ] as const
 
 export const approvalRegistryAbi = [
@@ -253,6 +274,18 @@ export const assentGovernorAbi = [
   {"inputs":[],"name":"votingDelay","outputs":[{"internalType":"uint256","name":"","type":"uint256"}],"stateMutability":"view","type":"function"},
   {"inputs":[],"name":"votingPeriod","outputs":[{"internalType":"uint256","name":"","type":"uint256"}],"stateMutability":"view","type":"function"},
   {"stateMutability":"payable","type":"receive"},
+] as const
+
+export const assentValidatorAbi = [
+  {"inputs":[{"internalType":"contract IInstances","name":"instances_","type":"address"},{"internalType":"contract IValidationRegistry","name":"registry_","type":"address"}],"stateMutability":"nonpayable","type":"constructor"},
+  {"inputs":[{"internalType":"bytes32","name":"requestHash","type":"bytes32"},{"internalType":"address","name":"validator","type":"address"},{"internalType":"uint256","name":"agentId","type":"uint256"}],"name":"RequestMismatch","type":"error"},
+  {"inputs":[],"name":"TAG","outputs":[{"internalType":"string","name":"","type":"string"}],"stateMutability":"view","type":"function"},
+  {"inputs":[],"name":"instances","outputs":[{"internalType":"contract IInstances","name":"","type":"address"}],"stateMutability":"view","type":"function"},
+  {"inputs":[{"internalType":"uint256","name":"agentId","type":"uint256"},{"internalType":"address","name":"app","type":"address"}],"name":"isValid","outputs":[{"internalType":"bool","name":"","type":"bool"}],"stateMutability":"view","type":"function"},
+  {"inputs":[],"name":"registry","outputs":[{"internalType":"contract IValidationRegistry","name":"","type":"address"}],"stateMutability":"view","type":"function"},
+  {"inputs":[{"internalType":"uint256","name":"agentId","type":"uint256"},{"internalType":"address","name":"app","type":"address"}],"name":"requestHashOf","outputs":[{"internalType":"bytes32","name":"","type":"bytes32"}],"stateMutability":"view","type":"function"},
+  {"inputs":[{"internalType":"uint256","name":"agentId","type":"uint256"},{"internalType":"address","name":"app","type":"address"}],"name":"respond","outputs":[{"internalType":"uint8","name":"response","type":"uint8"}],"stateMutability":"nonpayable","type":"function"},
+  {"inputs":[{"internalType":"uint256","name":"agentId","type":"uint256"}],"name":"walletOf","outputs":[{"internalType":"address","name":"","type":"address"}],"stateMutability":"view","type":"function"},
 ] as const
 
 export const assentVotesAbi = [
@@ -702,6 +735,58 @@ export const imagesAbi = [
   {"inputs":[{"internalType":"address","name":"newImplementation","type":"address"},{"internalType":"bytes","name":"data","type":"bytes"}],"name":"upgradeToAndCall","outputs":[],"stateMutability":"payable","type":"function"},
   {"inputs":[],"name":"upgradesRenounced","outputs":[{"internalType":"bool","name":"isRenounced","type":"bool"}],"stateMutability":"view","type":"function"},
   {"inputs":[{"internalType":"enum Kind","name":"kind","type":"uint8"},{"internalType":"bytes32[]","name":"ids","type":"bytes32[]"}],"name":"withdraw","outputs":[],"stateMutability":"nonpayable","type":"function"},
+] as const
+
+export const instancesAbi = [
+  {"inputs":[{"internalType":"address","name":"kmsAuth_","type":"address"},{"internalType":"address","name":"images_","type":"address"},{"internalType":"address","name":"rootKeys_","type":"address"},{"internalType":"contract IBootLog","name":"bootLog_","type":"address"},{"internalType":"uint256","name":"maxLifetime_","type":"uint256"},{"internalType":"uint256","name":"window_","type":"uint256"}],"stateMutability":"nonpayable","type":"constructor"},
+  {"inputs":[{"internalType":"uint256","name":"length","type":"uint256"}],"name":"CodeTooLong","type":"error"},
+  {"inputs":[{"internalType":"uint256","name":"found","type":"uint256"},{"internalType":"uint256","name":"needed","type":"uint256"}],"name":"GasTooLow","type":"error"},
+  {"inputs":[{"internalType":"bytes32","name":"advisory","type":"bytes32"}],"name":"InstanceAdvisoryDenied","type":"error"},
+  {"inputs":[{"internalType":"uint256","name":"blockNumber","type":"uint256"},{"internalType":"uint256","name":"current","type":"uint256"},{"internalType":"uint256","name":"window","type":"uint256"}],"name":"InstanceBlockUnknown","type":"error"},
+  {"inputs":[],"name":"InstanceBootIncomplete","type":"error"},
+  {"inputs":[{"internalType":"bytes32","name":"id","type":"bytes32"}],"name":"InstanceBootUnknown","type":"error"},
+  {"inputs":[{"internalType":"address","name":"account","type":"address"}],"name":"InstanceEndUnauthorized","type":"error"},
+  {"inputs":[],"name":"InstanceEpochInvalid","type":"error"},
+  {"inputs":[{"internalType":"uint32","name":"found","type":"uint32"},{"internalType":"uint32","name":"minimum","type":"uint32"}],"name":"InstanceEvaluationNumberTooLow","type":"error"},
+  {"inputs":[],"name":"InstanceHostsMissing","type":"error"},
+  {"inputs":[{"internalType":"bytes32","name":"found","type":"bytes32"},{"internalType":"bytes32","name":"stated","type":"bytes32"}],"name":"InstanceImageMismatch","type":"error"},
+  {"inputs":[{"internalType":"address","name":"key","type":"address"}],"name":"InstanceKeyEnded","type":"error"},
+  {"inputs":[{"internalType":"address","name":"found","type":"address"},{"internalType":"address","name":"key","type":"address"}],"name":"InstanceKeyNotHeld","type":"error"},
+  {"inputs":[{"internalType":"uint256","name":"expiresAt","type":"uint256"}],"name":"InstanceProofExpired","type":"error"},
+  {"inputs":[{"internalType":"address","name":"key","type":"address"},{"internalType":"uint256","name":"blockNumber","type":"uint256"},{"internalType":"uint256","name":"known","type":"uint256"}],"name":"InstanceProofNotNewer","type":"error"},
+  {"inputs":[{"internalType":"enum Verdict","name":"verdict","type":"uint8"}],"name":"InstanceQuoteRejected","type":"error"},
+  {"inputs":[{"internalType":"address","name":"registry","type":"address"}],"name":"InstanceRegistryFailed","type":"error"},
+  {"inputs":[{"internalType":"bytes32","name":"found","type":"bytes32"},{"internalType":"bytes32","name":"expected","type":"bytes32"},{"internalType":"bytes32","name":"secondHalf","type":"bytes32"}],"name":"InstanceReportDataMismatch","type":"error"},
+  {"inputs":[],"name":"InstanceRootKeyMalformed","type":"error"},
+  {"inputs":[{"internalType":"bytes32","name":"id","type":"bytes32"}],"name":"InstanceRootKeyNotApproved","type":"error"},
+  {"inputs":[{"internalType":"address","name":"signer","type":"address"}],"name":"InstanceRootKeyUnknown","type":"error"},
+  {"inputs":[],"name":"InstanceRulesInvalid","type":"error"},
+  {"inputs":[{"internalType":"enum TcbStatus","name":"status","type":"uint8"},{"internalType":"uint40","name":"until","type":"uint40"}],"name":"InstanceStatusRefused","type":"error"},
+  {"inputs":[{"internalType":"enum PolicyBreach","name":"breach","type":"uint8"}],"name":"PolicyBreached","type":"error"},
+  {"anonymous":false,"inputs":[{"indexed":true,"internalType":"bytes32","name":"id","type":"bytes32"},{"components":[{"internalType":"bytes32","name":"composeHash","type":"bytes32"},{"internalType":"bytes32","name":"osImageHash","type":"bytes32"},{"internalType":"bytes32","name":"keyProvider","type":"bytes32"},{"internalType":"address","name":"app","type":"address"},{"internalType":"address","name":"instanceId","type":"address"}],"indexed":false,"internalType":"struct IInstances.BootFacts","name":"facts","type":"tuple"}],"name":"BootRecorded","type":"event"},
+  {"anonymous":false,"inputs":[{"indexed":true,"internalType":"address","name":"key","type":"address"},{"indexed":true,"internalType":"address","name":"app","type":"address"}],"name":"InstanceEnded","type":"event"},
+  {"anonymous":false,"inputs":[{"indexed":true,"internalType":"address","name":"key","type":"address"},{"indexed":true,"internalType":"address","name":"app","type":"address"},{"components":[{"internalType":"address","name":"app","type":"address"},{"internalType":"uint40","name":"expiresAt","type":"uint40"},{"internalType":"uint40","name":"provenAt","type":"uint40"},{"internalType":"enum IInstances.Way","name":"way","type":"uint8"},{"internalType":"bool","name":"isEnded","type":"bool"},{"internalType":"uint48","name":"provenAtBlock","type":"uint48"},{"internalType":"enum TcbStatus","name":"status","type":"uint8"},{"internalType":"bool","name":"hasApprovals","type":"bool"},{"internalType":"uint32","name":"epoch","type":"uint32"},{"internalType":"address","name":"source","type":"address"},{"internalType":"bytes32","name":"subject","type":"bytes32"},{"internalType":"bytes32","name":"mrSystem","type":"bytes32"}],"indexed":false,"internalType":"struct IInstances.Record","name":"record","type":"tuple"},{"indexed":false,"internalType":"bytes32","name":"quoteId","type":"bytes32"}],"name":"InstanceRegistered","type":"event"},
+  {"anonymous":false,"inputs":[{"indexed":true,"internalType":"bytes32","name":"id","type":"bytes32"},{"indexed":true,"internalType":"address","name":"signer","type":"address"},{"indexed":false,"internalType":"bytes32","name":"keyProvider","type":"bytes32"}],"name":"RootKeyAdded","type":"event"},
+  {"inputs":[{"internalType":"bytes","name":"caPublicKey","type":"bytes"},{"internalType":"bytes","name":"k256PublicKey","type":"bytes"},{"internalType":"uint256","name":"y","type":"uint256"}],"name":"addRootKey","outputs":[{"internalType":"bytes32","name":"id","type":"bytes32"}],"stateMutability":"nonpayable","type":"function"},
+  {"inputs":[{"internalType":"address","name":"app","type":"address"},{"internalType":"address","name":"key","type":"address"},{"internalType":"uint256","name":"blockNumber","type":"uint256"},{"internalType":"bytes32","name":"blockHash","type":"bytes32"}],"name":"bindingOf","outputs":[{"internalType":"bytes32","name":"","type":"bytes32"}],"stateMutability":"view","type":"function"},
+  {"inputs":[],"name":"bootLog","outputs":[{"internalType":"contract IBootLog","name":"","type":"address"}],"stateMutability":"view","type":"function"},
+  {"inputs":[{"internalType":"bytes32","name":"id","type":"bytes32"}],"name":"bootOf","outputs":[{"components":[{"internalType":"bytes32","name":"composeHash","type":"bytes32"},{"internalType":"bytes32","name":"osImageHash","type":"bytes32"},{"internalType":"bytes32","name":"keyProvider","type":"bytes32"},{"internalType":"address","name":"app","type":"address"},{"internalType":"address","name":"instanceId","type":"address"}],"internalType":"struct IInstances.BootFacts","name":"facts","type":"tuple"}],"stateMutability":"view","type":"function"},
+  {"inputs":[{"internalType":"address","name":"key","type":"address"}],"name":"end","outputs":[],"stateMutability":"nonpayable","type":"function"},
+  {"inputs":[],"name":"images","outputs":[{"internalType":"address","name":"","type":"address"}],"stateMutability":"view","type":"function"},
+  {"inputs":[{"internalType":"address","name":"key","type":"address"}],"name":"instanceOf","outputs":[{"components":[{"internalType":"address","name":"app","type":"address"},{"internalType":"uint40","name":"expiresAt","type":"uint40"},{"internalType":"uint40","name":"provenAt","type":"uint40"},{"internalType":"enum IInstances.Way","name":"way","type":"uint8"},{"internalType":"bool","name":"isEnded","type":"bool"},{"internalType":"uint48","name":"provenAtBlock","type":"uint48"},{"internalType":"enum TcbStatus","name":"status","type":"uint8"},{"internalType":"bool","name":"hasApprovals","type":"bool"},{"internalType":"uint32","name":"epoch","type":"uint32"},{"internalType":"address","name":"source","type":"address"},{"internalType":"bytes32","name":"subject","type":"bytes32"},{"internalType":"bytes32","name":"mrSystem","type":"bytes32"}],"internalType":"struct IInstances.Record","name":"record","type":"tuple"},{"internalType":"enum IInstances.Standing","name":"standing","type":"uint8"}],"stateMutability":"view","type":"function"},
+  {"inputs":[{"internalType":"address","name":"app","type":"address"},{"internalType":"bytes32","name":"digest","type":"bytes32"},{"internalType":"bytes","name":"signature","type":"bytes"}],"name":"isFrom","outputs":[{"internalType":"bool","name":"","type":"bool"}],"stateMutability":"view","type":"function"},
+  {"inputs":[],"name":"kmsAuth","outputs":[{"internalType":"address","name":"","type":"address"}],"stateMutability":"view","type":"function"},
+  {"inputs":[],"name":"maxLifetime","outputs":[{"internalType":"uint256","name":"","type":"uint256"}],"stateMutability":"view","type":"function"},
+  {"inputs":[{"components":[{"internalType":"string","name":"name","type":"string"},{"internalType":"bytes","name":"payload","type":"bytes"},{"internalType":"uint8","name":"version","type":"uint8"}],"internalType":"struct RuntimeEvent[]","name":"events","type":"tuple[]"},{"internalType":"bytes32","name":"osImageHash","type":"bytes32"}],"name":"recordBoot","outputs":[{"internalType":"bytes32","name":"id","type":"bytes32"}],"stateMutability":"nonpayable","type":"function"},
+  {"inputs":[{"components":[{"internalType":"bytes","name":"quote","type":"bytes"},{"internalType":"address","name":"key","type":"address"},{"internalType":"bytes32","name":"osImageHash","type":"bytes32"},{"internalType":"uint256","name":"blockNumber","type":"uint256"},{"internalType":"bytes","name":"possession","type":"bytes"}],"internalType":"struct IInstances.QuoteProof","name":"proof","type":"tuple"}],"name":"register","outputs":[{"internalType":"address","name":"app","type":"address"}],"stateMutability":"nonpayable","type":"function"},
+  {"inputs":[{"components":[{"internalType":"address","name":"app","type":"address"},{"internalType":"address","name":"key","type":"address"},{"internalType":"bytes32","name":"composeHash","type":"bytes32"},{"internalType":"uint32","name":"epoch","type":"uint32"},{"internalType":"uint256","name":"blockNumber","type":"uint256"},{"internalType":"bytes","name":"possession","type":"bytes"},{"internalType":"bytes","name":"statement","type":"bytes"},{"internalType":"bytes","name":"link","type":"bytes"}],"internalType":"struct IInstances.ChainProof","name":"proof","type":"tuple"}],"name":"registerIssued","outputs":[],"stateMutability":"nonpayable","type":"function"},
+  {"inputs":[{"internalType":"address","name":"signer","type":"address"}],"name":"rootKeyOf","outputs":[{"internalType":"bytes32","name":"","type":"bytes32"}],"stateMutability":"view","type":"function"},
+  {"inputs":[{"internalType":"bytes32","name":"keyProvider","type":"bytes32"}],"name":"rootKeyOfProvider","outputs":[{"internalType":"bytes32","name":"","type":"bytes32"}],"stateMutability":"view","type":"function"},
+  {"inputs":[],"name":"rootKeys","outputs":[{"internalType":"address","name":"","type":"address"}],"stateMutability":"view","type":"function"},
+  {"inputs":[{"internalType":"address","name":"app","type":"address"},{"internalType":"uint32","name":"epoch","type":"uint32"},{"internalType":"address","name":"signer","type":"address"}],"name":"signerDigest","outputs":[{"internalType":"bytes32","name":"","type":"bytes32"}],"stateMutability":"pure","type":"function"},
+  {"inputs":[{"internalType":"address","name":"key","type":"address"}],"name":"standingOf","outputs":[{"internalType":"enum IInstances.Standing","name":"","type":"uint8"}],"stateMutability":"view","type":"function"},
+  {"inputs":[{"internalType":"bytes32","name":"binding","type":"bytes32"},{"internalType":"bytes32","name":"composeHash","type":"bytes32"}],"name":"statementOf","outputs":[{"internalType":"bytes32","name":"","type":"bytes32"}],"stateMutability":"pure","type":"function"},
+  {"inputs":[],"name":"window","outputs":[{"internalType":"uint256","name":"","type":"uint256"}],"stateMutability":"view","type":"function"},
 ] as const
 
 export const kmsAuthAbi = [

@@ -44,6 +44,9 @@ const contracts: Record<string, Abi> = {
   DaoFactory: abis.daoFactoryAbi,
   QuoteVerifier: abis.quoteVerifierAbi,
   Heartbeat: abis.heartbeatAbi,
+  Instances: abis.instancesAbi,
+  AppSigners: abis.appSignersAbi,
+  AssentValidator: abis.assentValidatorAbi,
 }
 
 /** Parts of the contracts above, proxies, and code that is not a contract of its own. */
@@ -198,6 +201,9 @@ describe('a deployed contract', () => {
       AssentVotesWrapper: await place('AssentVotesWrapper', [votes, 'Wrapped', 'WRAP', 1n]),
       DaoFactory: await place('DaoFactory', [[votes, votes], votes, votes, votes]),
       Heartbeat: await place('Heartbeat', []),
+      Instances: await place('Instances', [kmsAuth, votes, votes, votes, 1n, 1n]),
+      AppSigners: await place('AppSigners', [votes]),
+      AssentValidator: await place('AssentValidator', [votes, votes]),
     }
   }
 
