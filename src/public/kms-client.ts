@@ -11,11 +11,22 @@
  * const keys = await fetchAppKeys({ url: 'https://kms.example:9201' }, agent, vmConfig)
  * verifyFetchedKeys(appId, keys, rootPublicKey)
  */
+export {
+  type InstanceBinding,
+  instanceBindingDigest,
+  instanceReportData,
+} from '../chain/instance-statements.ts'
 export { AssentError, type ErrorCode, errorCatalogue, isAssentError } from '../errors/index.ts'
 export {
   type AppCertificateRequest,
   requestCertificate,
 } from '../kms/certificates/request-certificate.ts'
+export {
+  certifyInstance,
+  type InstanceCertificate,
+  signInstanceBinding,
+  verifyInstanceCertificate,
+} from '../kms/certify-instance.ts'
 export {
   type FetchedAppKeys,
   fetchAppKeys,

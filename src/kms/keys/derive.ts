@@ -8,14 +8,14 @@ import { createECDH } from 'node:crypto'
 import { x25519 } from '@noble/curves/ed25519.js'
 
 import { p256 } from '@noble/curves/nist.js'
-import { secp256k1 } from '@noble/curves/secp256k1.js'
 import { hkdf } from '@noble/hashes/hkdf.js'
 import { sha256 } from '@noble/hashes/sha2.js'
 import { keccak_256 } from '@noble/hashes/sha3.js'
 
+import { instanceSignerMessage } from '../../chain/instance-statements.ts'
 import { AssentError } from '../../errors/index.ts'
 import { concatBytes, fromHex, requireLength, utf8ToBytes } from '../../lib/bytes.ts'
-import { signK256 } from '../../lib/k256.ts'
+import { k256Address, recoverK256Digest, signK256, signK256Digest } from '../../lib/k256.ts'
 
 /** The two root keys from which all app keys are derived: scalars of 32 bytes. */
 export interface RootKeys {
@@ -152,6 +152,35 @@ function uint32(value: number): Uint8Array {
   return bytes
 }
 
+/**
+ * The secp256k1 key that signs statements about instances of an app in one key epoch. It never leaves the KMS, and no app
+ * can derive it: an app gets a sibling of it (`app-key`), not its parent.
+ *
+ * @throws LENGTH_WRONG, KMS_EPOCH_INVALID
+ */
+export function deriveInstanceSigner(root: RootKeys, appId: Uint8Array, epoch: number): Uint8Array {
+  requireLength(appId, 'app id', appIdLength)
+  return deriveKey(epochRoots(root, epoch).k256, [appId, 'assent-instance-signer'])
+}
+
+/**
+ * Signs a statement about an instance's key, and its signer with the root key.
+ *
+ * @param digest `instanceStatementDigest`, 32 bytes
+ * @returns two signatures of 65 bytes: by the instance signer, and by the root key over it
+ */
+export function signInstanceStatement(
+  root: RootKeys,
+  { appId, epoch }: { readonly appId: Uint8Array; readonly epoch: number },
+  digest: Uint8Array,
+): { readonly statement: Uint8Array; readonly link: Uint8Array } {
+  const signer = deriveInstanceSigner(root, appId, epoch)
+  const address = k256Address(k256PublicKey(signer))
+  const statement = signK256Digest(signer, digest)
+  signer.fill(0)
+  return { statement, link: signK256(root.k256, instanceSignerMessage(appId, epoch, address)) }
+}
+
 /** The P-256 scalar of the CA of one app, under which `SignCert` issues. The caller overwrites it after use. */
 export function deriveAppCaKey(root: RootKeys, appId: Uint8Array): Uint8Array {
   requireLength(appId, 'app id', appIdLength)
@@ -277,19 +306,7 @@ export function envKeyMessage(
  * @throws KMS_SIGNATURE_INVALID, LENGTH_WRONG
  */
 export function recoverK256(signature: Uint8Array, message: Uint8Array): Uint8Array {
-  requireLength(signature, 'signature', 65)
-  const ordered = concatBytes(signature.subarray(64), signature.subarray(0, 64))
-  try {
-    // (r, n − s) would recover the same key: accepting only low s leaves one valid form per signature
-    if (secp256k1.Signature.fromBytes(ordered, 'recovered').hasHighS()) {
-      throw new RangeError('high s')
-    }
-    return secp256k1.recoverPublicKey(ordered, keccak_256(message), { prehash: false })
-  } catch (cause) {
-    throw new AssentError('KMS_SIGNATURE_INVALID', 'No key could have made this signature.', {
-      cause,
-    })
-  }
+  return recoverK256Digest(signature, keccak_256(message))
 }
 
 /** OpenSSL's scalar multiplication: constant time, and ten times faster than one in JavaScript. */

@@ -18,6 +18,7 @@ const withEvidence = 1024 * 1024
 
 const longestBodies = new Map([
   ['GetAppKey', withConfig],
+  ['CertifyInstance', withConfig],
   ['GetKmsKey', withConfig],
   ['SignCert', withEvidence],
 ])

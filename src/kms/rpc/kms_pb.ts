@@ -13,7 +13,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file kms.proto.
  */
 export const file_kms: GenFile = /*@__PURE__*/
-  fileDesc("CglrbXMucHJvdG8SA2ttcyI6ChBHZXRBcHBLZXlSZXF1ZXN0EhMKC2FwaV92ZXJzaW9uGAEgASgNEhEKCXZtX2NvbmZpZxgCIAEoCSKBAgoOQXBwS2V5UmVzcG9uc2USDwoHY2FfY2VydBgBIAEoCRIWCg5kaXNrX2NyeXB0X2tleRgCIAEoDBIVCg1lbnZfY3J5cHRfa2V5GAMgASgMEhAKCGsyNTZfa2V5GAQgASgMEhYKDmsyNTZfc2lnbmF0dXJlGAUgASgMEhUKDXRwcm94eV9hcHBfaWQYBiABKAkSFgoOZ2F0ZXdheV9hcHBfaWQYByABKAkSFQoNb3NfaW1hZ2VfaGFzaBgIIAEoDBIUCgt3cml0ZV9lcG9jaBjpByABKA0SIwoKZXBvY2hfa2V5cxjqByADKAsyDi5rbXMuRXBvY2hLZXlzSgQICRAMIlsKCUVwb2NoS2V5cxINCgVlcG9jaBgBIAEoDRIVCg1lbnZfY3J5cHRfa2V5GAIgASgMEhAKCGsyNTZfa2V5GAMgASgMEhYKDmsyNTZfc2lnbmF0dXJlGAQgASgMIicKBUFwcElkEg4KBmFwcF9pZBgBIAEoDBIOCgVlcG9jaBjpByABKA0ijQEKEVB1YmxpY0tleVJlc3BvbnNlEhIKCnB1YmxpY19rZXkYASABKAwSEQoJc2lnbmF0dXJlGAIgASgMEhEKCXRpbWVzdGFtcBgDIAEoBBIUCgxzaWduYXR1cmVfdjEYBCABKAwSDgoFZXBvY2gY6QcgASgNEhgKD2Vwb2NoX3NpZ25hdHVyZRjqByABKAwiBwoFRW1wdHki8AIKD0dldE1ldGFSZXNwb25zZRIPCgdjYV9jZXJ0GAEgASgJEhkKEWFsbG93X2FueV91cGdyYWRlGAIgASgIEhMKC2syNTZfcHVia2V5GAMgASgMEi4KDmJvb3RzdHJhcF9pbmZvGAQgASgLMhYua21zLkJvb3RzdHJhcFJlc3BvbnNlEg4KBmlzX2RldhgFIAEoCBIbCg5nYXRld2F5X2FwcF9pZBgGIAEoCUgAiAEBEiEKFGttc19jb250cmFjdF9hZGRyZXNzGAcgASgJSAGIAQESFQoIY2hhaW5faWQYCCABKARIAogBARIkChdhcHBfYXV0aF9pbXBsZW1lbnRhdGlvbhgJIAEoCUgDiAEBQhEKD19nYXRld2F5X2FwcF9pZEIXChVfa21zX2NvbnRyYWN0X2FkZHJlc3NCCwoJX2NoYWluX2lkQhoKGF9hcHBfYXV0aF9pbXBsZW1lbnRhdGlvbkoECAoQC0oECAsQDCJTChVHZXRUZW1wQ2FDZXJ0UmVzcG9uc2USFAoMdGVtcF9jYV9jZXJ0GAEgASgJEhMKC3RlbXBfY2Ffa2V5GAIgASgJEg8KB2NhX2NlcnQYAyABKAkiWQoPU2lnbkNlcnRSZXF1ZXN0EhMKC2FwaV92ZXJzaW9uGAEgASgNEgsKA2NzchgCIAEoDBIRCglzaWduYXR1cmUYAyABKAwSEQoJdm1fY29uZmlnGAQgASgJIi0KEFNpZ25DZXJ0UmVzcG9uc2USGQoRY2VydGlmaWNhdGVfY2hhaW4YASADKAkiJQoQR2V0S21zS2V5UmVxdWVzdBIRCgl2bV9jb25maWcYASABKAkiKwoHS21zS2V5cxIOCgZjYV9rZXkYASABKAkSEAoIazI1Nl9rZXkYAiABKAwiQQoOS21zS2V5UmVzcG9uc2USEwoLdGVtcF9jYV9rZXkYASABKAkSGgoEa2V5cxgCIAMoCzIMLmttcy5LbXNLZXlzIiIKEEJvb3RzdHJhcFJlcXVlc3QSDgoGZG9tYWluGAEgASgJIlAKEUJvb3RzdHJhcFJlc3BvbnNlEhEKCWNhX3B1YmtleRgBIAEoDBITCgtrMjU2X3B1YmtleRgCIAEoDBITCgthdHRlc3RhdGlvbhgDIAEoDCI0Cg5PbmJvYXJkUmVxdWVzdBISCgpzb3VyY2VfdXJsGAEgASgJEg4KBmRvbWFpbhgCIAEoCSImCg9PbmJvYXJkUmVzcG9uc2USEwoLazI1Nl9wdWJrZXkYASABKAwiwwEKF0F0dGVzdGF0aW9uSW5mb1Jlc3BvbnNlEhEKCWRldmljZV9pZBgBIAEoDBIVCg1tcl9hZ2dyZWdhdGVkGAIgASgMEhUKDW9zX2ltYWdlX2hhc2gYAyABKAwSEwoLdGVlX3ZhcmlhbnQYBCABKAkSEQoJc2l0ZV9uYW1lGAUgASgJEhMKC2V0aF9ycGNfdXJsGAYgASgJEhwKFGttc19jb250cmFjdF9hZGRyZXNzGAcgASgJEgwKBHBwaWQYCCABKAwiQQoWQ2xlYXJJbWFnZUNhY2hlUmVxdWVzdBISCgppbWFnZV9oYXNoGAEgASgJEhMKC2NvbmZpZ19oYXNoGAIgASgJIhsKCFJwY0Vycm9yEg8KB21lc3NhZ2UYASABKAliBnByb3RvMw");
+  fileDesc("CglrbXMucHJvdG8SA2ttcyI6ChBHZXRBcHBLZXlSZXF1ZXN0EhMKC2FwaV92ZXJzaW9uGAEgASgNEhEKCXZtX2NvbmZpZxgCIAEoCSKBAgoOQXBwS2V5UmVzcG9uc2USDwoHY2FfY2VydBgBIAEoCRIWCg5kaXNrX2NyeXB0X2tleRgCIAEoDBIVCg1lbnZfY3J5cHRfa2V5GAMgASgMEhAKCGsyNTZfa2V5GAQgASgMEhYKDmsyNTZfc2lnbmF0dXJlGAUgASgMEhUKDXRwcm94eV9hcHBfaWQYBiABKAkSFgoOZ2F0ZXdheV9hcHBfaWQYByABKAkSFQoNb3NfaW1hZ2VfaGFzaBgIIAEoDBIUCgt3cml0ZV9lcG9jaBjpByABKA0SIwoKZXBvY2hfa2V5cxjqByADKAsyDi5rbXMuRXBvY2hLZXlzSgQICRAMIlsKCUVwb2NoS2V5cxINCgVlcG9jaBgBIAEoDRIVCg1lbnZfY3J5cHRfa2V5GAIgASgMEhAKCGsyNTZfa2V5GAMgASgMEhYKDmsyNTZfc2lnbmF0dXJlGAQgASgMIicKBUFwcElkEg4KBmFwcF9pZBgBIAEoDBIOCgVlcG9jaBjpByABKA0ijQEKEVB1YmxpY0tleVJlc3BvbnNlEhIKCnB1YmxpY19rZXkYASABKAwSEQoJc2lnbmF0dXJlGAIgASgMEhEKCXRpbWVzdGFtcBgDIAEoBBIUCgxzaWduYXR1cmVfdjEYBCABKAwSDgoFZXBvY2gY6QcgASgNEhgKD2Vwb2NoX3NpZ25hdHVyZRjqByABKAwiBwoFRW1wdHki8AIKD0dldE1ldGFSZXNwb25zZRIPCgdjYV9jZXJ0GAEgASgJEhkKEWFsbG93X2FueV91cGdyYWRlGAIgASgIEhMKC2syNTZfcHVia2V5GAMgASgMEi4KDmJvb3RzdHJhcF9pbmZvGAQgASgLMhYua21zLkJvb3RzdHJhcFJlc3BvbnNlEg4KBmlzX2RldhgFIAEoCBIbCg5nYXRld2F5X2FwcF9pZBgGIAEoCUgAiAEBEiEKFGttc19jb250cmFjdF9hZGRyZXNzGAcgASgJSAGIAQESFQoIY2hhaW5faWQYCCABKARIAogBARIkChdhcHBfYXV0aF9pbXBsZW1lbnRhdGlvbhgJIAEoCUgDiAEBQhEKD19nYXRld2F5X2FwcF9pZEIXChVfa21zX2NvbnRyYWN0X2FkZHJlc3NCCwoJX2NoYWluX2lkQhoKGF9hcHBfYXV0aF9pbXBsZW1lbnRhdGlvbkoECAoQC0oECAsQDCJTChVHZXRUZW1wQ2FDZXJ0UmVzcG9uc2USFAoMdGVtcF9jYV9jZXJ0GAEgASgJEhMKC3RlbXBfY2Ffa2V5GAIgASgJEg8KB2NhX2NlcnQYAyABKAkiWQoPU2lnbkNlcnRSZXF1ZXN0EhMKC2FwaV92ZXJzaW9uGAEgASgNEgsKA2NzchgCIAEoDBIRCglzaWduYXR1cmUYAyABKAwSEQoJdm1fY29uZmlnGAQgASgJIi0KEFNpZ25DZXJ0UmVzcG9uc2USGQoRY2VydGlmaWNhdGVfY2hhaW4YASADKAkidAoWQ2VydGlmeUluc3RhbmNlUmVxdWVzdBIRCgl2bV9jb25maWcYASABKAkSCwoDa2V5GAIgASgMEhAKCHJlZ2lzdHJ5GAMgASgMEhQKDGJsb2NrX251bWJlchgEIAEoBBISCgpibG9ja19oYXNoGAUgASgMIm8KF0NlcnRpZnlJbnN0YW5jZVJlc3BvbnNlEg4KBmFwcF9pZBgBIAEoDBIUCgxjb21wb3NlX2hhc2gYAiABKAwSDQoFZXBvY2gYAyABKA0SEQoJc3RhdGVtZW50GAQgASgMEgwKBGxpbmsYBSABKAwiJQoQR2V0S21zS2V5UmVxdWVzdBIRCgl2bV9jb25maWcYASABKAkiKwoHS21zS2V5cxIOCgZjYV9rZXkYASABKAkSEAoIazI1Nl9rZXkYAiABKAwiQQoOS21zS2V5UmVzcG9uc2USEwoLdGVtcF9jYV9rZXkYASABKAkSGgoEa2V5cxgCIAMoCzIMLmttcy5LbXNLZXlzIiIKEEJvb3RzdHJhcFJlcXVlc3QSDgoGZG9tYWluGAEgASgJIlAKEUJvb3RzdHJhcFJlc3BvbnNlEhEKCWNhX3B1YmtleRgBIAEoDBITCgtrMjU2X3B1YmtleRgCIAEoDBITCgthdHRlc3RhdGlvbhgDIAEoDCI0Cg5PbmJvYXJkUmVxdWVzdBISCgpzb3VyY2VfdXJsGAEgASgJEg4KBmRvbWFpbhgCIAEoCSImCg9PbmJvYXJkUmVzcG9uc2USEwoLazI1Nl9wdWJrZXkYASABKAwiwwEKF0F0dGVzdGF0aW9uSW5mb1Jlc3BvbnNlEhEKCWRldmljZV9pZBgBIAEoDBIVCg1tcl9hZ2dyZWdhdGVkGAIgASgMEhUKDW9zX2ltYWdlX2hhc2gYAyABKAwSEwoLdGVlX3ZhcmlhbnQYBCABKAkSEQoJc2l0ZV9uYW1lGAUgASgJEhMKC2V0aF9ycGNfdXJsGAYgASgJEhwKFGttc19jb250cmFjdF9hZGRyZXNzGAcgASgJEgwKBHBwaWQYCCABKAwiQQoWQ2xlYXJJbWFnZUNhY2hlUmVxdWVzdBISCgppbWFnZV9oYXNoGAEgASgJEhMKC2NvbmZpZ19oYXNoGAIgASgJIhsKCFJwY0Vycm9yEg8KB21lc3NhZ2UYASABKAliBnByb3RvMw");
 
 /**
  * @generated from message kms.GetAppKeyRequest
@@ -354,6 +354,92 @@ export const SignCertResponseSchema: GenMessage<SignCertResponse> = /*@__PURE__*
   messageDesc(file_kms, 9);
 
 /**
+ * Assent's own method. An instance asks for a statement about a key of its own, for a registry on this chain.
+ *
+ * @generated from message kms.CertifyInstanceRequest
+ */
+export type CertifyInstanceRequest = Message<"kms.CertifyInstanceRequest"> & {
+  /**
+   * @generated from field: string vm_config = 1;
+   */
+  vmConfig: string;
+
+  /**
+   * Address of the key, 20 bytes.
+   *
+   * @generated from field: bytes key = 2;
+   */
+  key: Uint8Array;
+
+  /**
+   * Address of the registry, 20 bytes.
+   *
+   * @generated from field: bytes registry = 3;
+   */
+  registry: Uint8Array;
+
+  /**
+   * A recent block, to which the statement is bound.
+   *
+   * @generated from field: uint64 block_number = 4;
+   */
+  blockNumber: bigint;
+
+  /**
+   * @generated from field: bytes block_hash = 5;
+   */
+  blockHash: Uint8Array;
+};
+
+/**
+ * Describes the message kms.CertifyInstanceRequest.
+ * Use `create(CertifyInstanceRequestSchema)` to create a new message.
+ */
+export const CertifyInstanceRequestSchema: GenMessage<CertifyInstanceRequest> = /*@__PURE__*/
+  messageDesc(file_kms, 10);
+
+/**
+ * @generated from message kms.CertifyInstanceResponse
+ */
+export type CertifyInstanceResponse = Message<"kms.CertifyInstanceResponse"> & {
+  /**
+   * @generated from field: bytes app_id = 1;
+   */
+  appId: Uint8Array;
+
+  /**
+   * @generated from field: bytes compose_hash = 2;
+   */
+  composeHash: Uint8Array;
+
+  /**
+   * @generated from field: uint32 epoch = 3;
+   */
+  epoch: number;
+
+  /**
+   * By the instance signer of the app and epoch.
+   *
+   * @generated from field: bytes statement = 4;
+   */
+  statement: Uint8Array;
+
+  /**
+   * By the root key, over the instance signer.
+   *
+   * @generated from field: bytes link = 5;
+   */
+  link: Uint8Array;
+};
+
+/**
+ * Describes the message kms.CertifyInstanceResponse.
+ * Use `create(CertifyInstanceResponseSchema)` to create a new message.
+ */
+export const CertifyInstanceResponseSchema: GenMessage<CertifyInstanceResponse> = /*@__PURE__*/
+  messageDesc(file_kms, 11);
+
+/**
  * @generated from message kms.GetKmsKeyRequest
  */
 export type GetKmsKeyRequest = Message<"kms.GetKmsKeyRequest"> & {
@@ -368,7 +454,7 @@ export type GetKmsKeyRequest = Message<"kms.GetKmsKeyRequest"> & {
  * Use `create(GetKmsKeyRequestSchema)` to create a new message.
  */
 export const GetKmsKeyRequestSchema: GenMessage<GetKmsKeyRequest> = /*@__PURE__*/
-  messageDesc(file_kms, 10);
+  messageDesc(file_kms, 12);
 
 /**
  * @generated from message kms.KmsKeys
@@ -390,7 +476,7 @@ export type KmsKeys = Message<"kms.KmsKeys"> & {
  * Use `create(KmsKeysSchema)` to create a new message.
  */
 export const KmsKeysSchema: GenMessage<KmsKeys> = /*@__PURE__*/
-  messageDesc(file_kms, 11);
+  messageDesc(file_kms, 13);
 
 /**
  * @generated from message kms.KmsKeyResponse
@@ -412,7 +498,7 @@ export type KmsKeyResponse = Message<"kms.KmsKeyResponse"> & {
  * Use `create(KmsKeyResponseSchema)` to create a new message.
  */
 export const KmsKeyResponseSchema: GenMessage<KmsKeyResponse> = /*@__PURE__*/
-  messageDesc(file_kms, 12);
+  messageDesc(file_kms, 14);
 
 /**
  * @generated from message kms.BootstrapRequest
@@ -429,7 +515,7 @@ export type BootstrapRequest = Message<"kms.BootstrapRequest"> & {
  * Use `create(BootstrapRequestSchema)` to create a new message.
  */
 export const BootstrapRequestSchema: GenMessage<BootstrapRequest> = /*@__PURE__*/
-  messageDesc(file_kms, 13);
+  messageDesc(file_kms, 15);
 
 /**
  * @generated from message kms.BootstrapResponse
@@ -456,7 +542,7 @@ export type BootstrapResponse = Message<"kms.BootstrapResponse"> & {
  * Use `create(BootstrapResponseSchema)` to create a new message.
  */
 export const BootstrapResponseSchema: GenMessage<BootstrapResponse> = /*@__PURE__*/
-  messageDesc(file_kms, 14);
+  messageDesc(file_kms, 16);
 
 /**
  * @generated from message kms.OnboardRequest
@@ -478,7 +564,7 @@ export type OnboardRequest = Message<"kms.OnboardRequest"> & {
  * Use `create(OnboardRequestSchema)` to create a new message.
  */
 export const OnboardRequestSchema: GenMessage<OnboardRequest> = /*@__PURE__*/
-  messageDesc(file_kms, 15);
+  messageDesc(file_kms, 17);
 
 /**
  * @generated from message kms.OnboardResponse
@@ -495,7 +581,7 @@ export type OnboardResponse = Message<"kms.OnboardResponse"> & {
  * Use `create(OnboardResponseSchema)` to create a new message.
  */
 export const OnboardResponseSchema: GenMessage<OnboardResponse> = /*@__PURE__*/
-  messageDesc(file_kms, 16);
+  messageDesc(file_kms, 18);
 
 /**
  * @generated from message kms.AttestationInfoResponse
@@ -547,7 +633,7 @@ export type AttestationInfoResponse = Message<"kms.AttestationInfoResponse"> & {
  * Use `create(AttestationInfoResponseSchema)` to create a new message.
  */
 export const AttestationInfoResponseSchema: GenMessage<AttestationInfoResponse> = /*@__PURE__*/
-  messageDesc(file_kms, 17);
+  messageDesc(file_kms, 19);
 
 /**
  * @generated from message kms.ClearImageCacheRequest
@@ -569,7 +655,7 @@ export type ClearImageCacheRequest = Message<"kms.ClearImageCacheRequest"> & {
  * Use `create(ClearImageCacheRequestSchema)` to create a new message.
  */
 export const ClearImageCacheRequestSchema: GenMessage<ClearImageCacheRequest> = /*@__PURE__*/
-  messageDesc(file_kms, 18);
+  messageDesc(file_kms, 20);
 
 /**
  * What an error is in the binary form.
@@ -588,5 +674,5 @@ export type RpcError = Message<"kms.RpcError"> & {
  * Use `create(RpcErrorSchema)` to create a new message.
  */
 export const RpcErrorSchema: GenMessage<RpcError> = /*@__PURE__*/
-  messageDesc(file_kms, 19);
+  messageDesc(file_kms, 21);
 

@@ -2,8 +2,10 @@
  * The methods of the KMS, in the order of steps in docs/kms.md. The middleware of `service.ts` has verified the quote in the
  * caller's certificate before. Messages and the order of checks are dstack's.
  */
+
+import { instanceStatementDigest } from '../../chain/instance-statements.ts'
 import { AssentError } from '../../errors/index.ts'
-import { toHex } from '../../lib/bytes.ts'
+import { concatBytes, requireLength, to0x, toHex } from '../../lib/bytes.ts'
 import type { BootInfo } from '../../quote/measurements/measure.ts'
 import { type AllowedBoot, authorizeApp, authorizeKms } from '../authorization/authorize.ts'
 import { verifyBoot } from '../authorization/verify-attestation.ts'
@@ -16,6 +18,7 @@ import {
   k256PublicKey,
   signEnvPublicKey,
   signEpochEnvPublicKey,
+  signInstanceStatement,
 } from '../keys/derive.ts'
 import {
   authorizeThisNode,
@@ -31,6 +34,9 @@ import { withVerdictContext } from './error-context.ts'
 import {
   AppIdSchema,
   AppKeyResponseSchema,
+  type CertifyInstanceRequest,
+  CertifyInstanceRequestSchema,
+  CertifyInstanceResponseSchema,
   EmptySchema,
   GetAppKeyRequestSchema,
   GetKmsKeyRequestSchema,
@@ -63,6 +69,11 @@ export function kmsMethods(kms: KmsContext): Readonly<Record<string, RpcMethod<C
         await authorizeThisNode(kms)
         return signCertificate(kms, request, caller)
       },
+    ),
+    CertifyInstance: method(
+      CertifyInstanceRequestSchema,
+      CertifyInstanceResponseSchema,
+      (request, caller: Caller) => certifyInstance(kms, request, caller),
     ),
     GetKmsKey: method(GetKmsKeyRequestSchema, KmsKeyResponseSchema, (request, caller: Caller) =>
       getKmsKey(kms, request, caller),
@@ -126,6 +137,44 @@ function grantedKeys({ appKeys }: KmsContext, { epochs }: AllowedBoot, boot: Boo
     writeEpoch: write,
     epochKeys: granted.map((epoch) => appKeys.epochKeysOf(appId, epoch)),
   }
+}
+
+/**
+ * Signs that a key belongs to an instance of the caller's app, for `Instances` on the chain of this KMS. The boot needs what
+ * `GetAppKey` needs. The statement names release and key epoch; no other method signs with its key.
+ */
+async function certifyInstance(kms: KmsContext, request: CertifyInstanceRequest, caller: Caller) {
+  await authorizeThisNode(kms)
+  requireLength(request.key, 'key', 20)
+  requireLength(request.registry, 'registry', 20)
+  requireLength(request.blockHash, 'block_hash', 32)
+  const { boot, approval } = await withVerdictContext('App not allowed', async () => {
+    const proven = requireAttestation(caller)
+    // as for SignCert: the app runs, and its events after the boot do not count
+    const boot = verifyBoot(proven, request.vmConfig, 'boot', kms.rules)
+    rememberBootForLog(caller, boot)
+    return { boot, approval: await authorizeApp(kms.authorizeBoot, boot) }
+  })
+  rememberApprovalForLog(kms, caller, approval)
+  const { appId, composeHash } = boot.bootInfo
+  const epoch = approval.epochs?.write ?? firstEpoch
+  const binding = {
+    chainId: kms.chain.chainId,
+    registry: to0x(request.registry),
+    app: to0x(appId),
+    key: to0x(request.key),
+    block: { number: request.blockNumber, hash: to0x(request.blockHash) },
+  }
+  const digest = instanceStatementDigest(binding, composeHash)
+  const signed = signInstanceStatement(kms.keys, { appId, epoch }, digest)
+  await kms.recorder.record({
+    kind: 'certificate',
+    method: 'CertifyInstance',
+    certificate: concatBytes(digest, request.key),
+    boot,
+    approval,
+  })
+  return { appId, composeHash, epoch, ...signed }
 }
 
 /**
