@@ -119,6 +119,12 @@ export type Addresses = Record<ContractName, Address> & {
   readonly hostBonds?: Address
   /** Roots that relayers post, by which a KMS node proves how old its view is. */
   readonly heartbeat?: Address
+  /** Says which key speaks for which app. */
+  readonly instances?: Address
+  /** Code of the ERC-1271 signers of apps. */
+  readonly appSigner?: Address
+  /** Creates the ERC-1271 signers of apps. */
+  readonly appSigners?: Address
 }
 
 /**

@@ -14,6 +14,7 @@ export const groups: readonly Group[] = [
     load: async () => [
       ...(await import('./app-release.ts')).releaseCommands,
       ...(await import('./app.ts')).appCommands,
+      ...(await import('./app-instance.ts')).instanceCommands,
     ],
   },
   {

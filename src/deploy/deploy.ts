@@ -120,8 +120,9 @@ export async function deploy(options: DeployOptions): Promise<Addresses> {
   const kmsAuth = await placeKms(run, rules, timelock)
   if (attestation) await placeAttestation(run, attestation, { rules, timelock, kmsAuth })
   await placeDaoFactory(run)
-  // the last one, so that running an older deployment again adds it
+  // the last ones, so that running an older deployment again adds them
   await place(run, { name: 'heartbeat', contract: 'Heartbeat', args: [] })
+  if (attestation) await placeInstances(run)
   return deployedAddresses(run.deployment)
 }
 
@@ -246,6 +247,22 @@ async function placeAttestation(
     initializer: 'initialize',
     args: [timelock, bonds.token, bonds.minimum, bonds.unbondingTime],
   })
+}
+
+/** A key speaks for its app for at most 30 days, and its proof names a block of the last 8,191. */
+const instanceRules = { maxLifetime: 30n * 86_400n, window: 8191n }
+
+/** Deploys the registry of instances and the factory of ERC-1271 signers. Both have no owner. */
+async function placeInstances(run: Run): Promise<void> {
+  const { kmsAuth, images, rootKeys, bootLog } = deployedAddresses(run.deployment)
+  const { maxLifetime, window } = instanceRules
+  const instances = await place(run, {
+    name: 'instances',
+    contract: 'Instances',
+    args: [kmsAuth, images, rootKeys, bootLog, maxLifetime, window],
+  })
+  const signer = await place(run, { name: 'appSigner', contract: 'AppSigner', args: [instances] })
+  await place(run, { name: 'appSigners', contract: 'AppSigners', args: [signer] })
 }
 
 /** Deploys the DaoFactory. Its creation codes are in accounts of their own, because together they exceed the size limit. */

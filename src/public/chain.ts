@@ -36,6 +36,8 @@ export * from '../chain/deployments.ts'
 export type { Agreement, ChainEvidence, NamedNode, TriePath } from '../chain/evidence.ts'
 export * from '../chain/governance/governance.ts'
 export * from '../chain/hosts.ts'
+export * from '../chain/instance-proof.ts'
+export * from '../chain/instances.ts'
 /** Reads and calls of the registries. A namespace, because names such as `approve` and `list` are general. */
 export * as registry from '../chain/registry.ts'
 export * from '../chain/root-keys.ts'

@@ -19,6 +19,9 @@ const typesByName: Readonly<Record<string, readonly string[]>> = {
   quoteVerifier: ['QuoteVerifier'],
   bootLog: ['BootLog'],
   heartbeat: ['Heartbeat'],
+  instances: ['Instances'],
+  appSigner: ['AppSigner'],
+  appSigners: ['AppSigners'],
   daoFactory: ['DaoFactory'],
   ...Object.fromEntries(Object.keys(upgradeableContracts).map((name) => [name, [proxyType]])),
 }

@@ -1,7 +1,15 @@
 /** Checks which contract uses which other contract. */
 import { zeroAddress } from 'viem'
 
-import { bootLogAbi, hostsAbi, kmsAuthAbi, rootKeysAbi } from '../abi.ts'
+import {
+  appSignerAbi,
+  appSignersAbi,
+  bootLogAbi,
+  hostsAbi,
+  instancesAbi,
+  kmsAuthAbi,
+  rootKeysAbi,
+} from '../abi.ts'
 import { implementationName } from '../deployments.ts'
 import type { CheckContext } from './context.ts'
 import { type DeploymentFinding, exactly, oneOf } from './finding.ts'
@@ -18,6 +26,7 @@ export async function checkWiring(context: CheckContext): Promise<DeploymentFind
     ...(await checkHosts(context)),
     ...(await checkRootKeys(context)),
     ...(await checkBootLog(context)),
+    ...(await checkInstances(context)),
   ]
 }
 
@@ -76,4 +85,29 @@ async function checkBootLog({ client, addresses }: CheckContext): Promise<Deploy
   const at = { address: bootLog, abi: bootLogAbi } as const
   const verifier = await client.readContract({ ...at, functionName: 'verifier' })
   return [exactly('VERIFIER', 'verifier of bootLog', [verifier], [quoteVerifier ?? zeroAddress])]
+}
+
+/** Instances asks the registries of this deployment, and the signers of apps ask it. */
+async function checkInstances({ client, addresses }: CheckContext): Promise<DeploymentFinding[]> {
+  const { instances, appSigner, appSigners, kmsAuth, images, rootKeys, bootLog } = addresses
+  if (instances === undefined) return []
+  const at = { address: instances, abi: instancesAbi } as const
+  const asked = await Promise.all([
+    client.readContract({ ...at, functionName: 'kmsAuth' }),
+    client.readContract({ ...at, functionName: 'images' }),
+    client.readContract({ ...at, functionName: 'rootKeys' }),
+    client.readContract({ ...at, functionName: 'bootLog' }),
+  ])
+  const recorded = [kmsAuth, images, rootKeys, bootLog].map((each) => each ?? zeroAddress)
+  const findings = [exactly('INSTANCES', 'registries that instances asks', asked, recorded)]
+  if (appSigners === undefined) return findings
+  const signers = { address: appSigners, abi: appSignersAbi } as const
+  const implementation = await client.readContract({ ...signers, functionName: 'implementation' })
+  const signer = { address: implementation, abi: appSignerAbi } as const
+  const registry = await client.readContract({ ...signer, functionName: 'instances' })
+  return [
+    ...findings,
+    exactly('INSTANCES', 'code of the app signers', [implementation], [appSigner ?? zeroAddress]),
+    exactly('INSTANCES', 'registry of the app signers', [registry], [instances]),
+  ]
 }

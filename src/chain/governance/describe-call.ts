@@ -22,6 +22,11 @@ import {
   votesDescriptions,
 } from './call-descriptions/dao.ts'
 import {
+  appSignersDescriptions,
+  assentValidatorDescriptions,
+  instancesDescriptions,
+} from './call-descriptions/instances.ts'
+import {
   appDescriptions,
   daoFactoryDescriptions,
   hostBondsDescriptions,
@@ -51,6 +56,9 @@ export const describedContracts = {
   Images: { abi: abis.imagesAbi, descriptions: imagesDescriptions },
   HostBonds: { abi: abis.hostBondsAbi, descriptions: hostBondsDescriptions },
   DaoFactory: { abi: abis.daoFactoryAbi, descriptions: daoFactoryDescriptions },
+  Instances: { abi: abis.instancesAbi, descriptions: instancesDescriptions },
+  AppSigners: { abi: abis.appSignersAbi, descriptions: appSignersDescriptions },
+  AssentValidator: { abi: abis.assentValidatorAbi, descriptions: assentValidatorDescriptions },
 } as const
 
 /** A contract type that Assent can describe. */
@@ -67,6 +75,8 @@ const typesInDeployments: Readonly<Record<string, ContractType>> = {
   images: 'Images',
   hostBonds: 'HostBonds',
   daoFactory: 'DaoFactory',
+  instances: 'Instances',
+  appSigners: 'AppSigners',
 }
 
 /** Names and contract types of known addresses, by address in lower case. */

@@ -24,7 +24,15 @@ export function deployedRegistries({
 /** A contract that not every deployment has. @throws INPUT_INVALID */
 export function requireDeployed(
   { addresses }: Session,
-  name: 'hosts' | 'images' | 'rootKeys' | 'hostBonds' | 'quoteVerifier' | 'daoFactory',
+  name:
+    | 'hosts'
+    | 'images'
+    | 'rootKeys'
+    | 'hostBonds'
+    | 'quoteVerifier'
+    | 'daoFactory'
+    | 'instances'
+    | 'appSigners',
 ): Address {
   const address = addresses[name]
   if (address !== undefined) return address

@@ -830,6 +830,14 @@ describe('the check of references finds', () => {
 
     expect(await wrong(recorded('rootKeys', { address: rootKeys }))).toContain('KMS_AUTH')
   })
+
+  test('signers of apps that ask another registry of instances', async () => {
+    const appSigner = await create('AppSigner', [elsewhere])
+    const appSigners = await create('AppSigners', [appSigner.address])
+    const contracts = { ...deployment.contracts, appSigners }
+
+    expect(await wrong({ ...deployment, contracts })).toEqual(['INSTANCES', 'INSTANCES'])
+  })
 })
 
 describe('the check of the quote verifier finds', () => {

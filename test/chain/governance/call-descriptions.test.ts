@@ -261,6 +261,53 @@ function added(add: string, remove: string, what: string): Row[] {
 }
 
 const rows: Record<ContractType, readonly Row[]> = {
+  Instances: [
+    [
+      'recordBoot',
+      [[{ name: 'app-id', payload: '0x0102', version: 1 }], id('01')],
+      `store the facts of a boot of base image ${id('01')}, from a log with 1 events`,
+    ],
+    [
+      'addRootKey',
+      ['0x3059', '0x02ab', 7n],
+      'let instances refer to the root key 0x02ab, which the DAO must have approved',
+    ],
+    [
+      'register',
+      [{ quote: '0x04', key: alice, osImageHash: id('01'), blockNumber: 9n, possession: '0x01' }],
+      `register the key ${A} for the app that its quote proves, made after block 9`,
+    ],
+    [
+      'registerIssued',
+      [
+        {
+          app: bob,
+          key: alice,
+          composeHash: id('0c'),
+          epoch: 2,
+          blockNumber: 9n,
+          possession: '0x01',
+          statement: '0x02',
+          link: '0x03',
+        },
+      ],
+      `register the key ${A} for app ${B}, release ${id('0c')}, key epoch 2, with a statement of the KMS`,
+    ],
+    [
+      'end',
+      [alice],
+      `end the key ${A} of an instance immediately`,
+      'The key can never speak for an app again; the instance needs a new key.',
+    ],
+  ],
+  AppSigners: [['create', [alice], `create the ERC-1271 signer of app ${A}`]],
+  AssentValidator: [
+    [
+      'respond',
+      [5n, alice],
+      `write into the validation registry whether the wallet of agent 5 is a live instance of app ${A} now`,
+    ],
+  ],
   KmsAuth: [
     ...registry,
     ...upgrades,
