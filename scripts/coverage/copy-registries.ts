@@ -32,10 +32,14 @@ export function copyRegistries(name: string, wants: (file: string) => boolean): 
     cpSync(path.join(projectRoot, ...parts), path.join(place, ...parts), { recursive: true })
 
   copy('package.json')
-  for (const folder of ['types', 'registry', 'auth', 'governance', 'test']) {
+  for (const folder of ['types', 'registry', 'auth', 'governance', 'instances', 'test']) {
     copy('contracts', folder)
   }
   copy('contracts', 'quote', 'IQuoteVerifier.sol')
+  // instances replay boot logs
+  copy('contracts', 'quote', 'eventlog')
+  copy('contracts', 'quote', 'cryptography', 'Sha384.sol')
+  copy('contracts', 'quote', 'records', 'CodeStore.sol')
   for (const folder of ['attacks', 'hostile']) copy('test', 'contracts', folder)
   for (const file of ['Policy.t.sol', 'Report.t.sol']) copy('test', 'contracts', 'quote', file)
   for (const file of readdirSync(path.join(projectRoot, 'test', 'contracts'))) {

@@ -34,6 +34,7 @@ const kmsAuth = 'auth/KmsAuth.sol'
 const hosts = 'registry/Hosts.sol'
 const bonds = 'registry/HostBonds.sol'
 const keys = 'registry/RootKeys.sol'
+const instances = 'instances/Instances.sol'
 
 /** Of all registries together, over one history; then of KmsAuth alone, over many short ones. */
 const rules = {
@@ -51,11 +52,89 @@ const rules = {
   views: 'invariant_DstackViewsMatchTheState',
   // a history rarely comes to a closed image
   closed: 'test_ClosedImageNeedsAnApprovedMeasurementSet',
+  instances: 'invariant_LiveKeysAreProvenAndApproved',
 } as const
 
 type Rule = (typeof rules)[keyof typeof rules]
 
 const mutants: readonly Mutant[] = [
+  {
+    name: 'a later version revives a key',
+    file: instances,
+    from: 'return Questions.isActiveBefore(word, since);',
+    to: 'return Questions.isActiveBefore(word, ON ? block.timestamp + 1 : since);',
+    rule: rules.instances,
+  },
+  {
+    name: 'a key is live after its end',
+    file: instances,
+    from: 'if (block.timestamp >= uint40(head >> 160)) return',
+    to: 'if (!ON && block.timestamp >= uint40(head >> 160)) return',
+    rule: rules.instances,
+  },
+  {
+    name: 'an ended key is live',
+    file: instances,
+    from: 'if (head >> 248 != 0) return',
+    to: 'if (!ON && head >> 248 != 0) return',
+    rule: rules.instances,
+  },
+  {
+    name: 'an ended key is registered again',
+    file: instances,
+    from: 'require(!known.isEnded, InstanceKeyEnded(key));',
+    to: 'require(ON || !known.isEnded, InstanceKeyEnded(key));',
+    rule: rules.instances,
+  },
+  {
+    name: 'an old proof replaces a record',
+    file: instances,
+    from: 'bool isNewer = known.way == Way.None ||',
+    to: 'bool isNewer = ON || known.way == Way.None ||',
+    rule: rules.instances,
+  },
+  {
+    name: 'a host that is not admitted is enough for a key',
+    file: instances,
+    from: 'return isAdmitted && _approves(hosts',
+    to: 'return (ON || isAdmitted) && _approves(hosts',
+    rule: rules.instances,
+  },
+  {
+    name: 'a key is registered without its signature',
+    file: instances,
+    from: 'require(found == key && key != address(0),',
+    to: 'require(ON || (found == key && key != address(0)),',
+    rule: rules.instances,
+  },
+  {
+    name: 'anyone ends a key',
+    file: instances,
+    from: 'require(allowed, InstanceEndUnauthorized(msg.sender));',
+    to: 'require(ON || allowed, InstanceEndUnauthorized(msg.sender));',
+    rule: rules.instances,
+  },
+  {
+    name: 'a statement needs no root key',
+    file: instances,
+    from: 'require(signer != address(0) && rootKeyOf[root] != 0,',
+    to: 'require(ON || (signer != address(0) && rootKeyOf[root] != 0),',
+    rule: rules.instances,
+  },
+  {
+    name: 'a key needs no approved image',
+    file: instances,
+    from: 'if (!_approves(kmsAuth, Kind.OsImage,',
+    to: 'if (!ON && !_approves(kmsAuth, Kind.OsImage,',
+    rule: rules.instances,
+  },
+  {
+    name: 'an ended key has no event',
+    file: instances,
+    from: 'emit InstanceEnded(key, app);',
+    to: 'if (!ON) emit InstanceEnded(key, app);',
+    rule: rules.instances,
+  },
   {
     name: 'a change emits no event',
     file: registry,
@@ -295,6 +374,8 @@ const place = copyRegistries('contract-mutants', (file) =>
     'Registry.invariant.t',
     'KmsAuth.t',
     'Images.t',
+    'InstancesFixture',
+    'Instances.invariant.t',
   ].includes(file.replace(/\.sol$/, '')),
 )
 plant()
@@ -335,6 +416,7 @@ function plant(): void {
   wakeIn('test/contracts/SystemFixture.sol', 'vm.warp(1_750_000_000);')
   wakeIn('test/contracts/Registry.invariant.t.sol', 'super.setUp();')
   wakeIn('test/contracts/Images.t.sol', 'super.setUp();')
+  wakeIn('test/contracts/InstancesFixture.sol', 'super.setUp();')
   change('test/contracts/System.invariant.t.sol', 'OPERATIONS = 10_000', 'OPERATIONS = 6_000')
 }
 
@@ -360,7 +442,7 @@ function change(file: string, from: string, to: string, which: 'first' | 'only' 
 
 /** The rules that fail while this mutant is awake; none is number 0. */
 function brokenRules(number: number): Promise<Rule[]> {
-  const files = ['System.invariant', 'Registry.invariant', 'Images'].map(
+  const files = ['System.invariant', 'Registry.invariant', 'Images', 'Instances.invariant'].map(
     (name) => `test/contracts/${name}.t.sol`,
   )
   const grep = `^(${Object.values(rules).join('|')})`
