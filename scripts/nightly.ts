@@ -181,6 +181,13 @@ const steps: readonly Step[] = [
     proves: 'kill -9 for ten minutes, one and three replicas: what was accepted is on chain once',
     commands: [vitest('test/relayer/soak.test.ts')],
   },
+  {
+    name: 'indexer-replay',
+    minutes: 20,
+    proves: 'after 10,000 random operations and reorgs, every indexed row is what the chain has',
+    commands: [vitest('test/indexer/follow.test.ts')],
+    env: { ASSENT_INDEXER_OPERATIONS: '10000' },
+  },
 ]
 
 const { values } = parseArgs({

@@ -55,6 +55,15 @@ export const check = defineCommand({
   load: () => import('./deployment/check.ts'),
 })
 
+export const replay = defineCommand({
+  path: ['deployment', 'replay'],
+  summary: 'Rebuild the state from all events, and compare every row with the chain',
+  help: 'Exit code 0 only if all are equal. It reads all events of all contracts, and keeps the tables in memory. The endpoint must still have the state of the newest block when it has read the events.',
+  examples: ['deployment replay', 'deployment replay --json'],
+  reads: 'all events of all contracts, their storage and their functions',
+  load: () => import('./deployment/replay.ts'),
+})
+
 export const verifySources = defineCommand({
   path: ['deployment', 'verify-sources'],
   summary: 'Rebuild the compiler’s input of each contract, for Sourcify, Etherscan or yourself',
@@ -246,6 +255,7 @@ export const clearSigning = defineCommand({
 export const deploymentCommands = [
   create,
   check,
+  replay,
   verifySources,
   clearSigning,
   show,

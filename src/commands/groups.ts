@@ -44,6 +44,11 @@ export const groups: readonly Group[] = [
     load: async () => (await import('./relayer.ts')).relayerCommands,
   },
   {
+    name: 'indexer',
+    summary: 'Run an indexer',
+    load: async () => (await import('./indexer.ts')).indexerCommands,
+  },
+  {
     name: 'auth',
     summary: 'Run the auth webhook of dstack KMS nodes',
     load: async () => (await import('./auth.ts')).authCommands,

@@ -385,11 +385,11 @@ async function missingApprovals(
   { read }: Chain,
 ): Promise<Difference[]> {
   const rows = await db.select().from(stateTables.approvals)
-  const indexed = Map.groupBy(rows, ({ registry, kind }) => `${registry}/${kind}`)
+  const indexed = Map.groupBy(rows, ({ registry, kind }) => `${registry}:${kind}`)
   const counted = await mapWithConcurrency(
     followed.flatMap(({ id, role }) => (kindsOf[role as Role] ?? []).map((kind) => ({ id, kind }))),
     async ({ id, kind }) => {
-      const key = `${id}/${kind}`
+      const key = `${id}:${kind}`
       const found = await read(id, approvalRegistryAbi, 'count', [kind])
       return differencesOf('approvals', key, { count: [indexed.get(key)?.length ?? 0, found] })
     },

@@ -6,9 +6,9 @@ import { openIndexer, type TestIndexer } from './indexer.ts'
 import { createRandom, createRandomHistory, type RandomHistory } from './random-history.ts'
 import { takeTour } from './tour.ts'
 
-/** A nightly run sets it to 10,000. */
+/** The nightly run sets it to 10,000, and a random seed. */
 const operations = Number(process.env.ASSENT_INDEXER_OPERATIONS ?? 300)
-const seed = Number(process.env.ASSENT_INDEXER_SEED ?? 1)
+const seed = Number(process.env.ASSENT_SEED ?? 1)
 const timeout = 60_000 + operations * 300
 
 const absent = findAnvil() === undefined

@@ -23,14 +23,14 @@ export const appEvents = contractEvents(appAbi, {
   ReleasesSuperseded: (event) => [rule(event, (app) => supersede(app, event.args, event.time))],
   Announced: ({ contract, args, time }) => [
     // the announcement counts from its block, also if the notice period grows later
-    change('announcements', `${contract}/${args.callDigest}`, () => ({
+    change('announcements', `${contract}:${args.callDigest}`, () => ({
       app: contract,
       callDigest: args.callDigest,
       announcedAt: time,
     })),
   ],
   AnnouncementUsed: ({ contract, args }) => [
-    change('announcements', `${contract}/${args.callDigest}`, () => ({
+    change('announcements', `${contract}:${args.callDigest}`, () => ({
       app: contract,
       callDigest: args.callDigest,
       announcedAt: 0,

@@ -22,7 +22,7 @@ const castVote = ({ args }: { args: VoteArgs }): Change[] => {
   const vote = { proposal, voter, support, weight: String(args.weight), reason }
   if (tally === undefined) return []
   return [
-    change('votes', `${proposal}/${voter}`, () => vote),
+    change('votes', `${proposal}:${voter}`, () => vote),
     update('proposals', proposal, (row) => ({
       [tally]: String(BigInt(row[tally]) + args.weight),
     })),

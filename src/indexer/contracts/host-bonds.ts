@@ -11,7 +11,7 @@ interface BondArgs {
 }
 
 const setBond = ({ args: { deviceId, holder, bond } }: { args: BondArgs }): Change[] => [
-  change('bonds', `${deviceId}/${holder}`, () => ({
+  change('bonds', `${deviceId}:${holder}`, () => ({
     deviceId,
     holder,
     bonded: String(bond.bonded),

@@ -50,7 +50,7 @@ export const hostsEvents = contractEvents(hostsAbi, {
   ],
   RulesSet: (event) => [setting(event, 'rules', event.args.rules)],
   StatusAcceptedUntilSet: ({ args }) => [
-    change('hostRules', `status/${args.status}`, () => ({
+    change('hostRules', `status:${args.status}`, () => ({
       status: args.status,
       advisory: null,
       until: args.until,
@@ -58,7 +58,7 @@ export const hostsEvents = contractEvents(hostsAbi, {
     })),
   ],
   AdvisoryDenied: ({ args }) => [
-    change('hostRules', `advisory/${args.advisory}`, () => ({
+    change('hostRules', `advisory:${args.advisory}`, () => ({
       status: null,
       advisory: args.advisory,
       until: null,

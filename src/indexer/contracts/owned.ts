@@ -21,7 +21,7 @@ export function setting(event: { readonly contract: Hex }, name: string, value: 
 
 /** Key of an approval. */
 export function approvalId(registry: Hex, kind: number, id: Hex): string {
-  return `${registry}/${kind}/${id}`
+  return `${registry}:${kind}:${id}`
 }
 
 /** Owner and code of a contract. */

@@ -23,10 +23,10 @@ export const timelockEvents = contractEvents(timelockControllerAbi, {
   ],
   Cancelled: ({ args }) => [update('operations', args.id, { readyAt: 0 })],
   RoleGranted: ({ args: { role, account } }) => [
-    change('roles', `${role}/${account}`, () => ({ role, account, isGranted: true })),
+    change('roles', `${role}:${account}`, () => ({ role, account, isGranted: true })),
   ],
   RoleRevoked: ({ args: { role, account } }) => [
-    change('roles', `${role}/${account}`, () => ({ role, account, isGranted: false })),
+    change('roles', `${role}:${account}`, () => ({ role, account, isGranted: false })),
   ],
   MinDelayChange: (event) => [setting(event, 'minDelay', String(event.args.newDuration))],
 })

@@ -7,6 +7,7 @@ import { Hono } from 'hono'
 import { authConfigSchema } from '../../../src/auth/config.ts'
 import { parseBootRequest } from '../../../src/auth/request.ts'
 import { AssentError } from '../../../src/errors/index.ts'
+import { readIndexerConfig } from '../../../src/indexer/config.ts'
 import { kmsConfigSchema } from '../../../src/kms/config.ts'
 import { GetAppKeyRequestSchema, SignCertRequestSchema } from '../../../src/kms/rpc/kms_pb.ts'
 import { method, mountPrpc } from '../../../src/kms/rpc/prpc.ts'
@@ -239,7 +240,15 @@ const relayerSettings = settings('relayer', 'ASSENT_RELAYER', readRelayerConfig,
   stated: ['chainId', 'rpcUrls', 'trustedRoot', 'operators'],
 })
 
+const indexerSettings = settings('indexer', 'ASSENT_INDEXER', readIndexerConfig, {
+  seed: {
+    ...{ chainId: 31337, rpcUrls: ['http://127.0.0.1:8545'], finality: 'finalized' },
+    deploymentFile: 'deployments/31337.json',
+  },
+  stated: ['chainId', 'rpcUrls', 'deploymentFile'],
+})
+
 export const serviceTargets = [
   ...[protobuf, rpcJson, bootRequests],
-  ...[kmsSettings, webhookSettings, relayerSettings],
+  ...[kmsSettings, webhookSettings, relayerSettings, indexerSettings],
 ]
