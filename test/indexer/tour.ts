@@ -11,7 +11,11 @@ import {
 import {
   appAbi,
   assentGovernorAbi,
+  assentVotesAbi,
+  heartbeatAbi,
+  hostBondsAbi,
   hostsAbi,
+  imagesAbi,
   kmsAuthAbi,
   rootKeysAbi,
 } from '../../src/chain/abi.ts'
@@ -28,6 +32,33 @@ export async function takeTour(history: RandomHistory): Promise<void> {
   await decideByVote(history)
   await continueHost(history)
   await proveRootKey(history)
+  await fillOtherTables(history)
+}
+
+/** A bond, a heartbeat, a named image with a measurement set, and a rule for a TCB status. */
+async function fillOtherTables({ accounts, addresses, send }: RandomHistory) {
+  const { hostBonds, votes, heartbeat, images, hosts, timelock } = addresses
+  const [, holder = '0x'] = accounts
+  const id = keccak256(toHex('an image'))
+  const set = {
+    osImageHash: id,
+    variant: 0,
+    registers: `0x${'11'.repeat(192)}`,
+    activeFrom: 0,
+    expiresAt: 0,
+    evidence: '0x',
+  }
+  const calls: readonly (readonly [Hex, Hex, unknown, string, readonly unknown[]])[] = [
+    [holder, votes, assentVotesAbi, 'approve', [hostBonds, 10n]],
+    [holder, hostBonds, hostBondsAbi, 'deposit', [id, 10n]],
+    [holder, heartbeat, heartbeatAbi, 'beat', [id]],
+    [timelock, images, imagesAbi, 'setImageName', [id, 'an image']],
+    [timelock, images, imagesAbi, 'approveMeasurementSets', [[set], noEnd]],
+    [timelock, hosts, hostsAbi, 'setStatusAcceptedUntil', [2, noEnd, noEnd]],
+  ]
+  for (const [from, to, abi, name, args] of calls) {
+    await mustSend(send(from, to, abi as Abi, name, args))
+  }
 }
 
 async function announceInApp({ client, accounts, addresses, send }: RandomHistory) {
