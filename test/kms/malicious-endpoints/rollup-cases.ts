@@ -106,6 +106,8 @@ export interface GameLie {
   readonly level?: GameLevel
   readonly game?: () => Partial<Game>
   readonly registration?: Registration
+  /** The game that the factory created for the same claim. */
+  readonly original?: () => Partial<Game>
   /** The registry names it as its anchor game. */
   readonly isAnchor?: true
   readonly isBlacklisted?: true
@@ -127,6 +129,13 @@ export const gameLies: readonly GameLie[] = [
   {
     name: 'an anchor game of a stranger, which the factory did not create',
     reason: 'ROLLUP_CLAIM_UNPROVEN',
+    registration: { inList: false, byClaim: false },
+    isAnchor: true,
+  },
+  {
+    name: 'a copy by a stranger of a game that is not resolved',
+    reason: 'ROLLUP_CLAIM_UNPROVEN',
+    original: () => ({ status: 0, resolvedAt: 0 }),
     registration: { inList: false, byClaim: false },
     isAnchor: true,
   },
@@ -245,6 +254,7 @@ async function prepare(lie: GameLie): Promise<DisputeContracts> {
     ...(retiredDays === undefined ? {} : { retiredUntil: stage.now - retiredDays * day }),
     ...(others ? { factory: others.factory } : {}),
   })
+  if (lie.original) await l1.create(contracts, game(lie.original()), { inList: false })
   const claimed = game(lie.game?.())
   const address = await l1.create(others ?? contracts, claimed, {
     ...(lie.isAnchor ? { inList: false } : {}),
