@@ -4,7 +4,7 @@
  * Endpoints of the L2 cannot invent a block: its hash is in the output root that a dispute game claims, and the game is
  * proven under an L1 block that a light client or an RPC quorum named.
  */
-import { isAssentError } from '../../errors/index.ts'
+import { AssentError, isAssentError } from '../../errors/index.ts'
 import { createByteCache } from '../../lib/byte-cache.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { EndpointFault } from '../boot.ts'
@@ -100,13 +100,19 @@ interface SettledHeader extends AgreedHeader {
 
 /** @param known undefined: a new node, which has no L1 block either */
 async function newestOfL1(
-  { source, checkpoint, maxBlockAgeSeconds }: L1Options,
+  { chainId, source, checkpoint, maxBlockAgeSeconds }: L1Options,
   known: BlockReference | undefined,
   clock: Clock,
 ): Promise<SettledHeader> {
   const before = known === undefined ? undefined : await checkpoint.read()
   const agreed = await source.newest(before)
-  requireRecentByClock(agreed.header, { clock, maxBlockAgeSeconds })
+  try {
+    requireRecentByClock(agreed.header, { clock, maxBlockAgeSeconds })
+  } catch (cause) {
+    if (!isAssentError(cause)) throw cause
+    const facts = { ...cause.facts, chainId }
+    throw new AssentError(cause.code, `On L1: ${cause.message}`, { cause, facts })
+  }
   return { ...agreed, isNewer: before === undefined || agreed.header.number > before.number }
 }
 
