@@ -16,7 +16,7 @@ import type { GameClaim } from './layout.ts'
 const gameData: Hex = '0xfa24f743'
 
 /** Longest extra data: a proof is part of it in some kinds of games. */
-export const maxExtraDataBytes = 4096
+const maxExtraDataBytes = 4096
 
 /** Four words and the padded extra data. */
 const answerSchema = z
@@ -59,7 +59,7 @@ export function askClaims(
 }
 
 /** ABI of `(uint32 gameType, bytes32 rootClaim, bytes extraData)`. @throws CHAIN_ANSWER_INVALID */
-export function readClaim(answer: Hex, endpoint: string): GameClaim {
+function readClaim(answer: Hex, endpoint: string): GameClaim {
   const word = (index: number) => answer.slice(2 + 64 * index, 2 + 64 * (index + 1))
   const start = 2 + 64 * 4
   const [offset, length] = [word(2), word(3)].map((digits) => Number(`0x${digits || '0'}`))

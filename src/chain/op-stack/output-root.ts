@@ -11,10 +11,10 @@ import type { Endpoint } from '../proven/rpc-endpoint.ts'
 import { emptyRoot } from '../proven/trie.ts'
 
 /** `L2ToL1MessagePasser`, at the same address on each OP Stack chain. */
-export const messagePasser: Hex = '0x4200000000000000000000000000000000000016'
+const messagePasser: Hex = '0x4200000000000000000000000000000000000016'
 
 /** What an output root is the hash of, beside its version. */
-export interface OutputPreimage {
+interface OutputPreimage {
   readonly stateRoot: Hex
   /** Storage root of the `L2ToL1MessagePasser`. */
   readonly messagePasserStorageRoot: Hex
@@ -22,7 +22,7 @@ export interface OutputPreimage {
 }
 
 /** Version 0: `keccak256(version ‖ stateRoot ‖ messagePasserStorageRoot ‖ blockHash)` (OP Stack, L2 output root proposals). */
-export function outputRootOf(preimage: OutputPreimage): Hex {
+function outputRootOf(preimage: OutputPreimage): Hex {
   const { stateRoot, messagePasserStorageRoot, blockHash } = preimage
   const words = [`0x${'00'.repeat(32)}`, stateRoot, messagePasserStorageRoot, blockHash]
   return keccak256(`0x${words.map((word) => word.slice(2)).join('')}`)
