@@ -142,7 +142,7 @@ describe.skipIf(absent)('an app owner', () => {
   test('writes a manifest and does not overwrite it', async () => {
     const { value } = await json('app', 'init', file('docker-compose.yml'), '--out', manifestFile())
 
-    expect(value).toMatchObject({ environment: ['TOKEN'], services: [{ name: 'web', digest }] })
+    expect(value).toMatchObject({ variableNames: ['TOKEN'], services: [{ name: 'web', digest }] })
     expect(value.composeHash).toBe(await readHash())
     expect(
       await failure('app', 'init', file('docker-compose.yml'), '--out', manifestFile()),

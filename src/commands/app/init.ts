@@ -28,7 +28,7 @@ export const schema = z.strictObject({
   services: z.array(
     z.strictObject({ name: z.string(), image: z.string(), digest: z.string().nullable() }),
   ),
-  environment: z.array(z.string()).describe('names of the variables to seal'),
+  variableNames: z.array(z.string()).describe('names of the variables to seal'),
   resolved: z
     .array(z.strictObject({ service: z.string(), from: z.string(), to: z.string() }))
     .describe('images whose digest was looked up'),
