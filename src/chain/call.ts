@@ -13,6 +13,7 @@ import {
   InsufficientFundsError,
   type PublicClient,
   RawContractError,
+  type ReplacementReason,
   type TransactionReceipt,
   TransactionReceiptNotFoundError,
   type Transport,
@@ -148,14 +149,30 @@ const askAgainMs = 3_000
  * viem checks once per block. Local nodes make no block without a transaction, and some nodes show a receipt later than
  * its block. So this asks again every few seconds.
  *
+ * A wallet can replace a pending transaction. One with another fee makes the same call. Any other makes none of what was
+ * asked for, although it succeeds.
+ *
+ * @throws TRANSACTION_REPLACED if the sender cancelled the transaction, or sent another one with its nonce
  * @throws WaitForTransactionReceiptTimeoutError, TransactionReceiptNotFoundError after three minutes
  * @example const { status } = await waitForReceipt(client, hash)
  */
 export async function waitForReceipt(client: PublicClient, hash: Hex): Promise<TransactionReceipt> {
   const until = Date.now() + waitMs
+  let replacement: ReplacementReason | undefined
+  const onReplaced = ({ reason }: { reason: ReplacementReason }) => {
+    replacement = reason
+  }
   for (;;) {
     try {
-      return await client.waitForTransactionReceipt({ hash, timeout: askAgainMs })
+      const receipt = await client.waitForTransactionReceipt({
+        hash,
+        timeout: askAgainMs,
+        onReplaced,
+      })
+      if (replacement === undefined || replacement === 'repriced') return receipt
+      throw new AssentError('TRANSACTION_REPLACED', 'The wallet replaced the transaction.', {
+        facts: { hash, by: receipt.transactionHash, reason: replacement },
+      })
     } catch (cause) {
       const isNotShown =
         cause instanceof WaitForTransactionReceiptTimeoutError ||

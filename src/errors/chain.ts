@@ -27,6 +27,10 @@ export const chainErrors = {
     why: 'A transaction was included in a block and failed. It cost its fee and changed nothing else.',
     fix: 'The state changed between simulation and inclusion. Read the state and try again.',
   },
+  TRANSACTION_REPLACED: {
+    why: 'The sender cancelled a pending transaction, or sent another one with its nonce. The call was not made.',
+    fix: 'Look at the transaction `by` of the facts. Make the call again if it is still wanted.',
+  },
   DEPLOYMENT_INVALID: {
     why: 'The file is not a deployment record, is for another chain, or does not match the chain.',
     fix: 'Use the file that the deploy script wrote for this chain, or deploy again.',

@@ -1,4 +1,6 @@
 /** Sending a transaction and waiting for its receipt. */
+import { setTimeout } from 'node:timers/promises'
+
 import { network } from 'hardhat'
 import {
   createPublicClient,
@@ -14,7 +16,7 @@ import { hardhat } from 'viem/chains'
 import { describe, expect, test } from 'vitest'
 
 import { type Call, type Clients, sendCall, waitForReceipt } from '../../src/chain/call.ts'
-import { findAnvil, startAnvil } from '../anvil.ts'
+import { anvilKeys, findAnvil, startAnvil } from '../anvil.ts'
 
 test('a receipt is found although no block follows the block of the transaction', async () => {
   const connection = await network.create()
@@ -35,6 +37,57 @@ test('a receipt is found although no block follows the block of the transaction'
   expect((await waitForReceipt(client, hash)).status).toBe('success')
   expect(late).toBe(-1)
   await connection.close()
+})
+
+describe.skipIf(findAnvil() === undefined)('a pending transaction that a wallet replaces', () => {
+  const account = privateKeyToAccount(anvilKeys[0])
+  const to = privateKeyToAccount(anvilKeys[1]).address
+
+  /** Sends one wei to `to`, then another transaction with the same nonce and a higher fee. */
+  async function replaceWith(second: { to: Hex; value: bigint }) {
+    const { client, stop } = await startAnvil({ mining: 'manual' })
+    const send = (transfer: typeof second, gwei: bigint) =>
+      client.sendTransaction({
+        account,
+        chain: client.chain,
+        nonce: 0,
+        gas: 21_000n,
+        maxFeePerGas: gwei * 10n ** 9n,
+        maxPriorityFeePerGas: gwei * 10n ** 9n,
+        ...transfer,
+      })
+    try {
+      const hash = await send({ to, value: 1n }, 2n)
+      const receipt = waitForReceipt(client as unknown as PublicClient, hash).catch(
+        (error: unknown) => error,
+      )
+      // viem must have read the first transaction
+      await setTimeout(500)
+      const replacement = await send(second, 9n)
+      await client.mine({ blocks: 1 })
+      return { hash, replacement, result: await receipt }
+    } finally {
+      await stop()
+    }
+  }
+
+  test.each([
+    ['cancelled', { to: account.address, value: 0n }],
+    ['replaced', { to, value: 2n }],
+  ])('is reported as %s, although its replacement succeeds', async (reason, second) => {
+    const { hash, replacement, result } = await replaceWith(second)
+
+    expect(result).toMatchObject({
+      code: 'TRANSACTION_REPLACED',
+      facts: { hash, by: replacement, reason },
+    })
+  })
+
+  test('is the same call if only its fee differs', async () => {
+    const { replacement, result } = await replaceWith({ to, value: 1n })
+
+    expect(result).toMatchObject({ transactionHash: replacement, status: 'success' })
+  })
 })
 
 describe('sendCall from an account that cannot pay', () => {
