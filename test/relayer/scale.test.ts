@@ -61,7 +61,7 @@ function createVerifier() {
   const verified: Hex[] = []
   const contract = {
     readContract: async ({ functionName, args }: { functionName: string; args: unknown[] }) => {
-      if (functionName === 'statusPassesUntil') return args[0] === 1 ? BigInt(at + day) : 0n
+      if (functionName === 'statusAcceptedUntil') return args[0] === 1 ? BigInt(at + day) : 0n
       const status = Number(BigInt(args[0] as Hex) % 2n) === 0 ? 1 : 5
       if (functionName === 'verify') return { verdict: 1, status: 1 }
       verified.push(args[0] as Hex)
