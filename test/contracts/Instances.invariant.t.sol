@@ -5,6 +5,7 @@ import {IInstances} from "../../contracts/instances/IInstances.sol";
 import {IApprovalRegistry} from "../../contracts/registry/IApprovalRegistry.sol";
 import {State} from "../../contracts/types/Approval.sol";
 import {Kind} from "../../contracts/types/Kind.sol";
+import {TcbStatus} from "../../contracts/types/Report.sol";
 import {TeeVariant} from "../../contracts/types/TeeVariant.sol";
 import {InstancesFixture} from "./InstancesFixture.sol";
 import {Log, Test} from "./Vm.sol";
@@ -64,12 +65,12 @@ contract InstanceHistory is InstancesFixture {
     function _proveByQuote(uint256 key) private {
         _pass(1);
         IInstances.QuoteProof memory proof = _quoteProof(_quote(key, number - 1), key, number - 1);
-        _quotes.push(proof);
-        _sendQuote(key, proof, vm.getBlockTimestamp() + 20 days);
+        // a quote that was refused once may be accepted later
+        if (_sendQuote(key, proof, vm.getBlockTimestamp() + 20 days)) _quotes.push(proof);
     }
 
-    function _sendQuote(uint256 key, IInstances.QuoteProof memory proof, uint256 until) private {
-        (bool done, ) = address(instances).call(abi.encodeCall(instances.register, (proof)));
+    function _sendQuote(uint256 key, IInstances.QuoteProof memory proof, uint256 until) private returns (bool done) {
+        (done, ) = address(instances).call(abi.encodeCall(instances.register, (proof)));
         if (done) _note(key, true, proof.blockNumber, until);
     }
 
@@ -128,6 +129,8 @@ contract InstanceHistory is InstancesFixture {
     }
 
     function _decide(uint256 seed) private {
+        // a host can lose its admission while its approval is active
+        if ((seed >> 32) % 4 == 0) return _acceptUpToDateUntil(0);
         (address decider, IApprovalRegistry registry, Kind kind, bytes32 id) = _ground((seed >> 8) % GROUNDS);
         bytes memory call = abi.encodeCall(registry.withdraw, (kind, _ids(id)));
         if (seed % 4 == 1) call = abi.encodeCall(registry.suspend, (kind, _ids(id)));
@@ -138,7 +141,13 @@ contract InstanceHistory is InstancesFixture {
         done;
     }
 
+    function _acceptUpToDateUntil(uint40 until) private {
+        vm.prank(DAO);
+        hosts.setStatusAcceptedUntil(TcbStatus.UpToDate, until, NEVER);
+    }
+
     function _approveEverything() private {
+        _acceptUpToDateUntil(NEVER);
         for (uint256 i = 0; i < GROUNDS; i++) {
             (address decider, IApprovalRegistry registry, Kind kind, bytes32 id) = _ground(i);
             State state = registry.stateOf(kind, id);
