@@ -92,7 +92,7 @@ export const changes = defineCommand({
     ...appOption,
     release: {
       value: 'RELEASE',
-      description: 'number or hash of the release (default: the newest one that can boot)',
+      description: 'number or hash of the release (default: the newest release that can boot)',
     },
   },
   reads: 'the releases of the app, and the manifest in the event of the release',
@@ -101,7 +101,7 @@ export const changes = defineCommand({
 
 export const pinKms = defineCommand({
   path: ['app', 'pin-kms'],
-  summary: 'Write the key of the KMS root CA, as the chain records it, into a manifest',
+  summary: 'Write the key of the KMS root CA, as the chain stores it, into a manifest',
   help: 'The guest then accepts keys of this KMS only. The manifest becomes another release: approve it after this command.',
   examples: ['app pin-kms app-compose.json'],
   arguments: { manifest },
@@ -112,7 +112,7 @@ export const pinKms = defineCommand({
 export const sealEnv = defineCommand({
   path: ['app', 'env', 'seal'],
   summary: 'Seal the environment of an app for the KMS, and pin it in the manifest',
-  help: `The public key must be signed by the root key that the chain records, for the newest key epoch of the app. The manifest gets the digest of the sealed environment and the key of the KMS root CA, so it becomes another release: approve it after this command. The guest compares the digest before it starts the containers, because anybody can seal an environment and the host delivers it. With --no-pin the host can replace it.
+  help: `The public key must be signed by the root key that the chain stores, for the newest key epoch of the app. The manifest gets the digest of the sealed environment and the key of the KMS root CA, so it becomes another release: approve it after this command. The guest compares the digest before it starts the containers, because anybody can seal an environment and the host delivers it. With --no-pin the host can replace it.
 
 The file has one NAME=value per line. Values with spaces or other signs are in quotes.`,
   examples: [
@@ -126,7 +126,7 @@ The file has one NAME=value per line. Values with spaces or other signs are in q
       description: 'the variables; - for standard input',
       isRequired: true,
     },
-    kmsUrl: { value: 'URL', description: 'a KMS node (default: of the profile)' },
+    kmsUrl: { value: 'URL', description: 'a KMS node (default: from the profile)' },
     out: { value: 'FILE', description: 'output file for the host', default: 'env.sealed' },
     noPin: { description: 'leave the manifest as it is' },
   },
@@ -137,9 +137,9 @@ The file has one NAME=value per line. Values with spaces or other signs are in q
 export const verify = defineCommand({
   path: ['app', 'verify'],
   summary: 'Verify the chain of trust of a running app, from its certificate or quote to the votes',
-  help: `A server or domain is asked for its certificate in a TLS handshake; a file is read like quote verify reads it, and goes before a domain of the same name (https:// means the server); an app id or name asks the chain only. The answer has one line for each step, with ✓, ✗ or ? (not checked) and how it is known: proof (verified here), state or event (as one endpoint shows it), claim. Steps: the server, the certificate, the quote, the boot log, app and release, base image, host, every condition of the KMS, the published manifest, the key provider and its root key on-chain, and for each approval the transaction, the proposal and its votes.
+  help: `A server or domain is asked for its certificate in a TLS handshake; a file is read like quote verify reads it; an app id or name asks the chain only. If a file has the name of a domain, the file is read; write https:// to ask the server. The answer has one line for each step, with ✓, ✗ or ? (not checked) and how it is known: proof (verified here), state or event (as one endpoint shows it), claim. Steps: the server, the certificate, the quote, the boot log, app and release, base image, host, every condition of the KMS, the published manifest, the key provider and its root key on-chain, and for each approval the transaction, the proposal and its votes.
 A quote of simulated hardware needs its --root.
-Exit codes: 0 every step holds, 1 a step does not hold, 2 wrong input, 3 not every step was checked, or an outage.`,
+Exit codes: 0 all steps passed, 1 a step failed, 2 wrong input, 3 not every step was checked, or an outage.`,
   examples: [
     'app verify app.example.com --pccs https://pccs.example',
     'app verify quote.json --collateral bundle.json --report-data 64-bytes-in-hex',
@@ -162,7 +162,10 @@ Exit codes: 0 every step holds, 1 a step does not hold, 2 wrong input, 3 not eve
       value: 'HEX',
       description: 'report data that you asked for, 64 bytes: shows that the quote is new',
     },
-    at: { value: 'TIME', description: 'time to verify the quote for (default: of the chain)' },
+    at: {
+      value: 'TIME',
+      description: 'time to verify the quote for (default: the time of the chain)',
+    },
     root: {
       value: 'FILE',
       description: 'root to trust: certificate or public key in DER (default: Intel’s)',

@@ -81,16 +81,16 @@ export const withdraw = defineCommand({
 
 const oldest = { description: 'number of the oldest release that stays valid' }
 
-const supersedeAt = {
-  at: { value: 'TIME', description: 'time at which they end (default: immediately)' },
+const supersedeOptions = {
+  endsAt: { value: 'TIME', description: 'time at which they end (default: immediately)' },
 } as const
 
 export const supersede = defineCommand({
   path: ['app', 'supersede'],
   summary: 'End all releases of an app below a number',
-  examples: ['app supersede 7 --app hello --at 2027-02-01T00:00:00Z'],
+  examples: ['app supersede 7 --app hello --ends-at 2027-02-01T00:00:00Z'],
   arguments: { oldest },
-  options: { ...ownerOptions, ...appOption, ...supersedeAt },
+  options: { ...ownerOptions, ...appOption, ...supersedeOptions },
   reads: 'the owner of the app',
   sends: ownerSends,
   load: () => import('./app/supersede.ts'),
@@ -101,7 +101,7 @@ export const epoch = defineCommand({
   summary: 'End all releases below a number, and open a new key epoch, whose keys they never get',
   examples: ['app epoch 7 --app hello'],
   arguments: { oldest },
-  options: { ...ownerOptions, ...appOption, ...supersedeAt },
+  options: { ...ownerOptions, ...appOption, ...supersedeOptions },
   reads: 'the owner of the app',
   sends: ownerSends,
   load: () => import('./app/epoch.ts'),
@@ -121,7 +121,7 @@ export const notice = defineCommand({
 export const announce = defineCommand({
   path: ['app', 'announce'],
   summary: 'Announce the call in a draft, so that it can be executed after the notice period',
-  examples: ['app announce release.json --app hello'],
+  examples: ['app announce draft.json --app hello'],
   arguments: { file: { description: 'draft with exactly one call, written with --draft' } },
   options: { ...ownerOptions, ...appOption },
   reads: 'the draft, and the owner of the app',

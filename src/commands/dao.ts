@@ -38,7 +38,7 @@ export const show = defineCommand({
     ...governorOption,
     account: { value: 'ADDRESS', description: 'account whose votes are shown' },
   },
-  reads: 'governor, timelock and voting token',
+  reads: 'governor, timelock and votes token',
   load: () => import('./dao/show.ts'),
 })
 
@@ -54,7 +54,7 @@ export const proposals = defineCommand({
 export const showProposal = defineCommand({
   path: ['dao', 'proposal'],
   summary: 'Show a proposal: what it does, its warnings, effects, votes and next step',
-  help: 'An open proposal is executed on a local copy of the chain. The review shows the result, what each hash stands for, the difference from the running release, and which boots it allows or ends. Nothing is sent.',
+  help: 'An open proposal is executed on a local copy of the chain. The review shows the result, what each hash stands for, the difference from the newest release that can boot, and which boots it allows or ends. Nothing is sent.',
   examples: ['dao proposal 582113', 'dao proposal 582113 --quick'],
   arguments: { proposal },
   options: {
@@ -67,13 +67,13 @@ export const showProposal = defineCommand({
   load: () => import('./dao/proposal.ts'),
 })
 
-export const report = defineCommand({
-  path: ['dao', 'report'],
+export const review = defineCommand({
+  path: ['dao', 'review'],
   summary: 'Write a reproducible review of exported calls or of a proposal',
   help: 'The review of the same calls at the same block is the same in every byte. Publish its digest with the proposal, so that voters can compare. The subject is read as a file if a file of this name exists. Of a proposal only the calls are reviewed; dao proposal reviews the text too.',
   examples: [
-    'dao report release.json --out review',
-    'dao report 582113 --block 19000000 --out review',
+    'dao review draft.json --out review',
+    'dao review 582113 --block 19000000 --out review',
   ],
   arguments: {
     subject: {
@@ -88,7 +88,7 @@ export const report = defineCommand({
     out: { value: 'NAME', description: 'write NAME.json and NAME.md (default: print)' },
   },
   reads: 'the draft or proposal, and the state that the calls touch',
-  load: () => import('./dao/report.ts'),
+  load: () => import('./dao/review.ts'),
 })
 
 export const drill = defineCommand({
@@ -104,7 +104,7 @@ export const drill = defineCommand({
 export const propose = defineCommand({
   path: ['dao', 'propose'],
   summary: 'Propose the calls of a draft; all of them are executed, or none',
-  examples: ['dao propose release.json --title "Release 7"'],
+  examples: ['dao propose draft.json --title "Release 7"'],
   arguments: { file: { description: 'draft, written with --draft' } },
   options: ownerOptions,
   reads: 'the draft, and the owner of each contract that it calls',
@@ -154,7 +154,7 @@ export const delegate = defineCommand({
   arguments: { to: { description: 'account that gets the votes, or "self"' } },
   options: governorOption,
   reads: 'which token the governor counts',
-  sends: 'delegate to the voting token',
+  sends: 'delegate to the votes token',
   load: () => import('./dao/delegate.ts'),
 })
 
@@ -304,7 +304,7 @@ export const approve = defineCommand({
 export const approveList = defineCommand({
   path: ['dao', 'approve-list'],
   summary: 'Approve ids of several kinds and apps from one file, in one proposal',
-  examples: ['dao approve-list release.json'],
+  examples: ['dao approve-list approvals.json'],
   arguments: {
     file: {
       description:
@@ -325,7 +325,7 @@ export const extend = defineCommand({
   options: {
     ...ownerOptions,
     ...appOfKind,
-    until: { value: 'TIME', description: 'new end time, or never', isRequired: true },
+    until: { value: 'TIME', description: 'new end time, or no-end', isRequired: true },
   },
   reads: 'the owner of the registry',
   sends: ownerSends,
@@ -335,12 +335,12 @@ export const extend = defineCommand({
 export const shorten = defineCommand({
   path: ['dao', 'shorten'],
   summary: 'Move the end of approvals to an earlier time',
-  examples: ['dao shorten os-image a1a1a1 --at 2027-06-30T00:00:00Z'],
+  examples: ['dao shorten os-image a1a1a1 --until 2027-06-30T00:00:00Z'],
   arguments: { kind, ids: knownIds },
   options: {
     ...ownerOptions,
     ...appOfKind,
-    at: { value: 'TIME', description: 'new end time', isRequired: true },
+    until: { value: 'TIME', description: 'new end time', isRequired: true },
   },
   reads: 'the owner of the registry',
   sends: ownerSends,
@@ -437,7 +437,7 @@ export const daoCommands = [
   show,
   proposals,
   showProposal,
-  report,
+  review,
   drill,
   propose,
   vote,

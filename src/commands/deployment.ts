@@ -197,7 +197,7 @@ export const setHosts = defineCommand({
 
 export const setImages = defineCommand({
   path: ['deployment', 'set-images'],
-  summary: 'Set the image registry, which holds measurement sets and closed images',
+  summary: 'Set the image registry, which stores measurement sets and closed images',
   examples: ['deployment set-images deployed'],
   arguments: { images: { description: 'address of the image registry, "deployed", or "nobody"' } },
   options: ownerOptions,

@@ -6,7 +6,7 @@ import { chainOptions, commonOptions, signerOptions } from './options.ts'
 export const commandLineOptions = {
   rpcUrl: {
     value: 'URL',
-    description: 'JSON-RPC endpoint; can be given several times (default: of the profile)',
+    description: 'JSON-RPC endpoint; can be given several times (default: from the profile)',
     isRepeatable: true,
   },
   profile: { value: 'NAME', description: 'profile in assent.toml' },

@@ -13,7 +13,7 @@ const socketOption = {
 } as const
 
 const hostPccsOptions = {
-  pccs: { value: 'URL', description: 'PCCS with Intel’s early set (default: of the profile)' },
+  pccs: { value: 'URL', description: 'PCCS with Intel’s early set (default: from the profile)' },
   pccsCa: { value: 'FILE', description: 'certificates (PEM) to trust for the PCCS' },
 } as const
 
@@ -27,7 +27,7 @@ const proofOptions = {
     choices: ['account', 'relayer'],
     default: 'account',
   },
-  relayerUrl: { value: 'URL', description: 'the relayer (default: of the profile)' },
+  relayerUrl: { value: 'URL', description: 'the relayer (default: from the profile)' },
   tokenFile: {
     value: 'FILE',
     description: 'token at the relayer (default: the variable ASSENT_OPERATOR_TOKEN)',
@@ -152,7 +152,7 @@ export const register = defineCommand({
   ],
   arguments: { quote: { description: 'file of host quote, or a quote in another form' } },
   options: {
-    block: { value: 'N', description: 'block that the quote names (default: of the file)' },
+    block: { value: 'N', description: 'block that the quote names (default: from the file)' },
     operator: { value: 'ADDRESS', description: 'operator, if another account sends' },
     permit: {
       value: 'HEX',
@@ -190,7 +190,7 @@ export const endProof = defineCommand({
 
 export const signContinuity = defineCommand({
   path: ['host', 'sign-continuity'],
-  summary: 'Sign that a host has a new device id after a BIOS update; sends no transaction',
+  summary: 'Sign that a host has a new device id after a firmware update; sends no transaction',
   examples: ['host sign-continuity 5f1c07 0x… --deadline 2027-02-01T00:00:00Z --out signed.json'],
   arguments: {
     old: { description: 'old device id, its first digits, or a name' },
@@ -257,7 +257,7 @@ export const slash = defineCommand({
   examples: ['host slash 5f1c07 0x… 1000 0x… --evidence fault.json'],
   arguments: {
     device,
-    holder: { description: 'account that holds the bond' },
+    holder: { description: 'account to which the bond belongs' },
     amount,
     to: { description: 'account that receives the amount' },
   },
@@ -330,7 +330,9 @@ export const setTcbStatus = defineCommand({
   examples: ['host set-tcb-status SWHardeningNeeded 2027-06-30T00:00:00Z'],
   arguments: {
     status: { description: 'TCB status: UpToDate, SWHardeningNeeded, …' },
-    until: { description: 'end time, always, or never' },
+    until: {
+      description: 'accept (without an end), refuse, or the time until which it is accepted',
+    },
   },
   options: ownerOptions,
   reads: 'the owner of the host registry',
@@ -365,7 +367,7 @@ export const setOperator = defineCommand({
 
 export const setContinuityDelay = defineCommand({
   path: ['host', 'set-continuity-delay'],
-  summary: 'Set the continuity delay for new device ids after a BIOS update, or switch it off',
+  summary: 'Set the continuity delay for new device ids after a firmware update, or switch it off',
   examples: ['host set-continuity-delay 2d'],
   arguments: {
     delay: { description: 'delay before the new device id is active, for example 2d, or off' },

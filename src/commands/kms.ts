@@ -53,10 +53,14 @@ export const compose = defineCommand({
   path: ['kms', 'compose'],
   summary: 'Write the app-compose.json with which the KMS runs as a dstack app',
   examples: [
-    'kms compose --image ghcr.io/example/kms@sha256:… --config kms.json --key-provider-id 8c31… > app-compose.json',
+    'kms compose --container-image ghcr.io/example/kms@sha256:… --config kms.json --key-provider-id 8c31… > app-compose.json',
   ],
   options: {
-    image: { value: 'NAME@SHA256', description: 'the KMS image, by digest', isRequired: true },
+    containerImage: {
+      value: 'NAME@SHA256',
+      description: 'the container image of the KMS, by digest',
+      isRequired: true,
+    },
     config: {
       value: 'FILE',
       description: 'the settings, which become part of the compose hash',
@@ -89,7 +93,7 @@ export const pinnedCode = defineCommand({
   options: {
     kmsContract: {
       value: 'ADDRESS',
-      description: 'the KmsAuth contract (default: of the deployment record)',
+      description: 'the KmsAuth contract (default: from the deployment record)',
     },
   },
   needs: 'chain',
@@ -100,9 +104,9 @@ export const pinnedCode = defineCommand({
 export const status = defineCommand({
   path: ['kms', 'status'],
   summary: 'Show a running KMS node: health, chain view, root keys, release log, peers',
-  help: `Everything that the node says is a claim, except the head of its log, which is signed for this question. The root keys are compared with the chain. Exit code 1: it cannot release keys, or is not what the chain records.`,
+  help: `Everything that the node says is a claim, except the head of its log, which is signed for this question. The root keys are compared with the chain. Exit code 1: it cannot release keys, or is not what the chain stores.`,
   examples: ['kms status', 'kms status --kms-url https://kms-1.example.org:8000 --json'],
-  options: { kmsUrl: { value: 'URL', description: 'a KMS node (default: of the profile)' } },
+  options: { kmsUrl: { value: 'URL', description: 'a KMS node (default: from the profile)' } },
   reads: 'GetMeta, /health, /metrics and /log/head of the node, and the root keys on-chain',
   load: () => import('./kms/status.ts'),
 })

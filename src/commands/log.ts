@@ -3,7 +3,7 @@ import { defineCommand } from './command.ts'
 
 const rootKeyOption = {
   value: 'HEX',
-  description: 'root key of the KMS, compressed (default: as the chain records it)',
+  description: 'root key of the KMS, compressed (default: as the chain stores it)',
 } as const
 
 const source = 'folder with the files 00000000.log and so on, or https://host:port of a node'
@@ -20,7 +20,7 @@ Exit codes: 0 the copy continues the log, 1 it does not, or the node shows less 
   ],
   arguments: {
     node: {
-      description: 'https://host:port of the node (default: of the profile)',
+      description: 'https://host:port of the node (default: from the profile)',
       isOptional: true,
     },
   },
@@ -73,16 +73,16 @@ Exit codes: 0 listed, 2 wrong usage or a file with other lines, 3 an outage or a
 
 export const verify = defineCommand({
   path: ['log', 'verify'],
-  summary: 'Verify a release log: chain, signatures, proofs',
+  summary: 'Verify a release log: hash chain, signatures, proofs',
   help: `Uses none of the KMS's own code: the files, and the root key that the chain knows. Files are read once, in little memory.
 
-Root key, chain, KmsAuth and code of the contracts come from the chain and the deployment record of the profile. With --root-key nothing is asked: then only what is given is compared.
+Root key, chain, KmsAuth and code of the contracts come from the chain and the deployment record of the profile. With --root-key nothing is read from the chain; then what is not given is not checked.
 
 It checks the hash chain over all entries, each seal, that the root key vouches for the log's key, and that the files follow each other. For each decision it checks the block header and the storage proofs, and evaluates the rules of the contracts over the proven words again. Only others can tell whether the log is complete: pass heads that somebody saw (--head, an answer of /log/head, or head.json of log fetch) or the log of another node (--witness). Each head must be a part of the log. If the node had a light client, the signatures of the validators are checked from a trusted block root on (--trusted-block-root); without it from the root with which the log begins, which is the node's own claim. On an OP Stack chain, the dispute game on L1 that proves each block is checked with --op-stack. The answer lists all that was not checked, and what no log can show.
 
-Exit codes: 0 it holds, 1 it does not hold, 2 wrong usage, 3 everything that was checked holds, but not everything was checked (0 with --accept-unchecked).`,
+Exit codes: 0 the log is valid, 1 it is not, 2 wrong usage, 3 everything that was checked is valid, but not everything was checked (0 with --accept-unchecked).`,
   examples: [
-    'log verify ./kms-1 --agreement 2 --max-block-age 3600 --head ./kms-1/head.json',
+    'log verify ./kms-1 --quorum 2 --max-block-age 3600 --head ./kms-1/head.json',
     'log verify ./log --root-key 02ab… --chain-id 1 --kms-contract 0x… --pinned-code pins.json',
     'log verify ./kms-1 --root-key 02ab… --witness ./kms-2 --accept-unchecked --json',
   ],
@@ -90,7 +90,7 @@ Exit codes: 0 it holds, 1 it does not hold, 2 wrong usage, 3 everything that was
   options: {
     rootKey: {
       value: 'HEX',
-      description: 'root key of the KMS, compressed; then no chain is asked',
+      description: 'k256 root key of the KMS, compressed; then no chain is asked',
     },
     node: { value: 'NAME', description: 'expected name of the node' },
     chainId: { value: 'N', description: 'expected chain of each proof' },
@@ -102,7 +102,7 @@ Exit codes: 0 it holds, 1 it does not hold, 2 wrong usage, 3 everything that was
     beaconNetwork: {
       value: 'NAME',
       description:
-        'beacon network whose validators signed: mainnet, sepolia, hoodi, gnosis, or the file of an own one (default: of --chain-id)',
+        'beacon network whose validators signed: mainnet, sepolia, hoodi, gnosis, or a file that describes another network (default: the network of --chain-id)',
     },
     trustedBlockRoot: {
       value: 'ROOT',
@@ -115,10 +115,15 @@ Exit codes: 0 it holds, 1 it does not hold, 2 wrong usage, 3 everything that was
       description:
         'on an OP Stack chain: the setting chainView.opStack of the node, as JSON; then each release needs a dispute game that counts by it',
     },
-    agreement: { value: 'N', description: 'number of endpoints that must have agreed on a block' },
+    quorum: {
+      value: 'N',
+      description: 'RPC quorum: number of endpoints that must have agreed on a block',
+    },
     maxBlockAge: { value: 'SECONDS', description: 'maximum age of a block' },
-    acceptUnproven: { description: 'accept decisions that rest on the word of an endpoint' },
-    fromCheckpoint: { description: 'begin with the first file in the folder' },
+    acceptUnproven: { description: 'accept decisions for which only one endpoint answered' },
+    fromFirstFile: {
+      description: 'begin with the first file in the folder, although older ones are missing',
+    },
     acceptUnchecked: { description: 'exit code 0 although not everything was checked' },
     head: { value: 'FILE', description: 'a head that was seen of this log', isRepeatable: true },
     witness: {
@@ -139,7 +144,7 @@ export const rootKey = defineCommand({
   options: {
     kmsContract: {
       value: 'ADDRESS',
-      description: 'the KmsAuth contract (default: of the deployment record)',
+      description: 'the KmsAuth contract (default: from the deployment record)',
     },
   },
   needs: 'chain',

@@ -10,7 +10,7 @@ export const commonOptions = {
 export const chainOptions = {
   deployments: {
     value: 'FOLDER',
-    description: 'folder of the deployment records (default: of the profile, or deployments)',
+    description: 'folder of the deployment records (default: from the profile, or deployments)',
   },
 } as const
 
@@ -18,7 +18,7 @@ export const chainOptions = {
 export const signerOptions = {
   from: {
     value: 'ADDRESS',
-    description: 'account that signs (default: of the profile, or the only one)',
+    description: 'account that signs (default: from the profile, or the only one)',
   },
   yes: { description: 'do not ask for confirmation' },
 } as const
@@ -34,7 +34,7 @@ export const appOption = {
   app: {
     value: 'APP',
     description:
-      'the app: address, name, or the first digits of its address (default: of the profile)',
+      'the app: address, name, or the first digits of its address (default: from the profile)',
   },
 } as const
 
@@ -102,7 +102,7 @@ export const ownerSends =
 export const pccsOptions = {
   pccs: {
     value: 'URL',
-    description: 'PCCS with the collateral; can be given several times (default: of the profile)',
+    description: 'PCCS with the collateral; can be given several times (default: from the profile)',
     isRepeatable: true,
   },
   pccsCa: { value: 'FILE', description: 'certificates (PEM) to trust for the PCCS' },

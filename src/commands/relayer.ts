@@ -36,7 +36,7 @@ export const status = defineCommand({
 Exit code 1: it is degraded, or something needs attention.`,
   examples: ['relayer status', 'relayer status --relayer-url http://127.0.0.1:8480 --json'],
   options: {
-    relayerUrl: { value: 'URL', description: 'the relayer (default: of the profile)' },
+    relayerUrl: { value: 'URL', description: 'the relayer (default: from the profile)' },
   },
   needs: 'nothing',
   reads: 'the relayer',

@@ -31,7 +31,7 @@ export const boot = defineCommand({
   path: ['simulate', 'boot'],
   summary:
     'Boot a release on a simulated host: get its keys from the KMS, and open its environment',
-  help: `The KMS must accept quotes of the simulator, as the KMS of npm start does. The CVM shows the KMS a quote over the base image and the manifest. The keys are verified with the root key that the chain records, and are not printed. If the manifest pins an environment, its digest is compared with the file, as the guest does it.
+  help: `The KMS must accept quotes of the simulator, as the KMS of npm start does. The CVM shows the KMS a quote over the base image and the manifest. The keys are verified with the root key that the chain stores, and are not printed. If the manifest pins an environment, its digest is compared with the file, as the guest does it.
 Exit code: 0 the keys are there, 1 the KMS denies them.`,
   examples: ['simulate boot app-compose.json --app shop'],
   arguments: { manifest: { description: 'the manifest: app-compose.json' } },
@@ -39,9 +39,9 @@ Exit code: 0 the keys are there, 1 the KMS denies them.`,
     ...appOption,
     host: {
       value: 'FOLDER',
-      description: 'folder of simulate host (default: of the profile)',
+      description: 'folder of simulate host (default: from the profile)',
     },
-    kmsUrl: { value: 'URL', description: 'a KMS node (default: of the profile)' },
+    kmsUrl: { value: 'URL', description: 'a KMS node (default: from the profile)' },
     quote: {
       value: 'FILE',
       description: 'write the answer of the CVM to GetQuote, with zeros as report data',
@@ -59,7 +59,7 @@ Exit code: 0 the keys are there, 1 the KMS denies them.`,
 export const agent = defineCommand({
   path: ['simulate', 'agent'],
   summary: 'Serve the guest agent of a simulated CVM, as dstack’s does on a socket in the CVM',
-  help: `With --kms the CVM boots as an app: it asks that KMS for its keys, and ends with the reason of the KMS if it gets none. Without --kms its keys are from a simulated local key provider, as those of a KMS node. The agent serves guest API v0 and, from release 0.6 on, v1 below /v1. Only this user, or with --port this computer, can connect.`,
+  help: `With --kms the CVM boots as an app: it asks that KMS for its keys, and ends with the reason of the KMS if it gets none. Without --kms its keys are from a simulated local key provider, as those of a KMS node. The agent serves guest API v0 and, from version 0.6 of dstack on, v1 below /v1. Only this user, or with --port this computer, can connect.`,
   examples: [
     'simulate agent .assent/host --socket .assent/agent.sock',
     'simulate agent .assent/host --compose app-compose.json --app-id 0x5FbDB2315678afecb367f032d93F642f64180aa3 --kms https://localhost:8000 --port 0 --json',
@@ -75,12 +75,12 @@ export const agent = defineCommand({
     },
     image: {
       value: 'NAME',
-      description: 'name of another simulated base image (default: the one of the folder)',
+      description: 'name of another simulated base image (default: from the folder)',
     },
     kms: { value: 'URL', description: 'KMS that gives the app its keys' },
-    release: {
+    dstackVersion: {
       value: 'RELEASE',
-      description: 'release of dstack whose agent is served',
+      description: 'version of dstack whose agent is served',
       choices: ['0.5', '0.6'],
       default: '0.6',
     },

@@ -47,7 +47,7 @@ export interface LogExpectations {
   /** Accepted code hashes of the contracts. If left out, any code is accepted. */
   readonly pins?: PinnedCodeHashes
   /** RPC quorum: how many endpoints must have agreed on a block. Default: 1. */
-  readonly agreement?: number
+  readonly quorum?: number
   /** Highest age of a block at the time of a key release that rests on it. Default: no limit. */
   readonly maxBlockAgeSeconds?: number
   /** Beacon network and trusted block roots, to check the validators' signatures. Default: they are not checked. */
@@ -60,7 +60,7 @@ export interface LogExpectations {
    * Accepts a log that starts at a signed segment header, even if the log does not record that older segments were
    * dropped.
    */
-  readonly fromCheckpoint?: boolean
+  readonly fromFirstFile?: boolean
   /**
    * Checks only that the files continue each other, their seals and heads: neither evidence nor decisions. For a copy that
    * is verified later.
@@ -334,7 +334,7 @@ export class LogVerification {
     const cut =
       'the last append was cut off; the entries after the last seal were never acknowledged'
     this.#requireSealedEnd(cut)
-    if (this.#start.number > this.#firstKeptSegment && this.#expected.fromCheckpoint !== true) {
+    if (this.#start.number > this.#firstKeptSegment && this.#expected.fromFirstFile !== true) {
       const what =
         'the segments before it are missing, and the log does not record that they were dropped'
       this.#problem('FILES', `segment ${this.#start.number}`, what)
@@ -362,7 +362,7 @@ export class LogVerification {
   }
 
   #unchecked(): string[] {
-    const { chainId, kmsContract, pins, agreement, maxBlockAgeSeconds } = this.#expected
+    const { chainId, kmsContract, pins, quorum, maxBlockAgeSeconds } = this.#expected
     const { heads = [], continuityOnly = false } = this.#expected
     const { entries } = this.#start
     return [
@@ -372,8 +372,8 @@ export class LogVerification {
         ? ['the KmsAuth contract of the evidence (--kms-contract)']
         : []),
       ...(pins === undefined ? ['the code of the contracts (--pinned-code)'] : []),
-      ...(agreement === undefined && !this.#areAllSigned()
-        ? ['how many endpoints agreed on a block (--agreement)']
+      ...(quorum === undefined && !this.#areAllSigned()
+        ? ['how many endpoints agreed on a block (--quorum)']
         : []),
       ...(maxBlockAgeSeconds === undefined ? ['the age of the blocks (--max-block-age)'] : []),
       ...(heads.length === 0
@@ -652,8 +652,8 @@ export class LogVerification {
     }
     const question = ofKms.includes(kind) ? 'kms' : 'app'
     // the quorum that the auditor asks for
-    const agreement = this.#expected.agreement ?? 1
-    const decided = this.#case({ question, grounds, at, agreement }, where, evidence)
+    const quorum = this.#expected.quorum ?? 1
+    const decided = this.#case({ question, grounds, at, quorum }, where, evidence)
     if (decided === undefined) return
     if (decided.state.executedBy.length > 0) this.#counts.executed++
     else this.#counts.proven++
@@ -683,7 +683,7 @@ export class LogVerification {
     }
     const question = method === 'GetKmsKey' ? 'kms' : 'app'
     // one endpoint is enough for a denial
-    const decided = this.#case({ question, grounds, at, agreement: 1 }, where, evidence)
+    const decided = this.#case({ question, grounds, at, quorum: 1 }, where, evidence)
     if (decided === undefined) return
     this.#counts.denialsProven++
     const why = whyNotDenied(decided, reason)
@@ -691,7 +691,7 @@ export class LogVerification {
   }
 
   #case(
-    { question, grounds, at, agreement }: LoggedDecision,
+    { question, grounds, at, quorum }: LoggedDecision,
     where: string,
     evidence: Map<string, LoggedState | undefined>,
   ): EvaluatedEntry | undefined {
@@ -710,7 +710,7 @@ export class LogVerification {
       this.#problem('PROOF', where, 'its evidence is for another block')
       return undefined
     }
-    if (state.agreement.required < agreement) {
+    if (state.agreement.required < quorum) {
       this.#problem('PROOF', where, `the RPC quorum was only ${state.agreement.required}`)
       return undefined
     }
@@ -768,7 +768,7 @@ interface LoggedDecision {
   /** Unix seconds of the entry. */
   readonly at: number
   /** RPC quorum that its block must have had. */
-  readonly agreement: number
+  readonly quorum: number
 }
 
 function isGranting(entry: LoggedEntry): entry is EntryOf<GrantingKind> {

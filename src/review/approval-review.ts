@@ -1,6 +1,6 @@
 /**
  * Reviews the approvals of a proposal: the evidence of each one, the release behind a compose hash, and its difference
- * from the release that runs now. Every text is checked against its hash.
+ * from the newest release that can boot. Every text is checked against its hash.
  */
 import { type Log, type PublicClient, parseEventLogs, sha256 } from 'viem'
 import { approvalRegistryAbi, imagesAbi } from '../chain/abi.ts'

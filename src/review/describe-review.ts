@@ -2,15 +2,15 @@
 
 import { formatTime } from '../chain/governance/format-time.ts'
 import type {
-  BlastRadius,
   ChangedBoot,
+  ChangedBoots,
   ChangedPeriod,
-} from '../chain/simulate/blast-radius/compare-boots.ts'
+} from '../chain/simulate/changed-boots/compare-boots.ts'
 import {
   type ListedBoot,
   unlistedDevice,
   unlistedMeasurements,
-} from '../chain/simulate/blast-radius/list-boots.ts'
+} from '../chain/simulate/changed-boots/list-boots.ts'
 import { escapeMarkdown, escapeText } from '../lib/printable.ts'
 import { formatComparison } from '../manifest/compare-manifests.ts'
 import type { ApprovalReview } from './approval-review.ts'
@@ -31,7 +31,7 @@ const maxChanges = 60
 
 /** The sections of a review in their order. Foreign text is one line without control characters. */
 export function describeReview(review: ProposalReview): ReviewSection[] {
-  const { calls, approvals, warnings, execution, blastRadius } = review
+  const { calls, approvals, warnings, execution, changedBoots } = review
   return [
     {
       title: 'Warnings',
@@ -56,7 +56,7 @@ export function describeReview(review: ProposalReview): ReviewSection[] {
         maxChanges,
       ),
     },
-    ...(blastRadius === null ? [] : describeBlastRadius(blastRadius)),
+    ...(changedBoots === null ? [] : describeChangedBoots(changedBoots)),
   ].map(({ title, points }) => ({
     title,
     points: points.map((lines) => lines.map(escapeText) as [string, ...string[]]),
@@ -111,7 +111,7 @@ function describeApprovalReview(approval: ApprovalReview): [string, ...string[]]
   }
   if (difference === undefined) lines.push('no other active release with a known manifest')
   else {
-    lines.push(`difference from the running release ${difference.from}:`)
+    lines.push(`difference from the newest release that can boot, ${difference.from}:`)
     const comparison = {
       before: difference.from,
       after: manifest.composeHash,
@@ -123,7 +123,12 @@ function describeApprovalReview(approval: ApprovalReview): [string, ...string[]]
   return [`${kind} ${id}`, ...lines]
 }
 
-function describeBlastRadius({ losses, gains, evaluated, omitted }: BlastRadius): ReviewSection[] {
+function describeChangedBoots({
+  losses,
+  gains,
+  evaluated,
+  omitted,
+}: ChangedBoots): ReviewSection[] {
   return [
     {
       title: `Boots that it ends (${losses.length})`,

@@ -18,9 +18,9 @@ import {
 import { timelockDelay } from '../chain/governance/governance.ts'
 import { listChanges } from '../chain/governance/proposal-text.ts'
 import { type ProposalFacts, readQueuedProposals } from '../chain/governance/proposals.ts'
-import { type BlastRadius, compareBoots } from '../chain/simulate/blast-radius/compare-boots.ts'
-import { listBoots } from '../chain/simulate/blast-radius/list-boots.ts'
 import { openBlockState } from '../chain/simulate/block-state.ts'
+import { type ChangedBoots, compareBoots } from '../chain/simulate/changed-boots/compare-boots.ts'
+import { listBoots } from '../chain/simulate/changed-boots/list-boots.ts'
 import { LocalChain } from '../chain/simulate/local-chain.ts'
 import { connectToLocalCopy } from '../chain/simulate/local-reader.ts'
 import { proposeLocally } from '../chain/simulate/propose-locally.ts'
@@ -38,7 +38,7 @@ export interface ReviewContracts {
   /** The governor that decides, of the deployment or of an app's DAO. */
   readonly governor: Address
   readonly timelock: Address
-  /** Contracts of the deployment, for evidence and blast radius. */
+  /** Contracts of the deployment, for evidence and changed boots. */
   readonly addresses: Addresses
   /** Names of addresses. */
   readonly book: AddressBook
@@ -65,7 +65,7 @@ export interface ReviewOptions {
 
 /** A review. Times in unix seconds. */
 export interface ProposalReview {
-  /** Of this JSON form. */
+  /** Version of this JSON form. */
   readonly version: 1
   readonly chainId: number
   /** The block whose state was reviewed. */
@@ -91,7 +91,7 @@ export interface ProposalReview {
   /** Result of the execution on a local copy of the chain. */
   readonly execution: Omit<ProposalSimulation, 'calls' | 'block' | 'proposal'>
   /** null if the execution fails: then no boot changes. */
-  readonly blastRadius: BlastRadius | null
+  readonly changedBoots: ChangedBoots | null
 }
 
 /** @throws CHAIN_UNREACHABLE, CHAIN_ANSWER_INVALID, SIMULATION_TOO_LARGE, PROPOSAL_STATE_WRONG, PROPOSAL_WOULD_FAIL */
@@ -143,7 +143,7 @@ export async function reviewProposal(
     generatedList: listChanges(descriptions, book),
   })
   const states = { before: stateBefore, after: chain, at: simulation.executedAt }
-  const blastRadius = simulation.succeeded
+  const changedBoots = simulation.succeeded
     ? await compareBoots(
         states,
         await listBoots(states, { client, addresses, logs: simulation.events }),
@@ -166,7 +166,7 @@ export async function reviewProposal(
     approvals,
     warnings,
     execution,
-    blastRadius,
+    changedBoots,
   }
 }
 

@@ -46,7 +46,7 @@ export interface Warning {
 /** The parts of a review in which warnings are searched. */
 export interface WarningInput {
   readonly calls: readonly Call[]
-  /** Of `calls`, in the same order. */
+  /** Descriptions of `calls`, in the same order. */
   readonly descriptions: readonly CallDescription[]
   readonly book: AddressBook
   /** The execution on a local copy. */
@@ -142,7 +142,7 @@ function executionWarnings({ calls, book, simulation }: WarningInput): Warning[]
   return warnings
 }
 
-/** Delegate calls to code that is neither recorded, nor new code of an announced upgrade. */
+/** Delegate calls to code that is neither recorded, nor new code of an upgrade in this proposal. */
 function foreignDelegateCalls(
   calls: readonly TracedCall[],
   book: AddressBook,

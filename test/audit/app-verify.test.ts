@@ -198,7 +198,7 @@ describe.skipIf(findAnvil() === undefined)('an auditor', () => {
     expect(text).toMatch(
       /✓ The base image was approved by proposal \d+ of 0x\S+ \(.* for, 0 against/,
     )
-    expect(text.split('\n').at(-1)).toBe('Every step holds.')
+    expect(text.split('\n').at(-1)).toBe('All steps passed.')
   })
 
   test('says what it cannot check of a file, and accepts a quote with the report data asked for', async () => {
@@ -328,7 +328,7 @@ describe.skipIf(findAnvil() === undefined)('an auditor', () => {
     await log.append(denial(1))
     await writeFile(file('head.json'), JSON.stringify(headToJson(log.head())))
     await log.close()
-    const demands = ['--agreement', '1', '--max-block-age', '900', '--head', file('head.json')]
+    const demands = ['--quorum', '1', '--max-block-age', '900', '--head', file('head.json')]
     const { text, exitCode } = await assent('log', 'verify', location.folder, ...demands)
 
     expect(exitCode).toBe(0)

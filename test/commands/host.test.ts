@@ -274,7 +274,7 @@ describe.skipIf(absent)('the commands of a host operator', { timeout: 60_000 }, 
   })
 
   test('quote and doctor see what the DAO denies', async () => {
-    await fixture.decide('host set-tcb-status', { status: 'UpToDate', until: 'never' })
+    await fixture.decide('host set-tcb-status', { status: 'UpToDate', until: 'refuse' })
 
     const quoted = await quoteHost()
     expect(quoted.value.today.problems).toEqual(['the DAO does not accept the TCB status UpToDate'])
@@ -282,7 +282,7 @@ describe.skipIf(absent)('the commands of a host operator', { timeout: 60_000 }, 
     expect(value.isFit).toBe(false)
     expect(statusOf(value, 'TCB status of the proof')).toBe('failed')
     expect(statusOf(value, 'TCB today')).toBe('failed')
-    await fixture.decide('host set-tcb-status', { status: 'UpToDate', until: 'always' })
+    await fixture.decide('host set-tcb-status', { status: 'UpToDate', until: 'accept' })
   })
 
   test('doctor says that a proof has ended', async () => {

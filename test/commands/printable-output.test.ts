@@ -147,7 +147,7 @@ test('log verify prints the text of a log on printable lines', async () => {
 
 const flags = {
   acceptUnproven: false,
-  fromCheckpoint: false,
+  fromFirstFile: false,
   acceptUnchecked: false,
   trustedBlockRoot: [],
 }

@@ -1,4 +1,4 @@
-/** What a voter runs: dao proposals, dao proposal, dao report and dao drill. */
+/** What a voter runs: dao proposals, dao proposal, dao review and dao drill. */
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 
 import * as drill from '../../src/commands/dao/drill.ts'
 import * as proposal from '../../src/commands/dao/proposal.ts'
-import * as report from '../../src/commands/dao/report.ts'
+import * as review from '../../src/commands/dao/review.ts'
 import * as clearSigning from '../../src/commands/deployment/clear-signing.ts'
 import * as verifySources from '../../src/commands/deployment/verify-sources.ts'
 import { findAnvil } from '../anvil.ts'
@@ -64,10 +64,10 @@ describe.skipIf(absent)('a voter', () => {
 
   test('writes a report that a later run repeats byte for byte', async () => {
     const out = join(folder, 'review')
-    const found = report.schema.parse(await json('dao', 'report', id, '--out', out))
+    const found = review.schema.parse(await json('dao', 'review', id, '--out', out))
     const block = found.review.block.number
     await fixture.advanceTime(5)
-    const again = report.schema.parse(await json('dao', 'report', id, '--block', block))
+    const again = review.schema.parse(await json('dao', 'review', id, '--block', block))
 
     const bytes = await readFile(`${out}.json`)
     expect(sha256(toHex(bytes))).toBe(found.digest)
@@ -89,17 +89,17 @@ describe.skipIf(absent)('a voter', () => {
       from,
     )
 
-    const found = report.schema.parse(await json('dao', 'report', draft))
+    const found = review.schema.parse(await json('dao', 'review', draft))
 
     expect(found.review).toMatchObject({ proposal: null, execution: { succeeded: true } })
     expect(found.review.warnings.map(({ code }) => code)).toContain('IRREVERSIBLE')
   })
 
-  test('rehearses an emergency', async () => {
+  test('drills an emergency', async () => {
     const { value } = await fixture.run('dao drill', {})
-    expect(drill.schema.parse(JSON.parse(JSON.stringify(value))).rehearsals).toEqual([])
+    expect(drill.schema.parse(JSON.parse(JSON.stringify(value))).approvals).toEqual([])
     const { text } = await assent('dao', 'drill')
-    expect(text).toContain('There is no active approval to rehearse with.')
+    expect(text).toContain('There is no active approval for a drill.')
   })
 
   test('reads each call once in the text of a proposal', async () => {
@@ -121,7 +121,7 @@ describe.skipIf(absent)('a voter', () => {
     ]
     const reviewOf = async (file: string, ...form: string[]) => {
       expect((await json(...action, ...form, file)).error).toBeUndefined()
-      return report.schema.parse(await json('dao', 'report', file, '--block', block))
+      return review.schema.parse(await json('dao', 'review', file, '--block', block))
     }
     const via = (form: string) =>
       reviewOf(join(folder, `${form}.json`), '--via', form, '--owner', owner, '--out')
@@ -165,11 +165,11 @@ describe.skipIf(absent)('a voter', () => {
 
   test.each([
     [['dao', 'proposal', '99999999'], 2, 'NAME_UNKNOWN'],
-    [['dao', 'report', 'missing.json'], 2, 'USAGE_INVALID'],
-    [['dao', 'report', '1', '--block', 'x'], 2, 'USAGE_INVALID'],
+    [['dao', 'review', 'missing.json'], 2, 'USAGE_INVALID'],
+    [['dao', 'review', '1', '--block', 'x'], 2, 'USAGE_INVALID'],
     [['dao', 'proposal', '1', '--manifest', '/nowhere'], 2, undefined],
     [['dao', 'drill', '--app', 'nobody'], 2, undefined],
-    [['dao', 'report'], 2, undefined],
+    [['dao', 'review'], 2, undefined],
   ])('is refused with wrong input: %j', async (args, exitCode, code) => {
     const found = await assent(...args, '--json')
     expect(found.exitCode).toBe(exitCode)

@@ -81,7 +81,7 @@ describe('assent simulate agent', () => {
   test('serves v1 only in release 0.6, over TCP', async () => {
     const versionOf = async (release: string) => {
       const { line, stop } = await startCommand(
-        ...['simulate', 'agent', host(), '--port', '0', '--release', release],
+        ...['simulate', 'agent', host(), '--port', '0', '--dstack-version', release],
       )
       const v1 = await fetch(`${line.address}/v1/Version`)
       const v0 = (await (await fetch(`${line.address}/Version`)).json()) as { version: string }

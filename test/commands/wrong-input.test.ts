@@ -306,7 +306,7 @@ describe('the process', { timeout: 60_000 }, () => {
     const args = [
       program,
       'dao',
-      'report',
+      'review',
       'x',
       '--out',
       'review',

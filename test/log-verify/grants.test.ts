@@ -236,12 +236,12 @@ describe('a release', () => {
     const decision = await decide('isAppAllowed', boot)
     const files = await write(decision, boot, {}, now + 500)
 
-    expect(problems(files, { maxBlockAgeSeconds: 500, agreement: 2 })).toEqual([])
+    expect(problems(files, { maxBlockAgeSeconds: 500, quorum: 2 })).toEqual([])
     expect(problems(files, { maxBlockAgeSeconds: 300 })).toEqual([
       ['NOT_GRANTED', expect.stringContaining('old')],
       ['NOT_GRANTED', expect.stringContaining('old')],
     ])
-    expect(problems(files, { agreement: 3 }).map(([code]) => code)).toEqual(['PROOF', 'PROOF'])
+    expect(problems(files, { quorum: 3 }).map(([code]) => code)).toEqual(['PROOF', 'PROOF'])
   })
 
   test('that rests on contracts without pinned code is reported', async () => {

@@ -352,11 +352,11 @@ describe('assent kms log verify', () => {
       '--chain-id',
       '1',
     ]
-    const demands = [...what, '--agreement', '2', '--max-block-age', '900']
+    const demands = [...what, '--quorum', '2', '--max-block-age', '900']
     expect(await run(...root, ...demands)).toBe(3)
     await writeFile(head, JSON.stringify(heads.at(-1)))
     expect(await run(...root, ...demands, '--head', head)).toBe(0)
-    expect(await run(...accepting, '--agreement', '0')).toBe(2)
+    expect(await run(...accepting, '--quorum', '0')).toBe(2)
     expect(await run(...accepting, '--max-block-age', '-1')).toBe(2)
     await writeFile(pins, JSON.stringify({ proxy: [code] }))
     expect(await run(...accepting, '--pinned-code', pins)).toBe(2)
@@ -370,7 +370,7 @@ describe('assent kms log verify', () => {
     const head = join(folder, 'head.json')
     await writeFile(head, JSON.stringify(heads.at(-1)))
     const all = {
-      '--agreement': '1',
+      '--quorum': '1',
       '--max-block-age': '900',
       '--head': head,
       '--chain-id': '1',
@@ -399,7 +399,7 @@ describe('assent kms log verify', () => {
     }
     const whole = await verify(all)
     expect(whole.code).toBe(0)
-    expect(whole.lines.at(-1)).toBe('The log holds.')
+    expect(whole.lines.at(-1)).toBe('The log is valid.')
     for (const name of Object.keys(all)) {
       const { [name as keyof typeof all]: _, ...rest } = all
       const { code, lines, unchecked } = await verify(rest)

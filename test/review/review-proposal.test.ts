@@ -107,7 +107,7 @@ describe.skipIf(absent)('a review', () => {
       expect.arrayContaining(['services.web.image']),
     )
     expect(found.warnings).toEqual([])
-    expect(found.blastRadius?.gains.map(({ boot }) => boot.composeHash)).toContain(sha256(next))
+    expect(found.changedBoots?.gains.map(({ boot }) => boot.composeHash)).toContain(sha256(next))
   })
 
   test('takes a manifest from a file only if its hash is the release', async () => {
@@ -183,7 +183,7 @@ describe.skipIf(absent)('a review', () => {
     const failing = await review([soon(noEnd), withdraw(kmsAuth, 'osImage', [id('ee')])])
     expect(failing.warnings[0]).toMatchObject({ code: 'REVERTS' })
     expect(failing.warnings[0]?.message).toContain('call 2: ApprovalUnknown')
-    expect(failing.blastRadius).toBeNull()
+    expect(failing.changedBoots).toBeNull()
     expect(await codes([soon(now + 3_600)])).toEqual(['DEADLINE_SHORT'])
   })
 

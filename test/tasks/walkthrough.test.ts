@@ -381,7 +381,7 @@ describe.skipIf(absent)('the tasks', () => {
 
   test('the example file of the docs works with approve-list', async () => {
     const { value } = await fixture.run('dao approve-list', {
-      file: join(import.meta.dirname, '../../docs/examples/release.json'),
+      file: join(import.meta.dirname, '../../docs/examples/approvals.json'),
       from: fixture.account('voter'),
       dryRun: true,
     })

@@ -1,6 +1,6 @@
 /**
  * `assent app env seal`: encrypts the environment of an app for its KMS and writes it to a file. Reads the manifest,
- * the file with variables, the root key that the chain records, and asks the KMS for the public key of the newest key
+ * the file with variables, the root key that the chain stores, and asks the KMS for the public key of the newest key
  * epoch; the root key must have signed it. Unless `--no-pin` is given, the manifest gets the digest of the sealed
  * file and so becomes another release.
  */

@@ -1,6 +1,6 @@
 /**
  * `assent app epoch`: ends all releases below a number and opens a new key epoch, whose keys these releases never
- * get. Submits one `supersede` call; `--at` keeps the older releases until then (unix seconds, or a date with a time
+ * get. Submits one `supersede` call; `--ends-at` keeps the older releases until then (unix seconds, or a date with a time
  * zone).
  */
 import { supersede } from '../../chain/app.ts'
@@ -16,7 +16,7 @@ export const schema = submissionSchema()
 
 export async function run(args: ArgumentsOf<typeof epoch>, session: Session) {
   const app = await requireApp(session, args.app)
-  const from = args.at === undefined ? 0 : readTime(args.at, '--at')
-  const call = supersede(app, readCount(args.oldest, 'oldest'), from, true)
+  const endsAt = args.endsAt === undefined ? 0 : readTime(args.endsAt, '--ends-at')
+  const call = supersede(app, readCount(args.oldest, 'oldest'), endsAt, true)
   return submitCalls(session, [call], args)
 }

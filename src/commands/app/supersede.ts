@@ -1,5 +1,5 @@
 /**
- * `assent app supersede`: ends all releases below a number, without a new key epoch. Submits one call; `--at` keeps
+ * `assent app supersede`: ends all releases below a number, without a new key epoch. Submits one call; `--ends-at` keeps
  * the older releases until then.
  */
 import { supersede } from '../../chain/app.ts'
@@ -15,7 +15,7 @@ export const schema = submissionSchema()
 
 export async function run(args: ArgumentsOf<typeof command>, session: Session) {
   const app = await requireApp(session, args.app)
-  const from = args.at === undefined ? 0 : readTime(args.at, '--at')
-  const call = supersede(app, readCount(args.oldest, 'oldest'), from, false)
+  const endsAt = args.endsAt === undefined ? 0 : readTime(args.endsAt, '--ends-at')
+  const call = supersede(app, readCount(args.oldest, 'oldest'), endsAt, false)
   return submitCalls(session, [call], args)
 }

@@ -1,6 +1,6 @@
 /**
  * `assent app verify`: follows the chain of trust of a running app. Reads a server (TLS handshake) or a file, a PCCS, the
- * registries and their events; sends nothing. Exit code 1 if a step does not hold, 3 if not every step was checked.
+ * registries and their events; sends nothing. Exit code 1 if a step fails, 3 if not every step was checked.
  */
 import { access } from 'node:fs/promises'
 import { type Address, formatUnits, getAddress } from 'viem'
@@ -117,8 +117,8 @@ const limits = [
 ]
 
 const answers = {
-  yes: pc.green('Every step holds.'),
-  no: pc.red('A step does NOT hold.'),
+  yes: pc.green('All steps passed.'),
+  no: pc.red('A step FAILED.'),
   'not-checked': pc.yellow('No step fails, but not every step was checked.'),
 }
 
@@ -249,7 +249,8 @@ function bootOf({ app, shown }: ChainQuestion): KnownBoot & { readonly appId: He
   }
 }
 
-const verdicts = { met: 'yes', unmet: 'no', unknown: 'not-checked', 'not-checked': 'yes' } as const
+/** A condition that an earlier one made meaningless (`not-checked`) is no step, so it has no verdict. */
+const verdicts = { met: 'yes', unmet: 'no', unknown: 'not-checked' } as const
 
 /** The rules of the KMS, on the state that one endpoint shows. */
 async function checkConditions(
@@ -259,9 +260,9 @@ async function checkConditions(
   const at = { after: undefined, at: undefined, pinnedCode: undefined, governor: undefined }
   const { reader, deployment, times } = await openState(session, at)
   const { conditions, host } = await explainApp(reader, deployment, boot, times)
-  const steps = conditions
-    .filter(({ state }) => state !== 'not-checked')
-    .map(({ denial, state, found }) => step(denial, verdicts[state], 'state', found))
+  const steps = conditions.flatMap(({ denial, state, found }) =>
+    state === 'not-checked' ? [] : [step(denial, verdicts[state], 'state', found)],
+  )
   const ofHost = host.map(({ condition, state, found }) =>
     step(condition, verdicts[state], 'state', found),
   )
@@ -291,7 +292,7 @@ async function checkManifest(
   return [step('manifest', 'yes', 'proof', found)]
 }
 
-/** Whether the app got its keys from the KMS whose root key the chain records. */
+/** Whether the app got its keys from the KMS whose root key the chain stores. */
 async function checkKeyProvider(session: Session, app: ProvenApp | undefined) {
   if (app === undefined) return { steps: [], approved: [] }
   const provider = app.keyProvider
@@ -304,14 +305,14 @@ async function checkKeyProvider(session: Session, app: ProvenApp | undefined) {
     throw error
   })
   if (info === undefined) {
-    const found = 'The chain records no root keys with which the key provider could be compared.'
+    const found = 'The chain stores no root keys with which the key provider could be compared.'
     return { steps: [step('key-provider', 'not-checked', 'state', found)], approved: [] }
   }
   if (`0x${provider.id.toLowerCase()}` !== info.caPubkey.toLowerCase()) {
-    const found = 'It measured another KMS as its key provider than the chain records.'
+    const found = 'It measured another KMS as its key provider than the chain stores.'
     return { steps: [step('key-provider', 'no', 'state', found)], approved: [] }
   }
-  const found = 'It got its keys from the KMS whose root key the chain records.'
+  const found = 'It got its keys from the KMS whose root key the chain stores.'
   const same = step('key-provider', 'yes', 'state', found)
   const root = await checkRootKey(session, info)
   return { steps: [same, ...root.steps], approved: root.approved }

@@ -1,5 +1,5 @@
 /**
- * `assent dao drill`: rehearses the suspension and the revocation of an approval of each kind on a local copy of the
+ * `assent dao drill`: tries the suspension and the revocation of an approval of each kind on a local copy of the
  * chain, and shows how long a bad approval would stay active. Sends nothing.
  */
 import { z } from 'zod'
@@ -7,7 +7,7 @@ import { z } from 'zod'
 import { kindLabel } from '../../chain/governance/call-descriptions/types.ts'
 import { formatDuration } from '../../chain/governance/format-time.ts'
 import { type Kind, kinds } from '../../chain/kinds.ts'
-import { type Rehearsal, rehearseEmergency } from '../../review/rehearse-emergency.ts'
+import { type ApprovalDrill, runDrill } from '../../review/run-drill.ts'
 import { readReviewContracts } from '../calls/review-contracts.ts'
 import type { ArgumentsOf } from '../command.ts'
 import type { drill } from '../dao.ts'
@@ -19,7 +19,7 @@ const refused = z.strictObject({ refused: z.string() })
 
 export const schema = z.strictObject({
   block: z.strictObject({ number: decimal, hash: bytes32, timestamp: unixTime }),
-  rehearsals: z.array(
+  approvals: z.array(
     z.strictObject({
       kind: z.enum(Object.keys(kinds) as [Kind, ...Kind[]]),
       registry: address,
@@ -27,8 +27,10 @@ export const schema = z.strictObject({
       suspension: z.union([
         z.strictObject({
           by: address,
-          at: seconds.describe('seconds from the discovery'),
-          until: seconds.describe('seconds from the discovery; then the suspension ends'),
+          at: seconds.describe('seconds from the start of the emergency'),
+          until: seconds.describe(
+            'seconds from the start of the emergency; then the suspension ends',
+          ),
         }),
         refused,
       ]),
@@ -36,13 +38,15 @@ export const schema = z.strictObject({
         z.strictObject({
           by: z.enum(['vote', 'owner']),
           account: address,
-          at: seconds.describe('seconds from the discovery'),
+          at: seconds.describe('seconds from the start of the emergency'),
         }),
         refused,
       ]),
       exposedSeconds: seconds
         .nullable()
-        .describe('seconds after the discovery in which boots stay allowed; null: without end'),
+        .describe(
+          'seconds after the start of the emergency in which boots stay allowed; null: without end',
+        ),
     }),
   ),
 })
@@ -55,23 +59,25 @@ export async function run(args: ArgumentsOf<typeof drill>, session: Session) {
       ? undefined
       : await requireApp(session, args.app)
   const contracts = await readReviewContracts(session, governor, app === undefined ? [] : [app])
-  const found = await rehearseEmergency(publicClient, contracts, {
+  const found = await runDrill(publicClient, contracts, {
     ...(app === undefined ? {} : { app }),
-    onProgress: (done, total) => output.progress(`Rehearsing: ${done} of ${total} kinds`),
+    onProgress: (done, total) => output.progress(`Drill: ${done} of ${total} kinds`),
   })
-  output.heading('Time to containment, rehearsed on a local copy; nothing was sent')
-  for (const rehearsal of found.rehearsals) {
-    output.line(`${kindLabel(kinds[rehearsal.kind])} ${rehearsal.id}`)
-    for (const line of linesOf(rehearsal)) output.line(`  ${line}`)
-    if (isGap(rehearsal)) {
+  output.heading(
+    'Emergency drill on a local copy, times from the start of the emergency; nothing was sent',
+  )
+  for (const drilled of found.approvals) {
+    output.line(`${kindLabel(kinds[drilled.kind])} ${drilled.id}`)
+    for (const line of linesOf(drilled)) output.line(`  ${line}`)
+    if (isGap(drilled)) {
       output.warning('  The suspension ends before the vote can revoke: boots are allowed again.')
     }
   }
-  if (found.rehearsals.length === 0) output.line('There is no active approval to rehearse with.')
+  if (found.approvals.length === 0) output.line('There is no active approval for a drill.')
   return found
 }
 
-function linesOf({ suspension, revocation, exposedSeconds }: Rehearsal): string[] {
+function linesOf({ suspension, revocation, exposedSeconds }: ApprovalDrill): string[] {
   const suspend =
     'refused' in suspension
       ? `suspension: not possible (${suspension.refused})`
@@ -84,6 +90,6 @@ function linesOf({ suspension, revocation, exposedSeconds }: Rehearsal): string[
   return [suspend, revoke, `boots stay allowed ${exposed}`]
 }
 
-function isGap({ suspension, revocation }: Rehearsal): boolean {
+function isGap({ suspension, revocation }: ApprovalDrill): boolean {
   return 'at' in suspension && 'at' in revocation && suspension.until < revocation.at
 }

@@ -1,5 +1,5 @@
 /**
- * `assent dao extend`: moves the end of approvals to a later time, or to `never`. Submits one call for the named ids.
+ * `assent dao extend`: moves the end of approvals to a later time, or to no end (`no-end`). Submits one call for the named ids.
  */
 import { extend } from '../../chain/registry.ts'
 import { changeApprovals } from '../calls/change-approvals.ts'
@@ -13,7 +13,7 @@ import type { Session } from '../session/session.ts'
 export const schema = submissionSchema()
 
 export async function run(args: ArgumentsOf<typeof command>, session: Session) {
-  const expiresAt = args.until === 'never' ? 0 : readTime(args.until, '--until')
+  const expiresAt = args.until === 'no-end' ? 0 : readTime(args.until, '--until')
   const notAfter = await readNotAfter(args, session)
   return changeApprovals(session, args, (registry, kind, ids) =>
     extend(registry, kind, ids, { expiresAt, notAfter }),

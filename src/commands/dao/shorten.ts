@@ -10,6 +10,8 @@ import type { Session } from '../session/session.ts'
 export const schema = submissionSchema()
 
 export async function run(args: ArgumentsOf<typeof command>, session: Session) {
-  const at = readTime(args.at, '--at')
-  return changeApprovals(session, args, (registry, kind, ids) => shorten(registry, kind, ids, at))
+  const until = readTime(args.until, '--until')
+  return changeApprovals(session, args, (registry, kind, ids) =>
+    shorten(registry, kind, ids, until),
+  )
 }

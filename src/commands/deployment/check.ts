@@ -65,8 +65,8 @@ export async function run(args: ArgumentsOf<typeof check>, session: Session) {
   const wrong = findings.filter((each) => !each.holds)
   output.heading(
     wrong.length === 0
-      ? `All ${findings.length} findings hold on ${name} (chain ${chainId}).`
-      : `${wrong.length} of ${findings.length} findings do not hold. ${toDo}`,
+      ? `All ${findings.length} findings are as expected on ${name} (chain ${chainId}).`
+      : `${wrong.length} of ${findings.length} findings are not as expected. ${toDo}`,
   )
   return { holds: wrong.length === 0, findings }
 }

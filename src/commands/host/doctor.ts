@@ -48,7 +48,7 @@ export async function run(args: DoctorArguments, session: Session) {
   }
 }
 
-/** Of the option, or of the transaction of the current proof. */
+/** The quote of the option, or of the transaction of the current proof. */
 async function findQuote(
   args: DoctorArguments,
   { publicClient, deployment, output }: Session,

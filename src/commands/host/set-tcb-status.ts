@@ -1,5 +1,5 @@
 /**
- * `assent host set-tcb-status`: sets until when hosts with a TCB status are accepted: `always`, `never` or a time.
+ * `assent host set-tcb-status`: sets until when hosts with a TCB status are accepted: `accept` (without an end), `refuse` or a time.
  * Submits one call.
  *
  * @throws USAGE_INVALID for a name that is not a TCB status
@@ -19,7 +19,7 @@ import type { Session } from '../session/session.ts'
 
 export const schema = submissionSchema()
 
-const ends: Readonly<Record<string, number>> = { always: noEnd, never: 0 }
+const ends: Readonly<Record<string, number>> = { accept: noEnd, refuse: 0 }
 
 export async function run(args: ArgumentsOf<typeof setTcbStatus>, session: Session) {
   const status = onChainStatuses.indexOf(args.status)

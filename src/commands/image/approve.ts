@@ -99,7 +99,7 @@ function withoutManifest({ source, recipe }: ApprovalEvidence): ApprovalEvidence
   return { source, recipe }
 }
 
-/** Of both options, each set once. */
+/** The measurement sets of both options, each once. */
 async function readRegisters({ registers, like, variant }: ApproveArguments): Promise<Hex[]> {
   const given = (registers?.split(',') ?? []).map((text) => to0x(fromHex(text, '--registers')))
   const quoted = like === undefined ? [] : [await readQuotedRegisters(like, variant)]

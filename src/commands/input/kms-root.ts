@@ -17,7 +17,7 @@ export async function readKmsInfo({ publicClient, addresses }: Session) {
       throw toChainError(cause, 'read the root keys of the KMS')
     })
   if (k256Pubkey.length === 68 && caPubkey.length > 2) return { k256Pubkey, caPubkey }
-  throw new AssentError('CONTRACT_MISMATCH', 'The chain records no root keys of a KMS.', {
+  throw new AssentError('CONTRACT_MISMATCH', 'The chain stores no root keys of a KMS.', {
     facts: { kmsAuth: addresses.kmsAuth, k256Pubkey },
     hint: 'The DAO records them after the first KMS node was bootstrapped.',
   })

@@ -97,7 +97,7 @@ async function readPins(file: string): Promise<PinnedCodeHashes> {
     Array.isArray(pins?.[role]) &&
     pins[role].every((each: unknown) => /^0x[0-9a-f]{64}$/.test(String(each)))
   if (contractRoles.every(isList)) return pins
-  throw new AssentError('FILE_UNREADABLE', `${file} holds no pinned code.`)
+  throw new AssentError('FILE_UNREADABLE', `${file} contains no pinned code.`)
 }
 
 /** viem is loaded only with a chain. */

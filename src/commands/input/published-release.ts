@@ -30,7 +30,7 @@ export async function readPublished(
   })
 }
 
-/** By number or hash; otherwise the newest one that gets keys now. */
+/** Finds the release by number or hash; otherwise the newest release that can boot. */
 export async function chooseRelease(
   session: Session,
   app: Address,

@@ -12,7 +12,7 @@ import type { Context } from '../session/context.ts'
 export const schema = z.strictObject({ appCompose: z.string().describe('text of the file') })
 
 export async function run(args: ArgumentsOf<typeof compose>, { output }: Context) {
-  const { image, keyProviderId, name, pccsCa } = args
+  const { containerImage: image, keyProviderId, name, pccsCa } = args
   const config = (await readBytes(args.config)).toString('utf8')
   const ca = pccsCa === undefined ? {} : { pccsCa: await readCertificates(pccsCa) }
   const text = writeKmsCompose({ image, keyProviderId, name, config, ...ca })

@@ -123,7 +123,7 @@ export async function run(args: ArgumentsOf<typeof command>, session: Session) {
   return { ...value, problems }
 }
 
-/** Exit code 1 if the node cannot release keys, or is not the one that the chain records. */
+/** Exit code 1 if the node cannot release keys, or is not the one that the chain stores. */
 export function exitCode({ problems }: Status): ExitCode {
   return problems.length === 0 ? exitCodes.yes : exitCodes.no
 }

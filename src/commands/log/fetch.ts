@@ -75,7 +75,7 @@ export async function run(args: ArgumentsOf<typeof command>, context: OnDemandCo
     rootKey,
     node: identity.node,
     heads: before === undefined ? [head] : [before, head],
-    fromCheckpoint: from > 0,
+    fromFirstFile: from > 0,
   })
   // the head of a log that was rolled back must not replace the better one
   if (report.holds) await writeFile(join(folder, headFile), `${JSON.stringify(head)}\n`)
@@ -121,7 +121,7 @@ async function readLastHead(folder: string): Promise<ObservedHead | undefined> {
   try {
     return headSchema.parse(JSON.parse(bytes.toString('utf8')))
   } catch (cause) {
-    throw new AssentError('FILE_UNREADABLE', `${file} holds no head of a log.`, {
+    throw new AssentError('FILE_UNREADABLE', `${file} contains no head of a log.`, {
       cause,
       facts: { file },
     })
@@ -132,7 +132,7 @@ interface Continuity {
   readonly rootKey: string
   readonly node: string
   readonly heads: readonly ObservedHead[]
-  readonly fromCheckpoint: boolean
+  readonly fromFirstFile: boolean
 }
 
 async function checkCopy(folder: string, expected: Continuity): Promise<LogReport> {

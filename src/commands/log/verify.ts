@@ -1,6 +1,6 @@
 /**
  * `assent log verify`: verifies a release log from its files. Reads the root key, the contract and its code from the chain,
- * unless `--root-key` is given; sends nothing. Exit code 1 if the log does not hold, 3 if something was not checked.
+ * unless `--root-key` is given; sends nothing. Exit code 1 if the log is not valid, 3 if something was not checked.
  */
 import { z } from 'zod'
 import { listSegments, readSegmentFile, splitLines } from '../../audit/log-lines.ts'
@@ -46,13 +46,13 @@ export const schema = z.strictObject({
   unprovable: z.array(z.string()).describe('what no log can show'),
   sources: z.array(z.string()).describe('where the values come from that it was compared with'),
   headsChecked: z.int(),
-  isAccepted: z.boolean().describe('it holds, and what was not checked is accepted'),
+  isAccepted: z.boolean().describe('the log is valid, and what was not checked is accepted'),
 })
 
 type VerifyArguments = ArgumentsOf<typeof command>
 
 /**
- * 0: the log holds and everything was checked, or the rest is accepted. 1: it does not hold. 3: it holds, but
+ * 0: the log is valid and everything was checked, or the rest is accepted. 1: it is not valid. 3: it is valid, but
  * something was not checked.
  */
 export function exitCode({ holds, isAccepted }: { holds: boolean; isAccepted: boolean }): ExitCode {
@@ -67,34 +67,34 @@ export async function run(options: VerifyArguments, context: OnDemandContext) {
   const heads = await Promise.all(options.head.map(readHead))
   const peerKey = await readPublicKey(folder)
   for (const witness of options.witness) {
-    // what it decided is not the question here, only what it saw
+    // only the heads that the witness saw are needed, so its unproven decisions are accepted
     const report = await verifyFolder(witness, { rootKey, peerKey, acceptUnproven: true })
     if (!report.holds) {
       throw new AssentError(
         'INPUT_INVALID',
-        `The log of the witness in ${witness} does not hold itself.`,
+        `The log of the witness in ${witness} is not valid itself.`,
       )
     }
     for (const head of report.peers[peerKey] ?? []) heads.push(head)
   }
-  const [agreement, maxBlockAgeSeconds] = [
-    readWholeNumber(options.agreement),
+  const [quorum, maxBlockAgeSeconds] = [
+    readWholeNumber(options.quorum),
     readWholeNumber(options.maxBlockAge),
   ]
   const rollup = options.opStack === undefined ? undefined : await readOpStack(options.opStack)
   const report = await verifyFolder(folder, {
     ...demands,
     heads,
-    // what it saw of others is not the question either
+    // heads of other logs are not needed either
     peerKey: '',
     ...(options.node === undefined ? {} : { node: options.node }),
-    ...(agreement === undefined ? {} : { agreement }),
+    ...(quorum === undefined ? {} : { quorum }),
     ...(maxBlockAgeSeconds === undefined ? {} : { maxBlockAgeSeconds }),
     ...(rollup === undefined ? {} : { rollup }),
     // validators sign blocks of L1
     ...(await finalityOf(options, rollup?.l1ChainId ?? demands.chainId)),
     acceptUnproven: options.acceptUnproven,
-    fromCheckpoint: options.fromCheckpoint,
+    fromFirstFile: options.fromFirstFile,
   })
   print(context.output, report, { heads: heads.length, sources })
   const isAccepted = report.holds && (report.unchecked.length === 0 || options.acceptUnchecked)
@@ -175,7 +175,7 @@ async function readHead(file: string): Promise<ObservedHead> {
     if (!Number.isSafeInteger(head?.entries)) throw new TypeError('not a head')
     return head
   } catch (cause) {
-    throw new AssentError('FILE_UNREADABLE', `${file} holds no head of a log.`, { cause })
+    throw new AssentError('FILE_UNREADABLE', `${file} contains no head of a log.`, { cause })
   }
 }
 
@@ -191,14 +191,14 @@ function print(output: Output, report: LogReport, { heads, sources }: Compared):
   output.line(`node        ${node}`)
   output.line(`key         ${publicKey}`)
   output.line(`entries     ${entries}`)
-  output.line(`chain       ${chain}`)
+  output.line(`hash chain  ${chain}`)
   for (const [kind, count] of Object.entries(kinds)) output.line(`  ${kind.padEnd(12)}${count}`)
   output.line(
-    `given       ${proven} re-judged, ${executed} on an app’s own word, ${unproven} unproven`,
+    `released    ${proven} checked again, ${executed} answered by a foreign app, ${unproven} unproven`,
   )
   output.line(`signed      ${signaturesIn(report)}`)
   if (report.settled + report.settledUnchecked > 0) output.line(`L1          ${settledIn(report)}`)
-  output.line(`denied      ${denialsProven} re-judged, ${denialsUnproven} without proof`)
+  output.line(`denied      ${denialsProven} checked again, ${denialsUnproven} without proof`)
   output.line(`blocks      ${report.oldestBlockSeconds} seconds old at most`)
   output.line(`heads       ${heads} seen by others`)
   for (const source of sources) output.line(source)
@@ -211,7 +211,7 @@ function print(output: Output, report: LogReport, { heads, sources }: Compared):
 /** The result for the validators' signatures. */
 function signaturesIn({ signed, signedUnchecked, proven, executed }: LogReport): string {
   const without = proven + executed - signed - signedUnchecked
-  return `${signed} at blocks with checked signatures of validators, ${signedUnchecked} not checked, ${without} on the word of RPC endpoints`
+  return `${signed} at blocks with checked signatures of validators, ${signedUnchecked} not checked, ${without} as RPC endpoints say`
 }
 
 /** The dispute games that prove L2 blocks. */
@@ -220,6 +220,6 @@ function settledIn({ settled, settledUnchecked }: LogReport): string {
 }
 
 function verdictOf({ holds, unchecked }: LogReport): string {
-  if (!holds) return 'The log does NOT hold.'
-  return unchecked.length === 0 ? 'The log holds.' : 'All checks that were made passed.'
+  if (!holds) return 'The log is NOT valid.'
+  return unchecked.length === 0 ? 'The log is valid.' : 'All checks that were made passed.'
 }

@@ -150,7 +150,7 @@ export const reviewSchema = z.strictObject({
       }),
     ),
   }),
-  blastRadius: z
+  changedBoots: z
     .strictObject({
       from: unixTime,
       losses: z.array(changedBoot),

@@ -61,7 +61,7 @@ export async function* run(args: AgentArguments, context: Context) {
       ? startWithLocalKeys(cvm, simulator.pki.seed)
       : await startWithKms(cvm, kms, output)
   const stop = context.stopSignal()
-  const release = args.release as '0.5' | '0.6'
+  const release = args.dstackVersion as '0.5' | '0.6'
   const server = await listen(createAgent(cvm, { release, ...started.settings }), target)
   const value = { address: server.address, ...describe(cvm), keyProvider: started.keyProvider }
   for (const [name, text] of Object.entries({ ...value, keyProvider: started.keyProvider.name })) {

@@ -52,7 +52,7 @@ export async function run(args: ArgumentsOf<typeof command>, session: Session) {
   const keys = await fetchAppKeys({ url: kms, caPublicKey, clock }, cvm.source, cvm.vmConfig)
   verifyFetchedKeys(appId, keys, fromHex(k256Pubkey, 'root key on-chain', 33))
   const epoch = keys.writeEpoch ?? 1
-  output.line(`keys     of epoch ${epoch}, signed by the root key that the chain records`)
+  output.line(`keys     of epoch ${epoch}, signed by the root key that the chain stores`)
 
   const environment = await openPinned(manifest, args.sealed, envKey(keys, epoch))
   if (environment.length > 0) output.line(`opened   ${environment.join(', ')}`)

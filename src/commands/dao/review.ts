@@ -1,5 +1,5 @@
 /**
- * `assent dao report`: reviews a proposal, a draft or an exported file at one block and writes the review as JSON and
+ * `assent dao review`: reviews a proposal, a draft or an exported file at one block and writes the review as JSON and
  * Markdown. Two people get the same bytes for the same block, so they can compare the SHA-256.
  */
 import { existsSync } from 'node:fs'
@@ -19,7 +19,7 @@ import {
 import { openProposal } from '../calls/on-proposal.ts'
 import { readReviewContracts } from '../calls/review-contracts.ts'
 import type { ArgumentsOf } from '../command.ts'
-import type { report } from '../dao.ts'
+import type { review as command } from '../dao.ts'
 import { readBytes, readCount, readJson } from '../input/arguments.ts'
 import { requireGovernor } from '../input/contracts.ts'
 import { bytes32 } from '../output/json.ts'
@@ -31,7 +31,7 @@ export const schema = z.strictObject({
   review: reviewSchema,
 })
 
-export async function run(args: ArgumentsOf<typeof report>, session: Session) {
+export async function run(args: ArgumentsOf<typeof command>, session: Session) {
   const { publicClient, output } = session
   const governor = await requireGovernor(session, args.governor)
   const calls = await readCalls(args, session)
@@ -61,7 +61,7 @@ export async function run(args: ArgumentsOf<typeof report>, session: Session) {
 
 /** The calls of the file with this name, in any exported form; without such a file, of a proposal. */
 async function readCalls(
-  args: ArgumentsOf<typeof report>,
+  args: ArgumentsOf<typeof command>,
   session: Session,
 ): Promise<readonly Call[]> {
   if (existsSync(args.subject)) {

@@ -1,5 +1,5 @@
 /**
- * The blast radius of a proposal: the boots that are allowed before and denied after it, or the other way round, and
+ * The boots that a proposal changes: those that are allowed before and denied after it, or the other way round, and
  * from when to when.
  *
  * Both states are asked with the contract's own view (`isAppAllowed`, `isKmsAllowed`) at the time of the execution and
@@ -48,7 +48,7 @@ export interface ChangedBoot {
 }
 
 /** The boots that a proposal changes. */
-export interface BlastRadius {
+export interface ChangedBoots {
   /** The time of the execution, unix seconds. */
   readonly from: number
   /** Boots that could run without the proposal and cannot with it, in some period. */
@@ -78,7 +78,7 @@ export async function compareBoots(
   states: ComparedStates,
   { boots, omitted }: BootList,
   options: CompareOptions,
-): Promise<BlastRadius> {
+): Promise<ChangedBoots> {
   const { onProgress, timeoutMs = 120_000 } = options
   const comparison = await BootComparison.open(states, options.kmsAuth, boots)
   const deadline = Date.now() + timeoutMs

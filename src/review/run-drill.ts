@@ -1,5 +1,5 @@
 /**
- * Rehearses an emergency on a local copy of the chain: the guardian suspends an approval, and the DAO revokes it by
+ * Drills an emergency on a local copy of the chain: the guardian suspends an approval, and the DAO revokes it by
  * vote. The times are those of the DAO's real parameters. Nothing is sent.
  */
 import { type Address, type PublicClient, zeroAddress } from 'viem'
@@ -24,8 +24,8 @@ import { simulateProposal } from '../chain/simulate/simulate-proposal.ts'
 import type { Hex } from '../lib/bytes.ts'
 import type { ReviewContracts } from './review-proposal.ts'
 
-/** The rehearsal for one approval. Times in seconds from the discovery. */
-export interface Rehearsal {
+/** The drill for one approval. Times in seconds from the start of the emergency, which is the block of the local copy. */
+export interface ApprovalDrill {
   readonly kind: Kind
   /** The registry that the guardian suspends in. */
   readonly registry: Address
@@ -35,7 +35,7 @@ export interface Rehearsal {
   readonly suspension: SuspensionResult
   /** The result if a proposal to revoke it is submitted now. */
   readonly revocation: RevocationResult
-  /** Seconds after the discovery in which the approval still allows boots; null: without end, because nobody can revoke it. */
+  /** Seconds after the start of the emergency in which the approval still allows boots; null: without end, because nobody can revoke it. */
   readonly exposedSeconds: number | null
 }
 
@@ -57,38 +57,38 @@ export type RevocationResult =
   | { readonly refused: string }
 
 /** The kinds without an active approval, and the registries that are not deployed, are left out. */
-export interface EmergencyDrill {
+export interface Drill {
   /** The block from which the local copy was made. */
   readonly block: { readonly number: string; readonly hash: Hex; readonly timestamp: number }
   /** One for each kind with an active approval. */
-  readonly rehearsals: readonly Rehearsal[]
+  readonly approvals: readonly ApprovalDrill[]
 }
 
 /** Approvals of a kind among which an active one is searched, newest first. */
 const searched = 200
-/** Seconds from the discovery to the first transaction: the next block. */
+/** Seconds from the start of the emergency to the first transaction: the next block. */
 const nextBlock = 1
 
 /** @throws CHAIN_UNREACHABLE, CHAIN_ANSWER_INVALID, SIMULATION_TOO_LARGE */
-export async function rehearseEmergency(
+export async function runDrill(
   client: PublicClient,
   contracts: ReviewContracts,
   { app, onProgress }: { app?: Address; onProgress?: (done: number, total: number) => void } = {},
-): Promise<EmergencyDrill> {
+): Promise<Drill> {
   const state = await openBlockState(client)
   const origin = await LocalChain.open(state)
   const { number, hash, timestamp } = state.block
   const places = registriesOf(contracts, app)
-  const rehearsals: Rehearsal[] = []
+  const approvals: ApprovalDrill[] = []
   for (const [index, [kind, registry]] of places.entries()) {
     onProgress?.(index, places.length)
     const id = await newestActive(client, registry, kind, { number, timestamp })
     if (id === undefined) continue
     const chain = await origin.fork()
-    rehearsals.push(await rehearse(chain, contracts, { kind, registry, id }))
+    approvals.push(await drill(chain, contracts, { kind, registry, id }))
   }
   await origin.requireSameBlock()
-  return { block: { number: number.toString(), hash, timestamp }, rehearsals }
+  return { block: { number: number.toString(), hash, timestamp }, approvals }
 }
 
 function registriesOf({ addresses }: ReviewContracts, app: Address | undefined): [Kind, Address][] {
@@ -129,11 +129,11 @@ interface Target {
   readonly id: Hex
 }
 
-async function rehearse(
+async function drill(
   chain: LocalChain,
   contracts: ReviewContracts,
   target: Target,
-): Promise<Rehearsal> {
+): Promise<ApprovalDrill> {
   const start = chain.head.timestamp
   const suspension = await suspendLocally(chain, target, start)
   const revocation = await revokeLocally(chain, contracts, target, start)
@@ -192,7 +192,7 @@ function send(chain: LocalChain, from: Address, { to, data }: Call, timestamp: n
   return chain.execute({ from: lower(from), to: lower(to), data }, { timestamp })
 }
 
-/** Seconds from the discovery to the end of the approval: its revocation, or its own end; null: it has no end. */
+/** Seconds from the start of the emergency to the end of the approval: its revocation, or its own end; null: it has no end. */
 async function secondsToEnd(
   chain: LocalChain,
   { kind, registry, id }: Target,
@@ -205,9 +205,9 @@ async function secondsToEnd(
 }
 
 /**
- * Seconds after the discovery in which the approval allows boots: until its end, without the time of its suspension.
+ * Seconds after the start of the emergency in which the approval allows boots: until its end, without the time of its suspension.
  *
- * @param end seconds from the discovery to the end of the approval; null: it has no end
+ * @param end seconds from the start of the emergency to the end of the approval; null: it has no end
  * @returns null if the approval has no end
  */
 export function secondsExposed(suspension: SuspensionResult, end: number | null): number | null {

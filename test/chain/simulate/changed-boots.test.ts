@@ -1,4 +1,4 @@
-/** The predicted blast radius is what KmsAuth answers on anvil, with and without the real execution. */
+/** The predicted changes of boots are what KmsAuth answers on anvil, with and without the real execution. */
 import { createPublicClient, http, type PublicClient, sha256, zeroAddress } from 'viem'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 
@@ -9,16 +9,16 @@ import * as settings from '../../../src/chain/governance/settings.ts'
 import { hostReportData } from '../../../src/chain/hosts.ts'
 import * as registry from '../../../src/chain/registry.ts'
 import {
-  type BlastRadius,
+  type ChangedBoots,
   compareBoots,
-} from '../../../src/chain/simulate/blast-radius/compare-boots.ts'
+} from '../../../src/chain/simulate/changed-boots/compare-boots.ts'
 import {
   type BootList,
   type ListedBoot,
   listBoots,
   unlistedDevice,
   unlistedMeasurements,
-} from '../../../src/chain/simulate/blast-radius/list-boots.ts'
+} from '../../../src/chain/simulate/changed-boots/list-boots.ts'
 import type { Hex } from '../../../src/lib/bytes.ts'
 import { findAnvil } from '../../anvil.ts'
 import { chainTime } from '../dao.ts'
@@ -309,7 +309,7 @@ async function answersAt(boots: readonly ListedBoot[], times: readonly number[])
 }
 
 /** What the prediction says about one boot: the listed boot that stands for it, at this time. */
-function predicted(radius: BlastRadius, list: BootList, boot: ListedBoot, time: number) {
+function predicted(changed: ChangedBoots, list: BootList, boot: ListedBoot, time: number) {
   const same = (name: keyof ListedBoot, other: ListedBoot) => other[name] === boot[name]
   const names = ['bootOf', 'appId', 'composeHash', 'osImageHash', 'mrAggregated'] as const
   const alike = list.boots.filter((each) => names.every((name) => same(name, each)))
@@ -327,13 +327,13 @@ function predicted(radius: BlastRadius, list: BootList, boot: ListedBoot, time: 
     (among: ListedBoot[]) => (among.length === 1 ? among : narrow('tcbStatus', 'OutOfDate')(among)),
   ]
   const [representative] = steps.reduce((among, step) => step(among), alike)
-  const isIn = ({ boot: each, periods }: BlastRadius['losses'][number]) =>
+  const isIn = ({ boot: each, periods }: ChangedBoots['losses'][number]) =>
     each === representative &&
     periods.some(({ from, until = Number.POSITIVE_INFINITY }) => from <= time && time < until)
-  return { lost: radius.losses.some(isIn), gained: radius.gains.some(isIn) }
+  return { lost: changed.losses.some(isIn), gained: changed.gains.some(isIn) }
 }
 
-describe.skipIf(absent)('the blast radius of a proposal', () => {
+describe.skipIf(absent)('the boots that a proposal changes', () => {
   beforeEach(prepare)
   afterEach(() => dao?.anvil.stop())
 
@@ -346,14 +346,14 @@ describe.skipIf(absent)('the blast radius of a proposal', () => {
     const states = { before, after: chain, at: executedAt }
     const logs = simulation.events
     const list = await listBoots(states, { client: publicClient, addresses, logs })
-    const radius = await compareBoots(states, list, { kmsAuth: addresses.kmsAuth })
+    const changed = await compareBoots(states, list, { kmsAuth: addresses.kmsAuth })
 
-    expect(radius.omitted).toEqual([])
-    if (losses >= 0) expect(radius.losses).toHaveLength(losses)
-    if (gains >= 0) expect(radius.gains).toHaveLength(gains)
+    expect(changed.omitted).toEqual([])
+    if (losses >= 0) expect(changed.losses).toHaveLength(losses)
+    if (gains >= 0) expect(changed.gains).toHaveLength(gains)
 
     // the truth: each second around the times that a period names, with and without the execution
-    const edges = [...radius.losses, ...radius.gains].flatMap(({ periods }) =>
+    const edges = [...changed.losses, ...changed.gains].flatMap(({ periods }) =>
       periods.flatMap(({ from, until }) => [from, until ?? from]),
     )
     const fixed = [executedAt, executedAt + 3_600, executedAt + 40 * day]
@@ -371,7 +371,7 @@ describe.skipIf(absent)('the blast radius of a proposal', () => {
     for (const [index, time] of times.entries()) {
       for (const [at, boot] of boots.entries()) {
         const [was, is] = [without[index]?.[at], with_[index]?.[at]]
-        expect({ boot, time, ...predicted(radius, list, boot, time) }).toEqual({
+        expect({ boot, time, ...predicted(changed, list, boot, time) }).toEqual({
           boot,
           time,
           lost: was === true && is === false,

@@ -5,8 +5,8 @@ import { addressBook } from '../../src/chain/governance/describe-call.ts'
 import { propose } from '../../src/chain/governance/governance.ts'
 import { approve, readState, revoke, setGuardian, suspend } from '../../src/chain/registry.ts'
 import type { Hex } from '../../src/lib/bytes.ts'
-import { rehearseEmergency, secondsExposed } from '../../src/review/rehearse-emergency.ts'
 import type { ReviewContracts } from '../../src/review/review-proposal.ts'
+import { runDrill, secondsExposed } from '../../src/review/run-drill.ts'
 import { findAnvil } from '../anvil.ts'
 import { daoTimes } from '../chain/dao.ts'
 import {
@@ -30,7 +30,7 @@ test.each([
   expect(secondsExposed({ by, at: 1, until: 20 }, end)).toBe(expected)
 })
 
-describe.skipIf(absent)('the rehearsal of an emergency', () => {
+describe.skipIf(absent)('the drill of an emergency', () => {
   let dao: LocalDao
   let contracts: ReviewContracts
 
@@ -51,10 +51,10 @@ describe.skipIf(absent)('the rehearsal of an emergency', () => {
 
   test('takes the times that the real suspension and vote take', async () => {
     const { addresses, clients, publicClient, anvil } = dao
-    const { rehearsals, block } = await rehearseEmergency(publicClient, contracts, { app: dao.app })
-    const found = rehearsals.find(({ kind }) => kind === 'osImage')
+    const { approvals, block } = await runDrill(publicClient, contracts, { app: dao.app })
+    const found = approvals.find(({ kind }) => kind === 'osImage')
     if (found === undefined || 'refused' in found.suspension || 'refused' in found.revocation) {
-      throw new Error('The rehearsal was refused.')
+      throw new Error('The drill was refused.')
     }
 
     const start = block.timestamp
@@ -77,7 +77,7 @@ describe.skipIf(absent)('the rehearsal of an emergency', () => {
     })
     const { votingDelay, votingPeriod, timelockDelay } = daoTimes
     expect(found.revocation.at).toBe(2 + votingDelay + votingPeriod + 1 + timelockDelay)
-    expect(rehearsals.map(({ kind }) => kind)).toEqual(
+    expect(approvals.map(({ kind }) => kind)).toEqual(
       expect.arrayContaining(['osImage', 'app', 'host', 'release']),
     )
   })
@@ -87,8 +87,8 @@ describe.skipIf(absent)('the rehearsal of an emergency', () => {
     const nobody: Hex = `0x${'00'.repeat(20)}`
     await dao.decide([setGuardian(addresses.hosts as Hex, nobody, 7_200)], 'No guardian of hosts')
 
-    const { rehearsals } = await rehearseEmergency(publicClient, contracts)
-    const host = rehearsals.find(({ kind }) => kind === 'host')
+    const { approvals } = await runDrill(publicClient, contracts)
+    const host = approvals.find(({ kind }) => kind === 'host')
 
     expect(host?.suspension).toEqual({ refused: 'the registry has no guardian' })
     expect(host?.revocation).toMatchObject({ by: 'vote' })
