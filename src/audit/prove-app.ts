@@ -44,7 +44,7 @@ export interface ExpectedApp {
 export interface MeasuredKeyProvider {
   /** `kms`, `local-sgx`, `tpm` or `none`. */
   readonly name: string
-  /** Of a KMS: its root CA key (SubjectPublicKeyInfo) in hex. */
+  /** For a KMS, its root CA key (SubjectPublicKeyInfo) in hex. */
   readonly id: string
 }
 

@@ -32,7 +32,7 @@ export interface AuthOptions {
   readonly outageStatus: 200 | 503
   /** Whether a request that does not name its TEE in any known form counts as one of a TD. */
   readonly acceptMissingTeeVariant: boolean
-  /** Of one client address. */
+  /** Limit for one client address. */
   readonly requestsPerMinute: number
   /** Ingress limits; defaults if absent. */
   readonly limits?: IngressSettings

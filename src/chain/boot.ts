@@ -127,7 +127,7 @@ export interface ConsensusStatus {
 
 /**
  * Events for an observer of a chain view: `looked`: a new snapshot was read; `failed`: no snapshot could be read,
- * with the error code; `dissent`: one endpoint served unusable data, and the view continued without it; `heartbeat`: the
+ * with the error code; `fault`: one endpoint served unusable data, and the view continued without it; `heartbeat`: the
  * newest nonce that was found in final state; `heartbeat-fault`: one relayer failed.
  */
 export type ChainEvent =
@@ -141,7 +141,7 @@ export type ChainEvent =
       readonly l1BlockTime?: number | undefined
     }
   | { readonly kind: 'failed'; readonly code: string }
-  | { readonly kind: 'dissent'; readonly dissent: EndpointFault }
+  | { readonly kind: 'fault'; readonly fault: EndpointFault }
   | HeartbeatEvent
 
 /**

@@ -13,7 +13,7 @@ import { toChainError } from './call.ts'
 /** Name of a contract in the record or of its type. A record can come from another person, and its names are printed. */
 const nameSchema = z.string().regex(/^[A-Za-z]\w{0,63}$/, 'a name of letters and digits')
 
-/** As git or the compiler print it. */
+/** Version as git or the compiler prints it. */
 const versionSchema = z.string().regex(/^\w[\w.+-]{0,99}$/, 'letters, digits, dots, plus and minus')
 
 const compilerSchema = z.strictObject({
@@ -32,22 +32,22 @@ const contractSchema = z.strictObject({
   nonce: z.int().nonnegative(),
   /** Arguments of the constructor, numbers as decimal text. */
   arguments: z.array(z.unknown()),
-  /** Of a proxy: the call that initialized it. */
+  /** For a proxy, the call that initialized it. */
   initializer: z.strictObject({ function: nameSchema, arguments: z.array(z.unknown()) }).optional(),
   /** Libraries that its code calls, by name. */
   libraries: z.record(nameSchema, addressSchema).optional(),
-  /** Of a `CreationCode`: the part of another contract's creation code that is stored in it (bytes `from` to `to`). */
+  /** For a `CreationCode`, the part of another contract's creation code that is stored in it (bytes `from` to `to`). */
   creationCodePart: z
     .strictObject({ contract: nameSchema, from: z.int().nonnegative(), to: z.int().positive() })
     .optional(),
-  /** Of upgradeable code: where it keeps what, as in snapshots/storage.json. */
+  /** For upgradeable code: where it keeps what, as in snapshots/storage.json. */
   storage: z.array(z.string()).optional(),
-  /** Of what has other sources than those that the deployment names, as code that waits or was replaced: its own. */
+  /** For code that was built from other sources than the deployment names (it waits or was replaced): its sources. */
   commit: versionSchema.optional(),
   compiler: compilerSchema.optional(),
-  /** Of a proxy that was upgraded: the name of its current code in the record. */
+  /** For a proxy that was upgraded, the name of its current code in the record. */
   implementation: nameSchema.optional(),
-  /** Of KmsAuth: the name of the code that new apps get, if it is not `appImplementation`. */
+  /** For KmsAuth, the name of the code that new apps get, if it is not `appImplementation`. */
   appImplementation: nameSchema.optional(),
 })
 

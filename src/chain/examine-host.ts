@@ -22,7 +22,7 @@ export interface HostExamination {
   readonly now: number
   /** A proof or approval that ends within these seconds is a warning. */
   readonly within: number
-  /** Of the quote of the current proof; undefined: the quote is not known. */
+  /** Assessment of the quote of the current proof; undefined: the quote is not known. */
   readonly assessed: HostAssessment | undefined
 }
 
@@ -118,7 +118,7 @@ function examineStatus(
   const check = 'TCB status of the proof'
   const name = onChainStatuses[status] ?? String(status)
   const update =
-    'Update BIOS and microcode, then renew; or ask the DAO: assent host set-tcb-status.'
+    'Update firmware and microcode, then renew; or ask the DAO: assent host set-tcb-status.'
   if (until <= now) return [failed(check, `the DAO does not accept ${name}`, update)]
   if (until >= noEnd) return [ok(check, `${name}, accepted without an end`)]
   const end = endsAt(check, until, { now, within, nextStep: update })
@@ -189,7 +189,7 @@ function examineToday(today: AssessedSet, deviceId: Hex): DoctorFinding {
   const nextStep =
     today.status === null
       ? 'If the collateral on the chain is old: assent host upload-collateral. The current proof stays.'
-      : `Update BIOS and microcode, then: assent host renew ${deviceId}`
+      : `Update firmware and microcode, then: assent host renew ${deviceId}`
   return failed(check, `a renewal would be refused: ${describeSet(today)}`, nextStep)
 }
 
@@ -209,6 +209,6 @@ function examineEarly(
   const unknown = notes.map((note) => warning(check, note, 'Check the PCCS, and ask again.'))
   const found = `${describeSet(early)}; ${from}`
   if (early.problems.length === 0) return [ok(check, found), ...unknown]
-  const nextStep = 'Update BIOS and microcode before that date, then renew.'
+  const nextStep = 'Update firmware and microcode before that date, then renew.'
   return [warning(check, `the host is demoted then: ${found}`, nextStep), ...unknown]
 }

@@ -39,7 +39,7 @@ export function createChainMetrics(
     help: 'RPC endpoints that did not return that block.',
     registers,
   })
-  const dissents = new Counter({
+  const faults = new Counter({
     name: `${prefix}_chain_endpoint_faults_total`,
     help: 'Failures and invalid answers of RPC endpoints, by endpoint and error code.',
     labelNames: ['endpoint', 'code'],
@@ -69,7 +69,7 @@ export function createChainMetrics(
   return (event) => {
     observeHeartbeat(event)
     if (event.kind === 'failed') failures.inc({ code: event.code })
-    if (event.kind === 'dissent') dissents.inc({ ...event.dissent })
+    if (event.kind === 'fault') faults.inc({ ...event.fault })
     if (event.kind !== 'looked') return
     height.set(Number(event.block.number))
     time.set(event.block.timestamp)
@@ -79,7 +79,7 @@ export function createChainMetrics(
     finalized.set(finalizedAt)
     nextFork.set(nextForkAt)
     unknownFork.set(unknownForkAt)
-    for (const dissent of event.disagreeing) dissents.inc({ ...dissent })
+    for (const fault of event.disagreeing) faults.inc({ ...fault })
   }
 }
 

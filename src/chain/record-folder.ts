@@ -39,7 +39,7 @@ export async function storeRecord(path: string, text: string, namePattern: RegEx
 }
 
 /** Seal of a record: an HMAC-SHA256. Without a key only a checksum, which anyone can compute. */
-export function sealOfRecord(text: string, key: Uint8Array | undefined): Uint8Array {
+export function macOfRecord(text: string, key: Uint8Array | undefined): Uint8Array {
   const bytes = utf8ToBytes(text)
   return key === undefined ? sha256(bytes) : createHmac('sha256', key).update(bytes).digest()
 }

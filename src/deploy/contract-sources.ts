@@ -47,7 +47,7 @@ export interface PackagedSources {
   readonly storage: Layouts
   /** Storage layouts of the last release, with which upgrades are compared. */
   readonly released: Layouts
-  /** By contract: the files and settings that it was compiled from. */
+  /** For each contract, the files and settings that it was compiled from. */
   readonly inputs: Readonly<Record<string, InputManifest>>
 }
 

@@ -69,11 +69,11 @@ export interface Placing {
   readonly contract: string
   /** Arguments of the constructor. */
   readonly args: readonly unknown[]
-  /** Of a proxy: the call that initializes it. */
+  /** For a proxy, the call that initializes it. */
   readonly initializer?: DeployedContract['initializer']
   /** Libraries that its code calls, by name. */
   readonly libraries?: Readonly<Record<string, Address>>
-  /** Of a `CreationCode`: which bytes of which contract it holds. */
+  /** For a `CreationCode`, which bytes of which contract it stores. */
   readonly creationCodePart?: DeployedContract['creationCodePart']
   /** Further members of its entry in the record. */
   readonly beside?: Pick<DeployedContract, 'storage' | 'commit' | 'compiler'>

@@ -16,7 +16,7 @@ import { openLimits } from '../lib/ingress/settings.ts'
 import type { Logger } from '../lib/log.ts'
 import { createRateLimit } from '../lib/rate-limit.ts'
 import { forgetImages } from '../quote/measurements/image-proof.ts'
-import { explain } from './rpc/caller-limits.ts'
+import { limitResponse } from './rpc/caller-limits.ts'
 import { ClearImageCacheRequestSchema, EmptySchema } from './rpc/kms_pb.ts'
 import { method, mountPrpc } from './rpc/prpc.ts'
 import { outcomeOf } from './rpc/request-outcome.ts'
@@ -53,7 +53,7 @@ export async function startAdmin(
     limits: openLimits({ connections: 64, requestsInFlight: 16 }),
     proxied: 'x-forwarded-for',
     maxBodyBytes: ({ method: verb }) => (verb === 'POST' ? 4_096 : 0),
-    explain,
+    explain: limitResponse,
   })
   const url = `http://${await ingress.listen(options)}`
   options.log.info({ admin: url }, 'admin API listens')

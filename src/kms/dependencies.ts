@@ -15,11 +15,11 @@ import type { ApprovedSets } from '../quote/measurements/image-proof.ts'
 import { checkPolicy } from '../quote/policy.ts'
 import { createCollateralCache } from '../quote/verify-cache.ts'
 import { type AgentClient, agentSockets, createAgentClient } from '../tee/agent.ts'
-import type { EvidenceRules } from './authorization/verify-attestation.ts'
+import type { AttestationRules } from './authorization/verify-attestation.ts'
 import type { KmsConfig } from './config.ts'
 
 /** Rules for quotes, from the settings. @throws FILE_UNREADABLE, CONFIG_INVALID */
-export async function readRules(config: KmsConfig): Promise<EvidenceRules> {
+export async function readRules(config: KmsConfig): Promise<AttestationRules> {
   const root = await readTrustAnchor(config.trustedRoot, readBytes)
   const trusted = {
     root,

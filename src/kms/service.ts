@@ -20,7 +20,7 @@ import { createReadiness, type Readiness } from '../lib/readiness.ts'
 import type { QuoteSource } from '../tee/source.ts'
 import type { AuthorizeBoot } from './authorization/authorize.ts'
 import { createSelfAuthorizer, type SelfAuthorizer } from './authorization/self-authorization.ts'
-import { type EvidenceRules, verifyQuote } from './authorization/verify-attestation.ts'
+import { type AttestationRules, verifyQuote } from './authorization/verify-attestation.ts'
 import { readCertificate, toPem } from './certificates/certificate.ts'
 import { type Credentials, issueCredentials } from './certificates/credentials.ts'
 import {
@@ -42,8 +42,8 @@ import { mountLog } from './log/routes.ts'
 import { createKmsMetrics, type KmsMetrics } from './metrics.ts'
 import {
   createRates,
-  explain,
   isCountedByQuote,
+  limitResponse,
   maxBodyBytes,
   type Rates,
 } from './rpc/caller-limits.ts'
@@ -67,7 +67,7 @@ export interface KmsOptions {
   /** Replaces `chain.authorize`. */
   readonly authorizeBoot?: AuthorizeBoot
   /** Rules for quotes of callers. */
-  readonly rules: EvidenceRules
+  readonly rules: AttestationRules
   /** Gives quotes of this KMS. */
   readonly source: QuoteSource
   /** `required`: every release first asks the chain if this node may serve. `insecure-off`: for tests and demos. */
@@ -184,7 +184,7 @@ export async function createKms(options: KmsOptions): Promise<Kms> {
     methods,
     caller: callers.identify,
     onFailure: (call) => recordDenial(recorder, call),
-    observe: (call) => report(options.log, metrics, call),
+    observe: (call) => logCall(options.log, metrics, call),
   })
   if (options.releaseLog !== 'insecure-off') {
     mountLog(app, options.releaseLog, options.logEntries ?? 'private')
@@ -204,7 +204,7 @@ export async function createKms(options: KmsOptions): Promise<Kms> {
 
 /** Parts of a KMS that the methods use. */
 interface KmsParts {
-  readonly rules: EvidenceRules
+  readonly rules: AttestationRules
   readonly credentials: Credentials
   readonly authorizeBoot: AuthorizeBoot
   readonly self: SelfAuthorizer | 'insecure-off'
@@ -235,7 +235,7 @@ function createMethods(
     self,
     bootstrapInfo: options.bootstrapInfo,
     recorder,
-    approved: ({ block }) => metrics.setBlock(block),
+    onAllowedBoot: ({ block }) => metrics.setBlock(block),
     clock: rules.clock,
   })
 }
@@ -254,7 +254,7 @@ export async function startKms(options: KmsOptions & ListenOptions): Promise<Run
     maxBodyBytes,
     waitFor: kms.rates.ofAddress,
     handshakesPerMinute: handshakesPerRequest * options.limits.requestsPerMinute,
-    explain,
+    explain: limitResponse,
     observe: (refusal, client) => {
       kms.metrics.countLimited(refusal)
       options.log.debug({ refusal, client }, 'request limited')
@@ -378,7 +378,7 @@ function limitAttestedCallers(callers: CallerVerifier, rates: Rates, metrics: Km
     const seconds = waitForVerification || rates.ofCaller(client, await verify(context, isNew))
     if (seconds === 0) return next()
     metrics.countLimited('too-often')
-    const { body, status, headers } = explain('too-often')
+    const { body, status, headers } = limitResponse('too-often')
     return context.body(body, status as 429, { ...headers, 'retry-after': String(seconds) })
   })
 }
@@ -449,7 +449,7 @@ interface CallerVerifier {
  * @param clock counts that minute; unlike the clock of the rules it never throws
  */
 function createCallerVerifier(
-  rules: EvidenceRules,
+  rules: AttestationRules,
   clock: Clock,
   metrics: KmsMetrics,
 ): CallerVerifier {
@@ -493,7 +493,7 @@ function createCallerVerifier(
   }
 }
 
-async function verifyCaller(socket: TLSSocket, rules: EvidenceRules): PendingVerification {
+async function verifyCaller(socket: TLSSocket, rules: AttestationRules): PendingVerification {
   const peer = socket.getPeerX509Certificate()
   if (peer === undefined) return undefined
   const der = new Uint8Array(peer.raw)
@@ -528,7 +528,7 @@ function addressOf(context: Context): Pick<Caller, 'address' | 'client'> {
 }
 
 /** One log line per request: an outage is an error, a denial a warning. */
-function report(log: Logger, metrics: KmsMetrics, call: ObservedCall<Caller>): void {
+function logCall(log: Logger, metrics: KmsMetrics, call: ObservedCall<Caller>): void {
   const { method, seconds, error, caller } = call
   const outcome = metrics.observe({ method, seconds, error })
   const ms = Math.round(seconds * 1000)

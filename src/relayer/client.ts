@@ -37,7 +37,7 @@ const maxAnswerBytes = 4 * 1024 * 1024
 
 const statusSchema = z.object({
   id: z.string().regex(/^[0-9a-zA-Z-]{1,64}$/),
-  /** Of the intent, or of its nonce while it is sent; `final` and `abandoned` are the ends. */
+  /** State of the intent, or of its nonce while it is sent; `final` and `abandoned` are the ends. */
   state: z.string().regex(/^[a-z-]{1,32}$/),
   transaction: z
     .string()

@@ -40,8 +40,8 @@ describe('the metrics of a chain view', () => {
   })
 
   test('count faults of endpoints and failed looks, each for itself', async () => {
-    observe({ kind: 'dissent', dissent: fault })
-    observe({ kind: 'dissent', dissent: fault })
+    observe({ kind: 'fault', fault })
+    observe({ kind: 'fault', fault })
     observe({ kind: 'failed', code: 'CHAIN_STALE' })
 
     expect(await valuesOf('chain_endpoint_faults_total')).toEqual({

@@ -5,7 +5,7 @@ import { network } from 'hardhat'
 import type { Hex } from 'viem'
 
 import { type BootChain, trustSingleEndpoint } from '../../src/chain/ask-contracts.ts'
-import type { EvidenceRules } from '../../src/kms/authorization/verify-attestation.ts'
+import type { AttestationRules } from '../../src/kms/authorization/verify-attestation.ts'
 import { generateKeys, type KmsSecrets } from '../../src/kms/keys/key-store.ts'
 import { type KmsOptions, type RunningKms, startKms } from '../../src/kms/service.ts'
 import { createLog } from '../../src/lib/log.ts'
@@ -24,7 +24,7 @@ export const kmsCompose = '{"manifest_version":2,"name":"kms","no_instance_id":t
 export interface KmsDeployment {
   readonly simulator: ReturnType<typeof createSimulator>
   readonly chain: BootChain
-  readonly rules: EvidenceRules
+  readonly rules: AttestationRules
   readonly keys: KmsSecrets
   /** Every line that the KMS logged. */
   readonly logged: string[]
@@ -60,7 +60,7 @@ export async function createDeployment(): Promise<KmsDeployment> {
   const simulator = createSimulator({ at, seed: new Uint8Array(32).fill(3) })
   const host = simulator.createPlatform()
   const image = createImage()
-  const rules: EvidenceRules = {
+  const rules: AttestationRules = {
     collateral: fixedCollateral(simulator.collateral()),
     root: simulator.rootCertificate,
     accept: (verdict) => checkPolicy(verdict),

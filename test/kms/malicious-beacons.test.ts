@@ -135,7 +135,7 @@ async function open(reader: Reader, behave: Behaviour): Promise<Opened> {
     advance: async () => {
       try {
         const progress = await client.advance()
-        codes.push(...progress.dissents.map(({ code }) => code))
+        codes.push(...progress.faults.map(({ code }) => code))
         return progress
       } catch (error) {
         if (isAssentError(error)) {

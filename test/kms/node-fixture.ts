@@ -1,6 +1,6 @@
 /** A KMS in a simulated CVM and machines to boot apps on, over any chain that is handed in. */
 import type { BootAuthorizer } from '../../src/chain/boot.ts'
-import type { EvidenceRules } from '../../src/kms/authorization/verify-attestation.ts'
+import type { AttestationRules } from '../../src/kms/authorization/verify-attestation.ts'
 import { generateKeys } from '../../src/kms/keys/key-store.ts'
 import { startKms } from '../../src/kms/service.ts'
 import { fromHex, type Hex } from '../../src/lib/bytes.ts'
@@ -30,14 +30,14 @@ export async function startNode({
   /** The authorizer that answers for the chain; tests replace it. */
   readonly view: () => BootAuthorizer
   readonly chain: Registries
-  readonly images?: EvidenceRules['images']
+  readonly images?: AttestationRules['images']
   readonly selfAuthorization?: 'required' | 'insecure-off'
 }) {
   const host = simulator.createPlatform({ name: 'host' })
   const image = createImage()
   const own = host.createCvm({ image, compose: kmsCompose })
   own.advance('ready', { keyProvider: { name: 'local-sgx', id: new Uint8Array(32).fill(1) } })
-  const rules: EvidenceRules = {
+  const rules: AttestationRules = {
     collateral: fixedCollateral(simulator.collateral()),
     root: simulator.rootCertificate,
     accept: (verdict) => checkPolicy(verdict),

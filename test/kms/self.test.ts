@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 
 import type { AuthorizeBoot } from '../../src/kms/authorization/authorize.ts'
 import { createSelfAuthorizer } from '../../src/kms/authorization/self-authorization.ts'
-import type { EvidenceRules } from '../../src/kms/authorization/verify-attestation.ts'
+import type { AttestationRules } from '../../src/kms/authorization/verify-attestation.ts'
 import { fixedCollateral } from '../../src/quote/collateral/collateral-source.ts'
 import { checkPolicy, parsePolicy } from '../../src/quote/policy.ts'
 import type { CvmOptions } from '../../src/tee/simulator/cvm.ts'
@@ -21,7 +21,7 @@ const policy = parsePolicy({
   serviceTds: ['66'.repeat(48)],
   requireSeptVeDisable: false,
 })
-const rules: EvidenceRules = {
+const rules: AttestationRules = {
   collateral: fixedCollateral(simulator.collateral()),
   root: simulator.rootCertificate,
   accept: (verdict) => checkPolicy(verdict, policy),

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 
 import { trustSingleEndpoint } from '../../src/chain/ask-contracts.ts'
 import { AssentError, type ErrorCode } from '../../src/errors/index.ts'
-import type { EvidenceRules } from '../../src/kms/authorization/verify-attestation.ts'
+import type { AttestationRules } from '../../src/kms/authorization/verify-attestation.ts'
 import { fromPem, isIssuedBy, keyFromPem } from '../../src/kms/certificates/certificate.ts'
 import { envKeyMessage, recoverK256 } from '../../src/kms/keys/derive.ts'
 import type { NodeLog } from '../../src/kms/log/node-log.ts'
@@ -432,7 +432,7 @@ describe('the KMS server', () => {
         verified++
         return deployment.rules.collateral(...wanted)
       }
-      const rejected: EvidenceRules['accept'] = () => {
+      const rejected: AttestationRules['accept'] = () => {
         throw new AssentError('POLICY_STATUS_REFUSED', 'the status is refused')
       }
       const kms = await deployment.start({

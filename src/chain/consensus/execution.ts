@@ -16,7 +16,7 @@ export interface Execution {
 
 /** `EXECUTION_PAYLOAD_GINDEX`: of the payload in a block's body. */
 const payloadIndex = 25
-/** Of `block_hash` in the payload header of Capella, and of Deneb and later. */
+/** Index of `block_hash` in the payload header of Capella, and of Deneb and later. */
 const hashInCapella = 28
 const hashInDeneb = 44
 /** `EXECUTION_BLOCK_HASH_GINDEX_GLOAS`: of `signed_execution_payload_bid.message.parent_block_hash`. */

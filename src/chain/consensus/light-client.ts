@@ -2,7 +2,7 @@
  * Follows a beacon chain through several beacon APIs, of which any may be slow, silent or lying.
  *
  * All of them are asked at once and every answer is verified by itself, so that one honest API is enough, and no
- * number of others can make the client accept a false header or forget a known one. They can withhold news; then the finalized header
+ * number of others can make the client accept a false header or forget a known one. They can withhold new headers; then the finalized header
  * grows old, and old headers allow nothing.
  */
 import { AssentError, type ErrorCode, isAssentError } from '../../errors/index.ts'
@@ -41,8 +41,8 @@ export interface LightClientOptions {
   readonly graceMs?: number
 }
 
-/** An endpoint whose answer was of no use, and why. */
-export interface BeaconDissent {
+/** An endpoint that gave no valid answer, and the error code. */
+export interface BeaconFault {
   /** Name of the endpoint. */
   readonly endpoint: string
   /** Why its answer was not used. */
@@ -53,8 +53,8 @@ export interface BeaconDissent {
 export interface LightClientProgress {
   /** The newest verified state. */
   readonly store: LightStore
-  /** Endpoints that served nothing useful in this round. */
-  readonly dissents: readonly BeaconDissent[]
+  /** Endpoints that gave no valid answer in this round. */
+  readonly faults: readonly BeaconFault[]
 }
 
 /**
@@ -73,7 +73,7 @@ export interface LightClient {
    * Asks all endpoints for updates and takes those that can be verified. A new finalized header is on the disk when
    * this returns.
    *
-   * @throws CONSENSUS_STORE_MISSING, CONSENSUS_STORE_INVALID, CONSENSUS_HEADER_TOO_OLD if this node slept past the
+   * @throws CONSENSUS_STORE_MISSING, CONSENSUS_STORE_INVALID, CONSENSUS_HEADER_TOO_OLD if its newest header is older than the
    * weak subjectivity period, CONSENSUS_UNREACHABLE if no endpoint gave an answer that can be verified
    */
   advance(): Promise<LightClientProgress>
@@ -87,7 +87,7 @@ const defaultGraceMs = 1_000
 interface Round {
   readonly options: LightClientOptions
   store: LightStore
-  readonly dissents: BeaconDissent[]
+  readonly faults: BeaconFault[]
   /** Endpoints that gave a valid answer, new or not. */
   readonly answered: Set<string>
 }
@@ -106,14 +106,14 @@ export function createLightClient(options: LightClientOptions): LightClient {
   const advance = async (): Promise<LightClientProgress> => {
     const before = newest(await options.folder.read(), known, options)
     requireFresh(options.network, before.finalized.slot, options.clock())
-    const round: Round = { options, store: before, dissents: [], answered: new Set() }
+    const round: Round = { options, store: before, faults: [], answered: new Set() }
     await catchUp(round)
-    await askForNews(round)
-    const { store, dissents, answered } = round
-    if (answered.size === 0) throw unreachable(dissents)
+    await askForNewHeaders(round)
+    const { store, faults, answered } = round
+    if (answered.size === 0) throw unreachable(faults)
     if (isFurther(store, before)) await options.folder.write(store)
     known = store
-    return { store, dissents }
+    return { store, faults }
   }
   return {
     begin: async (trustedRoot) => {
@@ -147,8 +147,8 @@ function newest(
 ): LightStore {
   if (known === undefined) return stored
   if (stored.finalized.slot > known.finalized.slot) {
-    const isShown = known.optimistic.slot > stored.optimistic.slot
-    return isShown ? { ...stored, optimistic: known.optimistic } : stored
+    const isOptimisticNewer = known.optimistic.slot > stored.optimistic.slot
+    return isOptimisticNewer ? { ...stored, optimistic: known.optimistic } : stored
   }
   if (!isFurther(known, stored)) return known
   throw new AssentError('CONSENSUS_STORE_INVALID', 'The store of the light client went back.', {
@@ -175,7 +175,7 @@ async function bootstrap(
 ): Promise<LightClientProgress> {
   const { network, endpoints, clock } = options
   const root = to0x(trustedRoot)
-  const dissents: BeaconDissent[] = []
+  const faults: BeaconFault[] = []
   const errors: AssentError[] = []
   const asked = endpoints.map(async (endpoint) => {
     try {
@@ -184,18 +184,18 @@ async function bootstrap(
     } catch (error) {
       if (!isAssentError(error)) throw error
       errors.push(error)
-      dissents.push({ endpoint: endpoint.name, code: error.code })
+      faults.push({ endpoint: endpoint.name, code: error.code })
       throw error
     }
   })
   try {
-    return { store: await Promise.any(asked), dissents: [...dissents] }
+    return { store: await Promise.any(asked), faults: [...faults] }
   } catch (cause) {
     const unexpected = (cause as AggregateError).errors.find((each) => !isAssentError(each))
     if (unexpected !== undefined) throw unexpected
     // a header with the trusted root shows its own age, from any sender
     const stale = errors.find((error) => error.code === 'CONSENSUS_HEADER_TOO_OLD')
-    throw stale ?? unreachable(dissents)
+    throw stale ?? unreachable(faults)
   }
 }
 
@@ -224,7 +224,7 @@ async function catchUp(round: Round): Promise<void> {
 }
 
 /** Finality and optimistic updates, all at once. */
-async function askForNews(round: Round): Promise<void> {
+async function askForNewHeaders(round: Round): Promise<void> {
   const { network } = round.options
   const read =
     (ask: (endpoint: BeaconEndpoint) => Promise<RawMessage>, reader: typeof readUpdate) =>
@@ -248,7 +248,7 @@ type Readers = readonly (() => Update)[]
 
 /**
  * Asks every endpoint and takes its updates as they come. After a useful answer, or answers of more than half of the
- * endpoints, the others have one more second. A fast endpoint without news does not end the wait alone.
+ * endpoints, the others have one more second. A fast endpoint without a newer header does not end the wait alone.
  */
 async function askAll(
   round: Round,
@@ -264,14 +264,14 @@ async function askAll(
       const readers = await ask(endpoint)
       // a late answer would change a store that is in use
       if (isOver) return
-      let news = 0
-      for (const reader of readers) news += take(round, reader()) ? 1 : 0
+      let newer = 0
+      for (const reader of readers) newer += take(round, reader()) ? 1 : 0
       answers += 1
       round.answered.add(endpoint.name)
-      if (news > 0 || answers > endpoints.length / 2) timer ??= setTimeout(enough.resolve, graceMs)
+      if (newer > 0 || answers > endpoints.length / 2) timer ??= setTimeout(enough.resolve, graceMs)
     } catch (error) {
       if (!isAssentError(error)) throw error
-      if (!isOver) round.dissents.push({ endpoint: endpoint.name, code: error.code })
+      if (!isOver) round.faults.push({ endpoint: endpoint.name, code: error.code })
     }
   }
   try {
@@ -282,15 +282,15 @@ async function askAll(
   }
 }
 
-/** @returns whether the update is news; the signature of another update is not checked, because it costs time */
+/** @returns whether the update is newer; the signature of another update is not checked, because it costs time */
 function take(round: Round, update: Update): boolean {
   const { network, clock } = round.options
-  if (!isNews(network, round.store, update)) return false
+  if (!isNewer(network, round.store, update)) return false
   round.store = takeUpdate(network, round.store, update, clock()).store
   return true
 }
 
-function isNews(network: Network, store: LightStore, update: Update) {
+function isNewer(network: Network, store: LightStore, update: Update) {
   return (
     bringsNextCommittee(network, store, update) ||
     update.attested.slot > store.optimistic.slot ||
@@ -298,11 +298,11 @@ function isNews(network: Network, store: LightStore, update: Update) {
   )
 }
 
-function unreachable(dissents: readonly BeaconDissent[]): AssentError {
+function unreachable(faults: readonly BeaconFault[]): AssentError {
   return new AssentError(
     'CONSENSUS_UNREACHABLE',
     'No beacon API gave an answer that could be verified.',
-    { facts: { found: dissents } },
+    { facts: { found: faults } },
   )
 }
 

@@ -68,7 +68,7 @@ export interface Bootstrap {
 export interface Update {
   /** The header that the committee signed. */
   readonly attested: LightClientHeader
-  /** Of the header that the attested state calls final; undefined header: the genesis. */
+  /** The header that the attested state calls final, with its proof; undefined header: the genesis. */
   readonly finality:
     | { readonly header: LightClientHeader | undefined; readonly branch: readonly Uint8Array[] }
     | undefined

@@ -36,7 +36,7 @@ export interface Fork {
 export interface Network {
   /** For logs and error messages. */
   readonly name: string
-  /** Of the execution chain. */
+  /** Chain id of the execution chain. */
   readonly chainId: number
   /** `SLOTS_PER_EPOCH`. */
   readonly slotsPerEpoch: number

@@ -119,5 +119,5 @@ export const gnosis: Network = {
   weakSubjectivityEpochs: 460,
 }
 
-/** By name, as the configuration calls them. */
+/** Public networks by the name in the settings. */
 export const publicNetworks = { mainnet, sepolia, hoodi, gnosis } as const

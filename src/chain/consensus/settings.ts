@@ -7,7 +7,7 @@ import { publicNetworks } from './networks.ts'
 
 /** The light client, in addition to the RPC quorum. */
 export const consensusSchema = z.strictObject({
-  /** A public network by name, or the description of an own one. */
+  /** A public network by name, or the description of another one. */
   network: z.union([
     z.enum(Object.keys(publicNetworks) as (keyof typeof publicNetworks)[]),
     networkSchema,

@@ -28,7 +28,7 @@ export function signedHeaders(
   const forks = announcedForks(client, clock)
   return {
     newest: async (known) => {
-      const { store, dissents } = await client.advance()
+      const { store, faults } = await client.advance()
       const { execution, slot } = store.finalized
       if (execution === undefined) {
         throw new AssentError(
@@ -41,7 +41,7 @@ export function signedHeaders(
       const agreed = await agreedHeaders({ ...rules, finality }).newest(known)
       return {
         ...agreed,
-        disagreeing: [...agreed.disagreeing, ...dissents],
+        disagreeing: [...agreed.disagreeing, ...faults],
         signedHead: signedHeadOf(store),
         signatures: messagesOf(store.proof),
         consensus: statusOf(network, slot, forkOutlook(network, clock(), forks())),

@@ -15,7 +15,7 @@ import { fromHex, type Hex, to0x, toHex } from '../../lib/bytes.ts'
 import { isAbsent, writeFlushed } from '../../lib/durable-file.ts'
 import { bytes32Schema, bytesSchema } from '../../lib/schema.ts'
 import type { NamedNode } from '../evidence.ts'
-import { listRecords, sealOfRecord, storeRecord } from '../record-folder.ts'
+import { listRecords, macOfRecord, storeRecord } from '../record-folder.ts'
 import { committeeType, wireTypes } from './containers.ts'
 import { executionOf } from './execution.ts'
 import { type FinalityProof, maxCommittees, nameBytes } from './finality-proof.ts'
@@ -205,7 +205,7 @@ function parseRecord(text: string, path: string, options: StoreFolderOptions): S
     throw invalid('is damaged', path, cause)
   }
   const { seal, ...fields } = record
-  if (!timingSafeEqual(fromHex(seal, 'seal', 32), sealOf(fields, options))) {
+  if (!timingSafeEqual(fromHex(seal, 'seal', 32), macOf(fields, options))) {
     throw invalid('was changed, or written by another node', path)
   }
   const { name, genesisValidatorsRoot } = options.network
@@ -275,7 +275,7 @@ async function writeRecord(store: LightStore, options: StoreFolderOptions): Prom
     final: proof.final === undefined ? null : proof.final[1],
     committees: proof.committees.map(([name]) => name),
   }
-  const record = { ...fields, seal: toHex(sealOf(fields, options)) }
+  const record = { ...fields, seal: toHex(macOf(fields, options)) }
   await storeRecord(path, JSON.stringify(record), namePattern)
 }
 
@@ -306,10 +306,10 @@ function pathOf(folder: string, { finalized, next }: Pick<LightStore, 'finalized
   return join(folder, `store-${slot}-${next === undefined ? 0 : 1}.json`)
 }
 
-function sealOf(fields: StoredFields, { key }: StoreFolderOptions): Uint8Array {
+function macOf(fields: StoredFields, { key }: StoreFolderOptions): Uint8Array {
   const names = Object.keys(fields).sort() as (keyof StoredFields)[]
   const text = JSON.stringify(['assent-light-client-store', ...names.map((name) => fields[name])])
-  return sealOfRecord(text, key)
+  return macOfRecord(text, key)
 }
 
 function invalid(what: string, path: string, cause?: unknown): AssentError {

@@ -116,7 +116,7 @@ type KnownHost = Exclude<HostFacts, 'no-rule'>
 
 const never = () => []
 
-/** As `Hosts.admission`: a host is admitted if all of them hold. */
+/** Conditions of `Hosts.admission`: a host is admitted if it meets all of them. */
 export const hostRules: readonly HostRule[] = [
   {
     condition: 'proof-valid',

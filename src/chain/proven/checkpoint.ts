@@ -14,7 +14,7 @@ import { AssentError } from '../../errors/index.ts'
 import { fromHex, type Hex, toHex } from '../../lib/bytes.ts'
 import { isAbsent } from '../../lib/durable-file.ts'
 import { addressSchema, bytes32Schema } from '../../lib/schema.ts'
-import { listRecords, sealOfRecord, storeRecord } from '../record-folder.ts'
+import { listRecords, macOfRecord, storeRecord } from '../record-folder.ts'
 
 /** A block that was accepted; the timestamp is in unix seconds. */
 export interface BlockReference {
@@ -137,7 +137,7 @@ async function readRecord(path: string, options: CheckpointOptions): Promise<Blo
     throw invalid('cannot be read', path, cause)
   }
   const { seal, ...fields } = parseRecord(text, path)
-  if (!timingSafeEqual(fromHex(seal, 'seal', 32), sealOf(fields, options))) {
+  if (!timingSafeEqual(fromHex(seal, 'seal', 32), macOf(fields, options))) {
     throw invalid('was changed, or written by another node', path)
   }
   const { chainId, kmsContract, number, hash, timestamp } = fields
@@ -168,12 +168,12 @@ async function storeCheckpoint(mark: BlockReference, options: CheckpointOptions)
     hash,
     timestamp,
   }
-  const record = { ...fields, seal: toHex(sealOf(fields, options)) }
+  const record = { ...fields, seal: toHex(macOf(fields, options)) }
   const path = pathOf(folder, number)
   await storeRecord(path, JSON.stringify(record), namePattern)
 }
 
-function sealOf(fields: CheckpointFields, { key }: CheckpointOptions): Uint8Array {
+function macOf(fields: CheckpointFields, { key }: CheckpointOptions): Uint8Array {
   const { version, chainId, kmsContract, number, hash, timestamp } = fields
   const text = [
     'assent-chain-memory',
@@ -184,7 +184,7 @@ function sealOf(fields: CheckpointFields, { key }: CheckpointOptions): Uint8Arra
     hash,
     timestamp,
   ].join()
-  return sealOfRecord(text, key)
+  return macOfRecord(text, key)
 }
 
 function pathOf(folder: string, number: bigint): string {

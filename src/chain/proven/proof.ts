@@ -24,9 +24,9 @@ export interface ProvenAccount {
 export interface ProvenContract {
   /** Undefined: the account does not exist. */
   readonly account: ProvenAccount | undefined
-  /** By slot, as `0x` and 64 digits. A slot that the trie does not contain has the word 0. */
+  /** Values by slot, as `0x` and 64 digits. A slot that the trie does not contain has the word 0. */
   readonly slots: ReadonlyMap<Hex, bigint>
-  /** By hash: exactly the trie nodes that prove the account and the slots. */
+  /** Trie nodes by hash, exactly those that prove the account and the slots. */
   readonly nodes: ReadonlyMap<Hex, Hex>
 }
 

@@ -42,7 +42,7 @@ export type ProvenNodes = ReadonlyMap<Hex, Hex>
  */
 export type FetchProof = (
   question: ProofQuestion,
-  dissent: (dissent: EndpointFault) => void,
+  fault: (fault: EndpointFault) => void,
 ) => Promise<ProvenNodes>
 
 /** Fetches proofs from the endpoints. @param now monotonic clock in milliseconds @param known trie nodes that were hashed before */
@@ -52,9 +52,9 @@ export function proveByEndpoints(
   known: Pick<NodeStore, 'get'>,
 ): FetchProof {
   const health = createHealth(now)
-  return ({ endpoints: names, block, address, slots }, dissent) => {
+  return ({ endpoints: names, block, address, slots }, fault) => {
     const asked = names.flatMap((name) => endpoints.filter((endpoint) => endpoint.name === name))
-    const failed = ({ name }: Endpoint, { code }: AssentError) => dissent({ endpoint: name, code })
+    const failed = ({ name }: Endpoint, { code }: AssentError) => fault({ endpoint: name, code })
     return queryEndpointsInOrder(
       asked,
       async (endpoint, signal) => {
@@ -98,16 +98,16 @@ export function proveForMany(
     const name = [block.stateRoot, block.number, ...names].join()
     const known = states.get(name)
     if (known !== undefined) return known
-    const heard: SharedState['heard'] = { dissent: () => {} }
-    const source = askFor(names, prove, (dissent) => heard.dissent(dissent))
+    const heard: SharedState['heard'] = { fault: () => {} }
+    const source = askFor(names, prove, (fault) => heard.fault(fault))
     const shared = { state: openState(block, source, memory), heard }
     states.set(name, shared)
     if (states.size > blocksKept) states.delete(states.keys().next().value ?? '')
     return shared
   }
-  return ({ endpoints: names, block, address, slots }, dissent) => {
+  return ({ endpoints: names, block, address, slots }, fault) => {
     const { state, heard } = open(block, names)
-    heard.dissent = dissent
+    heard.fault = fault
     return state.prove(address, slots)
   }
 }
@@ -115,19 +115,19 @@ export function proveForMany(
 interface SharedState {
   readonly state: ProvenState<StateOf>
   /** Faults of endpoints are reported to the last caller. */
-  readonly heard: { dissent: (dissent: EndpointFault) => void }
+  readonly heard: { fault: (fault: EndpointFault) => void }
 }
 
 /** Source of proofs for a state. A separate function, so that its closure keeps nothing else alive. */
 export function askFor(
   endpoints: readonly string[],
   prove: FetchProof,
-  dissent: (dissent: EndpointFault) => void,
+  fault: (fault: EndpointFault) => void,
 ) {
   return async (block: StateOf, address: Hex, slots: readonly Hex[]) => {
     const { number, stateRoot } = block
     return {
-      nodes: await prove({ endpoints, block: { number, stateRoot }, address, slots }, dissent),
+      nodes: await prove({ endpoints, block: { number, stateRoot }, address, slots }, fault),
     }
   }
 }

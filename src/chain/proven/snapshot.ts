@@ -240,7 +240,7 @@ function isServedBy({ endpoints }: BlockView, servers: readonly Endpoint[]): boo
  */
 function proofsFrom(endpoints: readonly Endpoint[], { prove, observe }: ViewContext): ProofSource {
   const names = endpoints.map(({ name }) => name)
-  return askFor(names, prove, (dissent) => observe({ kind: 'dissent', dissent }))
+  return askFor(names, prove, (fault) => observe({ kind: 'fault', fault }))
 }
 
 function openBlock(

@@ -116,7 +116,7 @@ export interface ViewContext extends ViewOptions {
   /** Endpoints that recently failed to prove their newest block. */
   readonly heads: EndpointHealth
   readonly state: StateCache
-  /** By block and everything else that the decision depends on. */
+  /** Decisions by block and everything else that they depend on. */
   readonly decisions: ByteCache<Promise<BootEvaluation>>
   /** Contracts that several apps use, least recently read first. */
   readonly shared: Set<Hex>
@@ -190,7 +190,7 @@ export function dropHead(
   snapshot.heads.delete(head)
   for (const endpoint of head.endpoints) {
     heads.fail(endpoint)
-    observe({ kind: 'dissent', dissent: { endpoint: endpoint.name, code: error.code } })
+    observe({ kind: 'fault', fault: { endpoint: endpoint.name, code: error.code } })
   }
 }
 

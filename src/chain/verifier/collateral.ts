@@ -46,7 +46,7 @@ export interface StoredValidity {
   readonly until: number
   /** The root CRL has all certificates of this issuer, or of the document's signer. */
   readonly isRevoked?: boolean
-  /** Of a revocation list: keccak-256 of its serial numbers. */
+  /** For a revocation list, keccak-256 of its serial numbers. */
   readonly listed?: Hex
 }
 
@@ -67,7 +67,7 @@ export interface CollateralPart {
   readonly until: number
   /** Digest of the content without its dates. */
   readonly content: Hex
-  /** Of a revocation list: keccak-256 of its serial numbers, 20 bytes each, in the order of the list. */
+  /** For a revocation list, keccak-256 of its serial numbers, 20 bytes each, in the order of the list. */
   readonly listed?: Hex
 }
 

@@ -7,10 +7,10 @@
 import { checkTd } from '../../quote/policy.ts'
 import type { QuoteSource } from '../../tee/source.ts'
 import { attest } from '../certificates/ratls.ts'
-import type { ApprovedBoot } from '../log/record-decision.ts'
+import type { AllowedDecision } from '../log/record-decision.ts'
 import { type AuthorizeBoot, authorizeSelf } from './authorize.ts'
 import {
-  type EvidenceRules,
+  type AttestationRules,
   type ProvenBoot,
   verifyAttestation,
   verifyBoot,
@@ -19,7 +19,7 @@ import {
 /** Whether this node itself may serve. */
 export interface SelfAuthorizer {
   /** Asks the chain about this node. @throws KMS_SELF_DENIED; CHAIN_*, PCCS_*, TEE_* for an outage */
-  authorize(): Promise<ApprovedBoot>
+  authorize(): Promise<AllowedDecision>
   /** The boot of this node, with its full event log. @throws KMS_QUOTE_REJECTED, PCCS_*, TEE_* */
   boot(): Promise<ProvenBoot>
 }
@@ -33,7 +33,7 @@ export interface SelfAuthorizer {
  */
 export function createSelfAuthorizer(
   source: QuoteSource,
-  rules: EvidenceRules,
+  rules: AttestationRules,
   ask: AuthorizeBoot,
 ): SelfAuthorizer {
   let kept: Promise<SelfAttestation> | undefined
@@ -57,7 +57,7 @@ export function createSelfAuthorizer(
     boot,
     authorize: async () => {
       const own = await boot()
-      return { boot: own, approval: await authorizeSelf(ask, own) }
+      return { boot: own, allowed: await authorizeSelf(ask, own) }
     },
   }
 }
@@ -68,7 +68,7 @@ interface SelfAttestation {
   readonly expiresAt: number
 }
 
-async function attestSelf(source: QuoteSource, rules: EvidenceRules): Promise<SelfAttestation> {
+async function attestSelf(source: QuoteSource, rules: AttestationRules): Promise<SelfAttestation> {
   const attestation = await attest(source, new Uint8Array(64))
   const proven = await verifyAttestation(attestation, rules)
   // the configured policy is for other CVMs; a node with root keys must never be a debug or migratable TD

@@ -26,7 +26,7 @@ import type { Verified } from '../../quote/verdict.ts'
 import type { VerificationCache } from '../../quote/verify-cache.ts'
 
 /** Rules for attestations. */
-export interface EvidenceRules {
+export interface AttestationRules {
   /** Source of Intel's collateral. */
   readonly collateral: CollateralSource
   /** The root of trust: Intel's, or a simulator's in tests. */
@@ -73,7 +73,7 @@ export interface ProvenBoot {
  */
 export async function verifyAttestation(
   attestation: Attestation,
-  rules: EvidenceRules,
+  rules: AttestationRules,
 ): Promise<VerifiedAttestation> {
   const quote = quoteOf(attestation)
   if (!equalBytes(quote.report.reportData, attestation.reportData)) {
@@ -87,7 +87,7 @@ export async function verifyAttestation(
  *
  * @throws KMS_QUOTE_REJECTED, POLICY_*; PCCS_UNAVAILABLE for an outage
  */
-export async function verifyQuote(quote: Quote, rules: EvidenceRules): Promise<Verified> {
+export async function verifyQuote(quote: Quote, rules: AttestationRules): Promise<Verified> {
   const verdict = await verifyWithSource(quote, rules.collateral, rules)
   if (verdict.verdict === 'rejected') {
     throw new AssentError('KMS_QUOTE_REJECTED', verdict.message, {
@@ -111,7 +111,7 @@ export function verifyBoot(
   { verdict, attestation }: VerifiedAttestation,
   vmConfig: string,
   view: 'boot' | 'full',
-  rules: EvidenceRules,
+  rules: AttestationRules,
 ): ProvenBoot {
   const quoteDigest = hash('sha256', attestation.quote, 'hex')
   const config = vmConfig === '' ? attestation.config : vmConfig

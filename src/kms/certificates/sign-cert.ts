@@ -14,7 +14,7 @@ import { deriveAppCaKey } from '../keys/derive.ts'
 import {
   type Caller,
   type KmsContext,
-  rememberApprovalForLog,
+  rememberBlockForLog,
   rememberBootForLog,
   requireGateway,
 } from '../rpc/context.ts'
@@ -69,9 +69,9 @@ export async function signCertificate(kms: KmsContext, message: SignRequest, cal
   // the app is running, and the contracts know it as it was at boot: later events are left out
   const boot = verifyBoot(proven, vmConfig, 'boot', kms.rules)
   rememberBootForLog(caller, boot)
-  const approval = await authorizeApp(kms.authorizeBoot, boot)
-  rememberApprovalForLog(kms, caller, approval)
-  requireGateway(kms, approval.gatewayAppId)
+  const allowed = await authorizeApp(kms.authorizeBoot, boot)
+  rememberBlockForLog(kms, caller, allowed)
+  requireGateway(kms, allowed.gatewayAppId)
   requireAllowedRequest(request, now, kms.kmsNames)
 
   const { appId } = boot.bootInfo
@@ -86,7 +86,7 @@ export async function signCertificate(kms: KmsContext, message: SignRequest, cal
     kind: 'certificate',
     method: 'SignCert',
     boot,
-    approval,
+    allowed,
     certificate,
   })
   return { certificateChain: [leaf, appCa.certificate, kms.rootCertificate].map(toPem) }

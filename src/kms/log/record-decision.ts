@@ -31,25 +31,25 @@ export interface LogSink extends Pick<ReleaseLog, 'append'> {
 export interface DecisionRecorder {
   requireReleasable: LogSink['requireReleasable']
   /** Records that the chain allows this node itself, once per block. @throws KMS_LOG_UNWRITABLE */
-  recordSelf(self: ApprovedBoot): Promise<void>
+  recordSelf(self: AllowedDecision): Promise<void>
   /** A release, a handover or a certificate. @throws KMS_LOG_UNWRITABLE */
-  record(decision: ApprovedEntry): Promise<void>
+  record(decision: AllowedEntry): Promise<void>
   /** A denial. Callers without a valid quote, and too many denials in a minute, are only counted. @throws KMS_LOG_UNWRITABLE */
   recordDenial(denial: DeniedEntry): Promise<void>
   /** Appends the counts of denials since the last call. @throws KMS_LOG_UNWRITABLE */
   writeDenialCounts(): Promise<void>
 }
 
-/** A verified boot and the chain's approval of it. */
-export interface ApprovedBoot {
+/** A verified boot and the answer of the chain that it is allowed. */
+export interface AllowedDecision {
   /** Facts that the quote proves. */
   readonly boot: ProvenBoot
   /** The chain's decision with its block and evidence. */
-  readonly approval: AllowedBoot
+  readonly allowed: AllowedBoot
 }
 
 /** An approved decision; `certificate` is DER. */
-export type ApprovedEntry = ApprovedBoot &
+export type AllowedEntry = AllowedDecision &
   (
     | { readonly kind: 'release' | 'handover'; readonly method: string }
     | { readonly kind: 'certificate'; readonly method: string; readonly certificate: Uint8Array }
@@ -85,11 +85,11 @@ export function createDecisionRecorder(sink: LogSink, clock: Clock): DecisionRec
     waitForHost(toHex(boot.bootInfo.deviceId)) > 0 || waitForEntry('denials') > 0
   return {
     requireReleasable: (onboardingNode) => sink.requireReleasable(onboardingNode),
-    recordSelf: ({ boot, approval }) => {
-      const { hash: block } = approval.block
+    recordSelf: ({ boot, allowed }) => {
+      const { hash: block } = allowed.block
       if (lastSelf?.block === block) return lastSelf.written
-      const { evidence } = approval
-      const entry: Entry = { kind: 'self', ...subjectOf(boot, approval) }
+      const { evidence } = allowed
+      const entry: Entry = { kind: 'self', ...subjectOf(boot, allowed) }
       const written = sink.append(entry, evidence && storedEvidence(evidence))
       const standing = { block, written }
       lastSelf = standing
@@ -99,7 +99,7 @@ export function createDecisionRecorder(sink: LogSink, clock: Clock): DecisionRec
       return written
     },
     record: (decided) => {
-      const { evidence } = decided.approval
+      const { evidence } = decided.allowed
       return sink.append(entryOf(decided), evidence && storedEvidence(evidence))
     },
     recordDenial: async ({ method, error, boot }) => {
@@ -142,12 +142,12 @@ export const insecureNoRecorder: DecisionRecorder = {
   writeDenialCounts: async () => {},
 }
 
-function entryOf(decided: ApprovedEntry): Entry {
-  const { method, boot, approval } = decided
-  const subject = { method, ...subjectOf(boot, approval) }
+function entryOf(decided: AllowedEntry): Entry {
+  const { method, boot, allowed } = decided
+  const subject = { method, ...subjectOf(boot, allowed) }
   switch (decided.kind) {
     case 'release':
-      return { kind: decided.kind, ...subject, epochs: approval.epochs ?? null }
+      return { kind: decided.kind, ...subject, epochs: allowed.epochs ?? null }
     case 'certificate':
       return { kind: decided.kind, ...subject, certificate: toHex(sha256(decided.certificate)) }
     case 'handover':
@@ -156,11 +156,11 @@ function entryOf(decided: ApprovedEntry): Entry {
 }
 
 /** The common fields of entries about an approved boot. */
-export function subjectOf(boot: ProvenBoot, approval: AllowedBoot): Omit<EntrySubject, 'method'> {
+export function subjectOf(boot: ProvenBoot, allowed: AllowedBoot): Omit<EntrySubject, 'method'> {
   return {
     ...attestedFields(boot),
-    block: loggedBlock(approval.block),
-    proof: approval.evidence ? storedEvidence(approval.evidence).digest : null,
+    block: loggedBlock(allowed.block),
+    proof: allowed.evidence ? storedEvidence(allowed.evidence).digest : null,
   }
 }
 

@@ -123,7 +123,7 @@ export function createWitness(log: ReleaseLog, rules: WitnessRules, parts: Witne
   const seen = new Map<string, FollowedLog>(
     known.map((one) => [toHex(one.publicKey), { ...one, turn: 0 }]),
   )
-  /** By the key of the witness: when the question of its last confirmation was sent. */
+  /** For each witness, by its key: when the question of its last confirmation was sent. */
   const confirmed = new Map<string, number>()
   /** Progress towards a peer's head that needs more than one round, for the next round. */
   const partialWalks = new Map<string, Position>()

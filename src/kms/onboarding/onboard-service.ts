@@ -18,7 +18,7 @@ import type { Logger } from '../../lib/log.ts'
 import { createReadiness } from '../../lib/readiness.ts'
 import type { SelfAuthorizer } from '../authorization/self-authorization.ts'
 import { wipeKeys } from '../keys/key-store.ts'
-import { explain } from '../rpc/caller-limits.ts'
+import { limitResponse } from '../rpc/caller-limits.ts'
 import {
   AttestationInfoResponseSchema,
   BootstrapRequestSchema,
@@ -75,7 +75,7 @@ export async function startOnboarding(options: OnboardServiceOptions): Promise<R
     limits: openLimits({ connections: 128, requestsInFlight: 32 }),
     proxied: 'x-forwarded-for',
     maxBodyBytes: ({ method: verb }) => (verb === 'POST' ? maxBodyBytes : 0),
-    explain,
+    explain: limitResponse,
     observe: (refusal, client) => options.log.debug({ refusal, client }, 'request limited'),
   })
   const url = `http://${await ingress.listen(options)}`

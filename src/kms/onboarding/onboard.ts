@@ -14,7 +14,7 @@ import type { QuoteSource } from '../../tee/source.ts'
 import { type AuthorizeBoot, authorizeKms } from '../authorization/authorize.ts'
 import type { SelfAuthorizer } from '../authorization/self-authorization.ts'
 import {
-  type EvidenceRules,
+  type AttestationRules,
   verifyAttestation,
   verifyBoot,
 } from '../authorization/verify-attestation.ts'
@@ -40,7 +40,7 @@ export interface OnboardOptions {
   /** Gives quotes of this CVM. */
   readonly source: QuoteSource
   /** Rules for the quote of the other node. */
-  readonly rules: EvidenceRules
+  readonly rules: AttestationRules
   /** Asks the chain about the other node, so that only an approved KMS can give root keys. */
   readonly authorizeBoot: AuthorizeBoot
   /** Whether this node itself must be allowed before it asks for keys. */

@@ -42,7 +42,7 @@ const explanations = {
 } as const
 
 /** A refusal of the ingress limits, in dstack's JSON form. The code is in a header, as for all errors of the KMS. */
-export function explain(refusal: AnsweredRefusal): RefusalResponse {
+export function limitResponse(refusal: AnsweredRefusal): RefusalResponse {
   const { status, code, error } = explanations[refusal]
   const headers = { 'content-type': 'application/json', 'x-assent-error': code }
   return { status, headers, body: JSON.stringify({ error }) }

@@ -6,7 +6,7 @@ import type { Clock } from '../../lib/clock.ts'
 import type { AllowedBoot, AuthorizeBoot } from '../authorization/authorize.ts'
 import type { SelfAuthorizer } from '../authorization/self-authorization.ts'
 import type {
-  EvidenceRules,
+  AttestationRules,
   ProvenBoot,
   VerifiedAttestation,
 } from '../authorization/verify-attestation.ts'
@@ -47,7 +47,7 @@ export interface KmsContext {
   /** DER. */
   readonly tempCertificate: Uint8Array
   /** Rules for quotes of callers. */
-  readonly rules: EvidenceRules
+  readonly rules: AttestationRules
   /** Asks the chain if a boot is allowed. */
   readonly authorizeBoot: AuthorizeBoot
   /** Gateway and app implementation, as the KMS contract states them. */
@@ -73,7 +73,7 @@ export interface KmsContext {
     | Pick<BootstrapResponse, 'caPubkey' | 'k256Pubkey' | 'attestation'>
     | undefined
   /** Called for each allowed boot: for metrics. */
-  readonly approved: (approval: AllowedBoot) => void
+  readonly onAllowedBoot: (allowed: AllowedBoot) => void
   /** Writes each decision to the release log before it is sent. */
   readonly recorder: DecisionRecorder
   /** Unix seconds. */
@@ -133,14 +133,14 @@ export function rememberBootForLog(caller: Caller, boot: ProvenBoot): void {
   }
 }
 
-/** Keeps the block of an approval for the service log and the metrics. */
-export function rememberApprovalForLog(
+/** Keeps the block at which a boot is allowed, for the service log and the metrics. */
+export function rememberBlockForLog(
   kms: KmsContext,
   { notes }: Caller,
-  approval: AllowedBoot,
+  allowed: AllowedBoot,
 ): void {
-  notes.block = String(approval.block.number)
-  kms.approved(approval)
+  notes.block = String(allowed.block.number)
+  kms.onAllowedBoot(allowed)
 }
 
 /**

@@ -29,7 +29,7 @@ export interface RpcMethod<C> {
 export interface PrpcOptions<C> {
   /** Optional prefix of method names: `KMS` for `KMS.GetAppKey`. */
   readonly prefix: string
-  /** By name, without the prefix. */
+  /** Methods by name, without the prefix. */
   readonly methods: Readonly<Record<string, RpcMethod<C>>>
   /** Methods that change state: they are not reachable by GET. */
   readonly postOnly?: readonly string[]

@@ -25,7 +25,7 @@ import {
   type Caller,
   countChainRequest,
   type KmsContext,
-  rememberApprovalForLog,
+  rememberBlockForLog,
   rememberBootForLog,
   requireAttestation,
   requireGateway,
@@ -103,21 +103,21 @@ async function getAppKey(
     throw new AssentError('KMS_API_VERSION_UNSUPPORTED', `Unsupported API version: ${apiVersion}`)
   }
   await authorizeThisNode(kms)
-  const { boot, approval } = await withVerdictContext('App not allowed', async () => {
+  const { boot, allowed } = await withVerdictContext('App not allowed', async () => {
     const proven = requireAttestation(caller)
     const boot = verifyBoot(proven, vmConfig, 'full', kms.rules)
     rememberBootForLog(caller, boot)
-    return { boot, approval: await authorizeApp(kms.authorizeBoot, boot) }
+    return { boot, allowed: await authorizeApp(kms.authorizeBoot, boot) }
   })
-  rememberApprovalForLog(kms, caller, approval)
-  requireGateway(kms, approval.gatewayAppId)
-  const granted = grantedKeys(kms, approval, boot.bootInfo)
-  await kms.recorder.record({ kind: 'release', method: 'GetAppKey', boot, approval })
+  rememberBlockForLog(kms, caller, allowed)
+  requireGateway(kms, allowed.gatewayAppId)
+  const granted = grantedKeys(kms, allowed, boot.bootInfo)
+  await kms.recorder.record({ kind: 'release', method: 'GetAppKey', boot, allowed })
   return {
     ...granted,
     caCert: kms.rootPem,
-    tproxyAppId: approval.gatewayAppId,
-    gatewayAppId: approval.gatewayAppId,
+    tproxyAppId: allowed.gatewayAppId,
+    gatewayAppId: allowed.gatewayAppId,
     osImageHash: boot.osImageHash,
   }
 }
@@ -240,9 +240,9 @@ async function getKmsKey(kms: KmsContext, { vmConfig }: { vmConfig: string }, ca
   const boot = verifyBoot(requireAttestation(caller), vmConfig, 'full', kms.rules)
   rememberBootForLog(caller, boot)
   await authorizeThisNode(kms, { device: toHex(boot.bootInfo.deviceId) })
-  const approval = await authorizeKms(kms.authorizeBoot, boot)
-  rememberApprovalForLog(kms, caller, approval)
-  await kms.recorder.record({ kind: 'handover', method: 'GetKmsKey', boot, approval })
+  const allowed = await authorizeKms(kms.authorizeBoot, boot)
+  rememberBlockForLog(kms, caller, allowed)
+  await kms.recorder.record({ kind: 'handover', method: 'GetKmsKey', boot, allowed })
   return {
     tempCaKey: keyToPem(kms.keys.tempCa),
     keys: [{ caKey: keyToPem(kms.keys.ca), k256Key: kms.keys.k256 }],

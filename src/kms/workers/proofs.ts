@@ -9,7 +9,7 @@ import type { Channel, Handlers } from './channel.ts'
 /** Trie nodes with their hashes, and the faults of endpoints on the way. */
 interface ProofResponse {
   readonly nodes: readonly (readonly [Hex, Hex])[]
-  readonly dissents: readonly EndpointFault[]
+  readonly faults: readonly EndpointFault[]
 }
 
 /** The side that asks the RPC endpoints: handlers for the channel; none if the settings trust one endpoint. */
@@ -18,18 +18,18 @@ export function serveProofs(config: BootChainConfig): Handlers {
   if (prove === undefined) return {}
   return {
     prove: async (question: ProofQuestion): Promise<ProofResponse> => {
-      const dissents: EndpointFault[] = []
-      const nodes = await prove(question, (dissent) => void dissents.push(dissent))
-      return { nodes: [...nodes], dissents }
+      const faults: EndpointFault[] = []
+      const nodes = await prove(question, (fault) => void faults.push(fault))
+      return { nodes: [...nodes], faults }
     },
   }
 }
 
 /** A worker's side. It does not hash the nodes again: the process at the other end of the channel did. */
 export function remoteProofs(channel: Channel): FetchProof {
-  return async (question, dissent) => {
-    const { nodes, dissents } = await channel.ask<ProofResponse>('prove', question)
-    for (const each of dissents) dissent(each)
+  return async (question, fault) => {
+    const { nodes, faults } = await channel.ask<ProofResponse>('prove', question)
+    for (const each of faults) fault(each)
     return new Map(nodes)
   }
 }

@@ -118,7 +118,7 @@ const hostPayload = z.strictObject({
   encoded: bytesSchema.optional(),
   deviceId: bytes32Schema,
   permit: z.union([signedPermit, ownPermit]),
-  /** Of a renewal, unix seconds: done when the host proof ends later. */
+  /** For a renewal, unix seconds: done when the host proof ends later. */
   expiresAfter: z.int().optional(),
 })
 

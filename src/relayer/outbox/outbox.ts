@@ -171,7 +171,7 @@ export interface ChainObservation {
   readonly final: { readonly number: number; readonly count: number }
   /** Suggested priority fee per gas, in wei. */
   readonly tip: bigint
-  /** By transaction hash: the receipt; null: the quorum says that the transaction has no receipt; no entry: unknown. */
+  /** Receipts by transaction hash; null: the quorum says that the transaction has no receipt; no entry: unknown. */
   readonly receipts: ReadonlyMap<Hex, Receipt | null>
 }
 

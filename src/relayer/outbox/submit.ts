@@ -40,7 +40,7 @@ export type Simulation =
 export interface Chain {
   /** Newest and final block. */
   heads(): Promise<Heads>
-  /** By hash: the receipt; null: no receipt; no entry: the endpoints do not agree. */
+  /** Receipts by transaction hash; null: no receipt; no entry: the endpoints do not agree. */
   receipts(hashes: readonly Hex[]): Promise<ReadonlyMap<Hex, Receipt | null>>
   /** Hash of a block that is not newer than `heads().latest`. */
   blockHash(blockNumber: number): Promise<Hex>

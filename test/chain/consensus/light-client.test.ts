@@ -88,8 +88,8 @@ describe('a light client', () => {
     ] as const) {
       server.view.head = head
       at(head + 1)
-      const { store, dissents } = await client.advance()
-      expect(dissents).toEqual([])
+      const { store, faults } = await client.advance()
+      expect(faults).toEqual([])
       expect(store.finalized.slot).toBe(finalized)
       expect(store.optimistic.slot).toBe(head)
     }
@@ -254,14 +254,14 @@ describe('one beacon API of three', () => {
     // the liar can show newer slots than the others
     view.head = 148
     at(151)
-    const { store, dissents } = await client.advance()
+    const { store, faults } = await client.advance()
     expect(store.finalized.slot).toBe(128)
     expect(store.optimistic.slot).toBeGreaterThanOrEqual(148)
     if (code === undefined) return
     const lying = some[1]?.endpoint.name
-    expect(dissents.map(({ endpoint }) => endpoint)).toContain(lying)
-    expect(new Set(dissents.map((each) => each.code))).toContain(code)
-    expect(dissents.every(({ endpoint }) => endpoint === lying)).toBe(true)
+    expect(faults.map(({ endpoint }) => endpoint)).toContain(lying)
+    expect(new Set(faults.map((each) => each.code))).toContain(code)
+    expect(faults.every(({ endpoint }) => endpoint === lying)).toBe(true)
   })
 
   test('is enough if only this one is honest', async () => {

@@ -458,7 +458,7 @@ describe('release log: deletion of old segments', () => {
 
     await expect(openReleaseLog(location)).rejects.toMatchObject({ code: 'KMS_LOG_CUT' })
     expect((await verify(location)).problems).toMatchObject([{ code: 'FILES' }])
-    expect((await verify(location, { fromCheckpoint: true })).problems).toEqual([])
+    expect((await verify(location, { fromFirstFile: true })).problems).toEqual([])
   })
 
   test('is finished at the next start after an interruption', async () => {

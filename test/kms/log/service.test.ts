@@ -9,7 +9,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { trustSingleEndpoint } from '../../../src/chain/ask-contracts.ts'
 import { AssentError } from '../../../src/errors/index.ts'
 import {
-  type EvidenceRules,
+  type AttestationRules,
   verifyAttestation,
   verifyBoot,
 } from '../../../src/kms/authorization/verify-attestation.ts'
@@ -318,7 +318,7 @@ describe('release log: denials of callers with a quote', () => {
 })
 
 describe('release log: the measurements that the chain had to approve', () => {
-  const refused = async (images: EvidenceRules['images'], vmConfig: string) => {
+  const refused = async (images: AttestationRules['images'], vmConfig: string) => {
     const written: Entry[] = []
     const sink = { append: async (entry: Entry) => void written.push(entry) }
     const recorder = createDecisionRecorder({ ...sink, requireReleasable: () => {} }, () => at)
