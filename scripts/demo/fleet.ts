@@ -7,7 +7,7 @@ import type { BootAuthorizer } from '../../src/chain/boot.ts'
 import type { KmsInfo } from '../../src/chain/registry.ts'
 import type { SimulatedHost } from '../../src/commands/simulate/host-folder.ts'
 import {
-  type EvidenceRules,
+  type AttestationRules,
   verifyAttestation,
   verifyBoot,
 } from '../../src/kms/authorization/verify-attestation.ts'
@@ -79,7 +79,7 @@ export async function startFleet({ simulatedHost, chain, clock }: FleetOptions):
   const appImage = createImage({ name: 'assent-sim-app-1.0.0' })
   const kmsImage = createImage({ name: 'assent-sim-kms-1.0.0' })
   const collateral = parseCollateral(simulator.collateral())
-  const rules: EvidenceRules = {
+  const rules: AttestationRules = {
     collateral: fixedCollateral(collateral),
     root: simulator.rootCertificate,
     accept: (verdict) => checkPolicy(verdict),
