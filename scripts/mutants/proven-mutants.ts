@@ -130,7 +130,7 @@ const mutants: readonly Mutant[] = [
   {
     name: 'a changed memory is believed',
     file: 'chain/proven/checkpoint.ts',
-    from: "if (!timingSafeEqual(fromHex(seal, 'seal', 32), sealOf(fields, options))) {",
+    from: "if (!timingSafeEqual(fromHex(seal, 'seal', 32), macOf(fields, options))) {",
     to: "if (fromHex(seal, 'seal', 32).length !== 32) {",
     test: memory,
   },
@@ -326,7 +326,7 @@ const mutants: readonly Mutant[] = [
   {
     name: 'the seal of the store is not checked',
     file: 'chain/consensus/store-folder.ts',
-    from: "if (!timingSafeEqual(fromHex(seal, 'seal', 32), sealOf(fields, options))) {",
+    from: "if (!timingSafeEqual(fromHex(seal, 'seal', 32), macOf(fields, options))) {",
     to: 'if (seal.length !== 64) {',
     test: lightClient,
   },
