@@ -78,9 +78,9 @@ export interface AssessmentQuestion {
 const anyNumber = 0xffff_ffff
 
 /**
- * Asks the verifier of the registry about a quote, applies the rules of the registry, and does the same for the early set.
+ * Asks the verifier of the registry about a quote, applies the rules of the registry, and does the same for the early collateral.
  *
- * The early set is the one of the PCCS, or else the one that is on the chain. An outage of the PCCS becomes a note.
+ * The early collateral is the one of the PCCS, or else the one that is on the chain. An outage of the PCCS becomes a note.
  *
  * @throws CHAIN_UNREACHABLE, CALL_REVERTED for a malformed quote
  */
@@ -167,7 +167,9 @@ async function askPccs(
     return undefined
   }
   const root = await readRootKey(client, verifier)
-  const early = await judgeEarly(quote, root, now, pccs).catch(note('The early set is unknown'))
+  const early = await judgeEarly(quote, root, now, pccs).catch(
+    note('The early collateral is unknown'),
+  )
   // a PCCS does not have the list; its signature decides, so Intel's service can be asked for it
   const urls = isIntels(root) ? [...pccs.urls, intelService] : pccs.urls
   const list = await fetchEvaluationNumbers({ ...pccs, urls })

@@ -197,7 +197,7 @@ function examineEarly(
   { early, nextStandardAt, notes }: HostAssessment,
   { now }: HostExamination,
 ): DoctorFinding[] {
-  const check = 'TCB in the early set'
+  const check = 'TCB in the early collateral'
   const from =
     nextStandardAt === null
       ? 'the date is not known'

@@ -13,7 +13,10 @@ const socketOption = {
 } as const
 
 const hostPccsOptions = {
-  pccs: { value: 'URL', description: 'PCCS with Intel’s early set (default: from the profile)' },
+  pccs: {
+    value: 'URL',
+    description: 'PCCS with Intel’s early collateral (default: from the profile)',
+  },
   pccsCa: { value: 'FILE', description: 'certificates (PEM) to trust for the PCCS' },
 } as const
 
@@ -103,7 +106,7 @@ export const renew = defineCommand({
 export const doctor = defineCommand({
   path: ['host', 'doctor'],
   summary: 'Check what keeps a host admitted, and what ends soon; exit code 1 if a check fails',
-  help: `It verifies the quote of the current proof again: under the collateral of today, and under Intel’s early set, which becomes the standard about a year after a TCB recovery. Warnings are about the next weeks (--within).`,
+  help: `It verifies the quote of the current proof again: under the collateral of today, and under Intel’s early collateral, which becomes the standard about a year after a TCB recovery. Warnings are about the next weeks (--within).`,
   examples: ['host doctor 5f1c07', 'host doctor 5f1c07 --pccs http://127.0.0.1:8081 --within 30d'],
   arguments: { device },
   options: {

@@ -251,7 +251,7 @@ describe.skipIf(absent)('the commands of a host operator', { timeout: 60_000 }, 
     pccs.early = {}
 
     expect(value.isFit).toBe(true)
-    expect(statusOf(value, 'TCB in the early set')).toBe('warning')
+    expect(statusOf(value, 'TCB in the early collateral')).toBe('warning')
     expect(statusOf(value, 'host proof')).toBe('warning')
     expect(value.assessment.early).toMatchObject({
       status: 'OutOfDate',
@@ -269,8 +269,8 @@ describe.skipIf(absent)('the commands of a host operator', { timeout: 60_000 }, 
 
     expect(value.isFit).toBe(true)
     expect(value.assessment.early).toBeNull()
-    expect(value.assessment.notes.join()).toContain('The early set is unknown')
-    expect(statusOf(value, 'TCB in the early set')).toBe('warning')
+    expect(value.assessment.notes.join()).toContain('The early collateral is unknown')
+    expect(statusOf(value, 'TCB in the early collateral')).toBe('warning')
   })
 
   test('quote and doctor see what the DAO denies', async () => {

@@ -27,7 +27,7 @@ const setSchema = z.strictObject({
 
 export const assessmentSchema = z.strictObject({
   today: setSchema,
-  early: setSchema.nullable().describe('Intel’s early set; null: nobody has it'),
+  early: setSchema.nullable().describe('Intel’s early collateral; null: nobody has it'),
   nextStandardAt: unixTime.nullable().describe('when the early number becomes the standard'),
   notes: z.array(z.string()).describe('what could not be asked'),
 })

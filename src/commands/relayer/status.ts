@@ -40,7 +40,10 @@ export const schema = z.strictObject({
   runway: seconds.nullable().describe('how long the balance lasts at the rate of the last day'),
   hosts: counts.describe('hosts with an agent, by the state of their proof'),
   nextExpiry: unixTime.nullable().describe('end of the proof that ends first'),
-  demoted: z.int().nonnegative().describe('hosts that lose their TCB status in the early set'),
+  demoted: z
+    .int()
+    .nonnegative()
+    .describe('hosts that lose their TCB status in the early collateral'),
   nextStandardAt: unixTime.nullable().describe('when the standard number changes'),
   upkeepDue: z.number().nonnegative(),
   problems: z.array(z.string()),
