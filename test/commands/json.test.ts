@@ -302,7 +302,7 @@ kms = "https://localhost:${ports.kms}"
     })
     const image = `registry.example.org/assent-kms@${digest}`
     const { appCompose } = await run(
-      `kms compose --config plan.json --key-provider-id ${provider} --image ${image}`,
+      `kms compose --config plan.json --key-provider-id ${provider} --container-image ${image}`,
     )
     await write('kms-compose.json', appCompose)
     await run(
@@ -342,7 +342,7 @@ kms = "https://localhost:${ports.kms}"
     await run('log list copy')
     await run('log root-key')
     await run('kms log root-key')
-    const demands = '--agreement 1 --max-block-age 3600 --head copy/head.json --accept-unchecked'
+    const demands = '--quorum 1 --max-block-age 3600 --head copy/head.json --accept-unchecked'
     await run(`log verify copy ${demands}`)
     await run(`kms log verify copy ${demands}`)
   })
@@ -399,7 +399,7 @@ kms = "https://localhost:${ports.kms}"
     await run('dao approvals os-image')
     await run('dao guardian show')
     await run('dao drill --app shop')
-    await run('dao report root-draft.json')
+    await run('dao review root-draft.json')
   })
 
   let proposal: string
@@ -414,8 +414,8 @@ kms = "https://localhost:${ports.kms}"
     proposal = proposals[0].id
     await run(`dao proposal ${proposal}`)
     await send('dao approve-list list.json')
-    await send(`dao extend host ${kmsCvm.deviceId} --until never`)
-    await send(`dao shorten host ${kmsCvm.deviceId} --at ${Math.floor(Date.now() / 1000) + 3_600}`)
+    await send(`dao extend host ${kmsCvm.deviceId} --until no-end`)
+    await send(`dao shorten host ${kmsCvm.deviceId} --until ${Math.floor(Date.now() / 1000) + 3_600}`)
     await send(`dao withdraw os-image ${id('a1')}`)
     await send(`dao revoke os-image ${id('a1')}`)
     await send(`dao guardian suspend os-image ${id('a1')} --from ${guardian}`)
@@ -441,7 +441,7 @@ kms = "https://localhost:${ports.kms}"
     await send(`host slash ${deviceId} ${owner} 1 ${other} --evidence fault.json`)
     await send('host set-bond-terms --minimum 200 --unbonding 2h')
     await send('host set-rules --open yes')
-    await send('host set-tcb-status SWHardeningNeeded always')
+    await send('host set-tcb-status SWHardeningNeeded accept')
     await send('host set-advisories deny INTEL-SA-00828')
     await send(`host set-operator ${deviceId} ${other}`)
     await send('kms set-gateway any')
