@@ -415,7 +415,9 @@ kms = "https://localhost:${ports.kms}"
     await run(`dao proposal ${proposal}`)
     await send('dao approve-list list.json')
     await send(`dao extend host ${kmsCvm.deviceId} --until no-end`)
-    await send(`dao shorten host ${kmsCvm.deviceId} --until ${Math.floor(Date.now() / 1000) + 3_600}`)
+    await send(
+      `dao shorten host ${kmsCvm.deviceId} --until ${Math.floor(Date.now() / 1000) + 3_600}`,
+    )
     await send(`dao withdraw os-image ${id('a1')}`)
     await send(`dao revoke os-image ${id('a1')}`)
     await send(`dao guardian suspend os-image ${id('a1')} --from ${guardian}`)

@@ -148,16 +148,16 @@ async function certifyInstance(kms: KmsContext, request: CertifyInstanceRequest,
   requireLength(request.key, 'key', 20)
   requireLength(request.registry, 'registry', 20)
   requireLength(request.blockHash, 'block_hash', 32)
-  const { boot, approval } = await withVerdictContext('App not allowed', async () => {
+  const { boot, allowed } = await withVerdictContext('App not allowed', async () => {
     const proven = requireAttestation(caller)
     // as for SignCert: the app runs, and its events after the boot do not count
     const boot = verifyBoot(proven, request.vmConfig, 'boot', kms.rules)
     rememberBootForLog(caller, boot)
-    return { boot, approval: await authorizeApp(kms.authorizeBoot, boot) }
+    return { boot, allowed: await authorizeApp(kms.authorizeBoot, boot) }
   })
-  rememberApprovalForLog(kms, caller, approval)
+  rememberBlockForLog(kms, caller, allowed)
   const { appId, composeHash } = boot.bootInfo
-  const epoch = approval.epochs?.write ?? firstEpoch
+  const epoch = allowed.epochs?.write ?? firstEpoch
   const binding = {
     chainId: kms.chain.chainId,
     registry: to0x(request.registry),
@@ -172,7 +172,7 @@ async function certifyInstance(kms: KmsContext, request: CertifyInstanceRequest,
     method: 'CertifyInstance',
     certificate: concatBytes(digest, request.key),
     boot,
-    approval,
+    allowed,
   })
   return { appId, composeHash, epoch, ...signed }
 }
