@@ -10,7 +10,14 @@ import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { approveManifest } from '../../src/chain/app.ts'
 import { noEnd } from '../../src/chain/approval.ts'
 import { sendCall } from '../../src/chain/call.ts'
-import { deployAndRegisterApp, deployedApp, setKmsInfo } from '../../src/chain/registry.ts'
+import {
+  approve,
+  deployAndRegisterApp,
+  deployedApp,
+  setKmsInfo,
+  shorten,
+  withdraw,
+} from '../../src/chain/registry.ts'
 import { schema } from '../../src/commands/app/verify.ts'
 import { keyToPem, toPem } from '../../src/kms/certificates/certificate.ts'
 import { selfIssueAttested } from '../../src/kms/certificates/ratls.ts'
@@ -98,8 +105,12 @@ async function asTimelock(to: Address, data: Hex): Promise<void> {
   await client.impersonateAccount({ address: timelock })
   await client.setBalance({ address: timelock, value: 10n ** 18n })
   const wallet = createWalletClient({ transport })
-  const hash = await wallet.sendTransaction({ account: timelock, to, data, chain: null })
-  await client.waitForTransactionReceipt({ hash, pollingInterval: 20 })
+  const hash = await wallet.sendTransaction({
+    ...{ account: timelock, to, data, chain: null },
+    gas: 2_000_000n,
+  })
+  const { status } = await client.waitForTransactionReceipt({ hash, pollingInterval: 20 })
+  expect(status).toBe('success')
 }
 
 describe.skipIf(findAnvil() === undefined)('an auditor', () => {
@@ -199,6 +210,43 @@ describe.skipIf(findAnvil() === undefined)('an auditor', () => {
       /✓ The base image was approved by proposal \d+ of 0x\S+ \(.* for, 0 against/,
     )
     expect(text.split('\n').at(-1)).toBe('All steps passed.')
+  })
+
+  test('names the vote of the current version, not a later approval of the same', async () => {
+    const image = to0x(cvm.image.osImageHash)
+    const quote = await answerOf(cvm, 'again.json')
+    const ofImage = async () => {
+      const { decisions } = await verify(quote)
+      return decisions.find((each: { kind: string }) => each.kind === 'osImage')
+    }
+    const { kmsAuth } = fixture.addresses
+    const kind = 'osImage'
+    const again = (expiresAt = 0) => approve(kmsAuth, [{ kind, id: image, expiresAt }], noEnd)
+    const first = await ofImage()
+
+    await asTimelock(kmsAuth, again().data)
+    const repeated = await ofImage()
+    expect(repeated).toMatchObject({ transaction: first.transaction, vote: { proposal } })
+    expect(repeated.repeats).toMatchObject([{ hasEffect: false }])
+    const { text } = await assent('app', 'verify', quote, '--root', file('root.der'))
+    expect(text).toContain('A later approval of the same changed nothing.')
+
+    const end = Number((await fixture.anvil.client.getBlock()).timestamp) + 10 ** 7
+    await asTimelock(kmsAuth, again(end).data)
+    await asTimelock(kmsAuth, shorten(kmsAuth, kind, [image], end - 10).data)
+    await asTimelock(kmsAuth, again(end).data)
+    const { repeats } = await ofImage()
+    expect(repeats.map((each: { hasEffect: boolean }) => each.hasEffect)).toEqual([
+      false,
+      true,
+      true,
+    ])
+
+    await asTimelock(kmsAuth, withdraw(kmsAuth, kind, [image]).data)
+    await asTimelock(kmsAuth, again().data)
+    const anew = await ofImage()
+    expect(anew).toMatchObject({ vote: null, repeats: [] })
+    expect(BigInt(anew.block)).toBeGreaterThan(BigInt(repeated.block))
   })
 
   test('says what it cannot check of a file, and accepts a quote with the report data asked for', async () => {

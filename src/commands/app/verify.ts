@@ -54,6 +54,9 @@ const decisionSchema = z.strictObject({
     })
     .nullable()
     .describe('null: it executed no proposal'),
+  repeats: z
+    .array(z.strictObject({ transaction: bytes32, block: decimal, hasEffect: z.boolean() }))
+    .describe('later approvals of the same version; hasEffect: it changed times or evidence'),
 })
 
 export const schema = z.strictObject({
@@ -393,20 +396,35 @@ function describeDecision(name: string, decision: ApprovalDecision | undefined):
   }
   const { transaction, block, sender, vote } = decision
   const place = `in transaction ${transaction}, block ${block}`
+  const repeated = describeRepeats(decision)
   if (vote === undefined) {
-    const found = `${name} was approved without a vote, by a call of ${sender} ${place}.`
+    const found = `${name} was approved without a vote, by a call of ${sender} ${place}.${repeated}`
     return step('decision', 'yes', 'event', found)
   }
   const { proposal, proposer, votes } = vote
   const counted = `${formatUnits(votes.for, 18)} for, ${formatUnits(votes.against, 18)} against`
-  const found = `${name} was approved by proposal ${proposal} of ${proposer} (${counted}), executed by ${sender} ${place}.`
+  const found = `${name} was approved by proposal ${proposal} of ${proposer} (${counted}), executed by ${sender} ${place}.${repeated}`
   return step('decision', 'yes', 'event', found)
 }
 
-function decisionToJson({ vote, block, ...decision }: ApprovalDecision) {
+/** Later approvals of the same version: the last one that changed something, and how many changed nothing. */
+function describeRepeats({ repeats }: ApprovalDecision): string {
+  const last = repeats.findLast(({ hasEffect }) => hasEffect)
+  const changed =
+    last === undefined
+      ? ''
+      : ` Transaction ${last.transaction}, block ${last.block}, approved it again with other times or other evidence.`
+  const count = repeats.filter(({ hasEffect }) => !hasEffect).length
+  if (count === 0) return changed
+  const times = count === 1 ? 'A later approval' : `${count} later approvals`
+  return `${changed} ${times} of the same changed nothing.`
+}
+
+function decisionToJson({ vote, block, repeats, ...decision }: ApprovalDecision) {
   return {
     ...decision,
     block: block.toString(),
+    repeats: repeats.map((each) => ({ ...each, block: each.block.toString() })),
     vote:
       vote === undefined
         ? null
