@@ -5,7 +5,7 @@ import type { Result } from 'hardhat/types/utils'
 import { errorResult, successfulResult } from 'hardhat/utils/result'
 
 import type { Command } from '../src/commands/command.ts'
-import { type ExitCode, exitCodeOf, exitCodes } from '../src/commands/exit-code.ts'
+import { exitCodeOf, exitCodes } from '../src/commands/exit-code.ts'
 import { reportError } from '../src/commands/output/report-error.ts'
 import type { CommonValues, Context } from '../src/commands/session/context.ts'
 import { onDemand } from '../src/commands/session/on-demand.ts'
@@ -66,7 +66,7 @@ async function open(
 }
 
 /** Hardhat sets its own exit code after the task, so the command's is set when the process ends. */
-function exitWith(code: ExitCode): void {
+function exitWith(code: number): void {
   if (code === exitCodes.yes || process.env.VITEST !== undefined) return
   process.once('exit', () => {
     process.exitCode = code

@@ -1,5 +1,5 @@
 /** One rule for the exit codes of all commands. */
-import { AssentError, type ErrorCode } from '../errors/index.ts'
+import { AssentError, type ErrorCode, isAssentError } from '../errors/index.ts'
 import { malformedErrors } from '../errors/quote.ts'
 
 /** Exit codes of `assent`. */
@@ -16,6 +16,9 @@ export const exitCodes = {
 
 /** The reader of the output stopped before there was an answer: 128 + SIGPIPE, as shells report it. */
 export const outputClosed = 141
+
+/** Ctrl-C at a question: 128 + SIGINT, as shells report it. */
+const interrupted = 130
 
 export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes]
 
@@ -67,7 +70,8 @@ const outage =
   /^UNEXPECTED$|UNREACHABLE|UNAVAILABLE|TIMEOUT|NO_AGREEMENT|STALE|ANSWER_INVALID|NOT_READY|OVERLOADED|BEHIND_MEMORY|FORKED|PROOF_REFUSED|DISAGREES|SIMULATION_TOO_LARGE|WALLET_TRANSACTION_UNKNOWN/
 
 /** The exit code for anything that was thrown. */
-export function exitCodeOf(error: unknown): ExitCode {
+export function exitCodeOf(error: unknown): ExitCode | typeof interrupted {
+  if (isAssentError(error, 'QUESTION_INTERRUPTED')) return interrupted
   return exitCodeOfError(error instanceof AssentError ? error.code : 'UNEXPECTED')
 }
 

@@ -115,6 +115,10 @@ export const chainErrors = {
     why: 'The change was confirmed neither on the terminal nor by --yes. Nothing was done.',
     fix: 'Read the printed effects, then run the same command again with --yes.',
   },
+  QUESTION_INTERRUPTED: {
+    why: 'Ctrl-C was pressed while a command waited for an answer. Nothing was done. The exit code is 130.',
+    fix: 'Run the same command again if you want to send it after all.',
+  },
   EVIDENCE_INVALID: {
     why: 'An evidence document lacks source, commit or recipe, has an unknown field, or its manifest does not have the approved hash.',
     fix: 'Write the document as docs/governance.md shows. Pass the manifest byte for byte as it is measured.',

@@ -1,11 +1,14 @@
 /** The password of a keystore: from a file, a variable, or the terminal. Never from an argument. */
-import { createInterface } from 'node:readline'
 import { Writable } from 'node:stream'
 
 import { AssentError } from '../../errors/index.ts'
 import { readBytes } from '../../lib/files.ts'
+import { askLine } from './question.ts'
 
-/** @throws FILE_UNREADABLE, KEYSTORE_PASSWORD if there is no password and no terminal */
+/**
+ * @throws FILE_UNREADABLE, KEYSTORE_PASSWORD if there is no password and no terminal, CONFIRMATION_MISSING after Ctrl-D,
+ *   QUESTION_INTERRUPTED after Ctrl-C
+ */
 export async function readPassword(file: string | undefined): Promise<string> {
   if (file !== undefined) return (await readBytes(file)).toString('utf8').replace(/\r?\n$/, '')
   const { ASSENT_KEYSTORE_PASSWORD } = process.env
@@ -19,19 +22,16 @@ export async function readPassword(file: string | undefined): Promise<string> {
 }
 
 /** Asks on the terminal without showing what is typed. */
-function askHidden(question: string): Promise<string> {
+async function askHidden(question: string): Promise<string> {
   const silent = new Writable({ write: (_chunk, _encoding, done) => done() })
-  const terminal = createInterface({ input: process.stdin, output: silent, terminal: true })
   process.stderr.write(question)
-  return new Promise((resolve, reject) => {
-    terminal.once('SIGINT', () => {
-      terminal.close()
-      reject(new AssentError('CONFIRMATION_MISSING', 'No password was given. Nothing was sent.'))
-    })
-    terminal.question('', (answer) => {
-      terminal.close()
-      process.stderr.write('\n')
-      resolve(answer)
-    })
+  try {
+    const password = await askLine('', { input: process.stdin, output: silent })
+    if (password !== undefined) return password
+  } finally {
+    process.stderr.write('\n')
+  }
+  throw new AssentError('CONFIRMATION_MISSING', 'No password was given. Nothing was sent.', {
+    hint: 'Run the same command again if you want to send it after all.',
   })
 }
