@@ -37,6 +37,7 @@ describe('environment variables of the benchmarks', () => {
     ['kms', 'ASSENT_BENCH_APPS'],
     ['chain', 'ASSENT_BENCH_PERIODS'],
     ['growth', 'ASSENT_BENCH_GROWTH'],
+    ['indexer', 'ASSENT_BENCH_EVENTS'],
   ])('stop %s at its start if %s is wrong', (section, name) => {
     const { status, stdout, stderr } = bench([section], { [name]: '1.5' })
 
@@ -49,5 +50,7 @@ describe('environment variables of the benchmarks', () => {
 test('the sections of the benchmark are the files that measure something', () => {
   const { stdout } = bench(['--help'])
 
-  expect(stdout).toContain('sections: chain, cli, growth, kms, registry, relayer, verifier')
+  expect(stdout).toContain(
+    'sections: chain, cli, growth, indexer, instances, kms, registry, relayer, verifier',
+  )
 })
