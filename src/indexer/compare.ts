@@ -101,7 +101,7 @@ function openChain(
         .readContract({ address: address as Address, abi, functionName, args, blockNumber })
         .catch((cause: unknown) => {
           const error = toChainError(cause, `read ${functionName} of ${address}`)
-          // an app can have other code, without this function
+          // a registered app can be any contract
           if (error.code === 'CALL_REVERTED') return 'reverted'
           throw error
         }),
@@ -152,6 +152,8 @@ const readFacts: { [N in StateName]: (row: RowOf<N>, chain: Chain) => Promise<Fa
   },
   async apps(row, { read, storage }) {
     const of = (name: string) => read(row.id, appAbi, name)
+    // anyone can register a contract that is no `App`: it has none of these functions, and other storage
+    if ((await of('variants')) === 'reverted') return {}
     const packed = BigInt(await storage(row.id, uint256(4n)))
     const next = BigInt(await storage(row.id, uint256(5n)))
     // docs/contracts.md, "Storage": slot 4 from byte 16, then slot 5

@@ -8,10 +8,14 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
-import { getContractAddress } from 'viem'
+import { getContractAddress, type Hex } from 'viem'
+import { privateKeyToAddress } from 'viem/accounts'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 
+import { instanceProofToJson } from '../../src/chain/instance-proof.ts'
+import { type InstanceBinding, instanceReportData } from '../../src/chain/instances.ts'
 import { loadCommands, singleCommands } from '../../src/commands/groups.ts'
+import { signInstanceBinding } from '../../src/kms/certify-instance.ts'
 import { fromHex, to0x } from '../../src/lib/bytes.ts'
 import { createImage } from '../../src/tee/simulator/image.ts'
 import { createSimulator } from '../../src/tee/simulator/simulator.ts'
@@ -337,6 +341,42 @@ kms = "https://localhost:${ports.kms}"
     )
   })
 
+  test('the key of an instance', async () => {
+    const machine = JSON.parse(await readFile(join(folder, 'machine/simulator.json'), 'utf8'))
+    const simulator = createSimulator({ ...machine, seed: fromHex(machine.seed, 'seed', 32) })
+    const { app } = await run('app instances --app shop')
+    const cvm = simulator.createPlatform(machine).createCvm({
+      image: createImage(),
+      compose: await readFile(join(folder, 'app-compose.json'), 'utf8'),
+      appId: fromHex(app, 'app', 20),
+    })
+    const bootstrap = JSON.parse(await readFile(join(folder, 'bootstrap.json'), 'utf8'))
+    const id = fromHex(bootstrap.ca_pubkey, 'public key of the KMS')
+    cvm.advance('ready', { keyProvider: { name: 'kms', id } })
+    const block = await anvil.client.getBlock()
+    const key = fromHex(anvilKeys[0], 'key', 32)
+    const binding: InstanceBinding = {
+      chainId: 31_337,
+      registry: contracts.instances as Hex,
+      app,
+      key: privateKeyToAddress(anvilKeys[0]),
+      block: { number: block.number - 1n, hash: block.parentHash },
+    }
+    const proof = instanceProofToJson({
+      way: 'quote',
+      binding,
+      possession: signInstanceBinding(key, binding),
+      quote: cvm.quote(instanceReportData(binding)),
+      osImageHash: kmsCvm.osImageHash as Hex,
+      eventLog: cvm.eventLog('full'),
+    })
+    await write('instance.json', proof)
+    await send('app register-instance instance.json')
+    await run('app instances --app shop')
+    await send(`app end-instance ${binding.key}`)
+    await send('app create-signer --app shop')
+  })
+
   test('the release log', async () => {
     await run('log fetch --out copy')
     await run('log list copy')
@@ -400,6 +440,7 @@ kms = "https://localhost:${ports.kms}"
     await run('dao guardian show')
     await run('dao drill --app shop')
     await run('dao review root-draft.json')
+    await run('deployment replay')
   })
 
   let proposal: string
