@@ -16,7 +16,12 @@ import { findAnvil } from '../anvil.ts'
 import { installProgram } from './installed-program.ts'
 
 const pages = join(import.meta.dirname, '../../docs/guides')
-const guides = (await readdir(pages)).filter((name) => name.endsWith('.md'))
+
+/** Pages that advance the clock of the demo, in their order: the first one votes on a proposal that is still open. */
+const last = ['voter.md', 'host-operator.md']
+const guides = (await readdir(pages))
+  .filter((name) => name.endsWith('.md'))
+  .sort((one, other) => last.indexOf(one) - last.indexOf(other))
 
 /** Pages that start a chain of their own. */
 const needsAnvil: ReadonlySet<string> = new Set(['kms-on-your-machine.md'])
