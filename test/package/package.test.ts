@@ -4,7 +4,7 @@ import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
-import { join, resolve } from 'node:path'
+import { join, posix, resolve } from 'node:path'
 import { promisify } from 'node:util'
 
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
@@ -49,6 +49,22 @@ describe.skipIf(!isBuilt)('the npm package', { timeout: 300_000 }, () => {
 
   test('contains every required file and no test file', () => {
     expect(packageProblems(packed.paths)).toEqual([])
+  })
+
+  test('contains every file that its pages link to', async () => {
+    const pages = packed.paths.filter((path) => path.endsWith('.md'))
+    const links = pages.map(async (page) => {
+      const text = await readFile(join(root, page), 'utf8')
+      return [...text.matchAll(/\]\((?![a-z]+:|#)([^)\s#]+)/g)].map(([, link = '']) => ({
+        page,
+        path: posix.join(posix.dirname(page), link),
+      }))
+    })
+    const dead = (await Promise.all(links))
+      .flat()
+      .filter(({ path }) => !packed.paths.some((file) => `${file}/`.startsWith(`${path}/`)))
+
+    expect(dead).toEqual([])
   })
 
   test('installs no package that only the tests need', () => {
