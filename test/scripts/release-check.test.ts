@@ -113,6 +113,7 @@ describe('the published package', () => {
     'dist/cli/main.js',
     'dist/ethers/index.js',
     'dist/index.d.ts',
+    'dist/indexer/database/migrations/meta/_journal.json',
     'dist/relayer/database/migrations/meta/_journal.json',
     'dist/tasks/index.js',
     'package.json',
