@@ -98,7 +98,7 @@ describe.skipIf(absent)('a review', () => {
         manifest: {
           name: 'hello',
           services: [{ name: 'web', digest: `sha256:${'b'.repeat(64)}` }],
-          environment: ['REGION', 'TOKEN'],
+          variableNames: ['REGION', 'TOKEN'],
         },
         difference: { from: sha256(manifest('a', ['TOKEN'])) },
       },
