@@ -83,7 +83,9 @@ async function run(
   argument: unknown,
 ): Promise<Pick<Message, 'result' | 'failure'>> {
   try {
-    return { result: await handlers[name]?.(argument as never) }
+    const handler = handlers[name]
+    if (handler === undefined) throw new Error(`The other process has no handler for ${name}.`)
+    return { result: await handler(argument as never) }
   } catch (error) {
     return { failure: describe(error) }
   }

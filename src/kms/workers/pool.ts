@@ -67,7 +67,7 @@ export async function startPool(options: PoolOptions): Promise<Pool> {
 
   const begin = async (port: number): Promise<number> => {
     const child = fork(entry, { serialization: 'advanced' })
-    const handlers = { ...log, ...proofs, exposition: () => expose(workers, own) }
+    const handlers = { ...log, ...proofs, metricsText: () => joinMetrics(workers, own) }
     const worker = { process: child, channel: openChannel(child, handlers) }
     const ended = once(child, 'exit')
     const listening = await Promise.race([
@@ -129,7 +129,7 @@ async function end({ process: child, channel }: Worker): Promise<void> {
 }
 
 /** Combined metrics of all processes: counters are added, gauges with `max` take the largest value. */
-async function expose(workers: ReadonlySet<Worker>, own: Registry): Promise<string> {
+async function joinMetrics(workers: ReadonlySet<Worker>, own: Registry): Promise<string> {
   const asked = [...workers].map(({ channel }) => channel.ask<object[]>('metrics').catch(() => []))
   const all = [await own.getMetricsAsJSON(), ...(await Promise.all(asked))]
   return AggregatorRegistry.aggregate(all).metrics()
