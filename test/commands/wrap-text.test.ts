@@ -34,6 +34,12 @@ describe('wrapText', () => {
       40,
       `\x1b[32m${'a'.repeat(36)}\x1b[39m bbb`,
     ],
+    [
+      'a coloured word of wide characters, without a break inside a colour code',
+      `x \x1b[35m${'█'.repeat(45)}\x1b[39m`,
+      40,
+      `x \x1b[35m${'█'.repeat(38)}\n  ${'█'.repeat(7)}\x1b[39m`,
+    ],
   ])('wraps %s', (_, text, columns, expected) => {
     expect(wrapText(text, columns)).toBe(expected)
   })

@@ -29,7 +29,7 @@ import { callSchema } from '../calls/submission.ts'
 import type { ArgumentsOf } from '../command.ts'
 import type { showProposal } from '../dao.ts'
 import { readBytes } from '../input/arguments.ts'
-import { blocksOf, linesOf } from '../output/draw-timeline.ts'
+import { blocksOf, legendOf, linesOf } from '../output/draw-timeline.ts'
 import { address, bytes, bytes32, decimal, unixTime } from '../output/json.ts'
 import { type Output, progressOf } from '../output/output.ts'
 import { printReview, reviewSchema } from '../output/review-json.ts'
@@ -116,7 +116,11 @@ function printDetails(
   output.quotation(description)
   output.line()
   output.heading(`${facts.state}. ${nextStep(facts)}`)
-  if (process.stdout.isTTY === true) output.line(`  ${blocksOf(timeline, facts.now)}`)
+  const { isTTY, columns = 80 } = process.stdout
+  if (isTTY === true) {
+    output.line(`  ${blocksOf(timeline, facts.now, Math.min(columns, 80) - 2)}`)
+    output.line(`  ${legendOf(timeline)}`)
+  }
   for (const line of linesOf(timeline)) output.line(`  ${line}`)
   output.line()
   printVotes(output, facts, tokenSymbol)

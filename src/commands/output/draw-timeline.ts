@@ -20,17 +20,28 @@ const paints: Record<Stage['name'], (text: string) => string> = {
   execute: pc.green,
 }
 
-/** One block for each stage, as long as the stage; the part in the past is filled. */
-export function blocksOf(stages: readonly Stage[], now: number, width = 64): string {
+/** Most and fewest cells of the smallest block. */
+const smallest = { most: 6, fewest: 1 }
+
+/**
+ * One block for each stage, the longer the longer the stage takes; the part in the past is filled.
+ *
+ * @param width of all blocks with the spaces between them, in columns
+ */
+export function blocksOf(stages: readonly Stage[], now: number, width: number): string {
   const shown = stages.filter(({ status }) => status !== 'skipped')
   // the execution window is much longer than the other stages, so its block has the minimum size
   const length = ({ name, from, to }: Stage) =>
     name === 'execute' || from === undefined || to === undefined ? 0 : to - from
   const whole = shown.reduce((sum, stage) => sum + length(stage), 0) || 1
+  const free = width - (shown.length - 1)
+  const { most, fewest } = smallest
+  const least = Math.max(fewest, Math.min(most, Math.floor(free / shown.length)))
+  const rest = Math.max(0, free - least * shown.length)
   return shown
     .map((stage) => {
       const { name, from, to, status } = stage
-      const cells = Math.max(6, Math.round((width * length(stage)) / whole))
+      const cells = least + Math.floor((rest * length(stage)) / whole)
       const part =
         status === 'done'
           ? 1
@@ -41,6 +52,14 @@ export function blocksOf(stages: readonly Stage[], now: number, width = 64): str
       return paints[name]('█'.repeat(full) + '░'.repeat(cells - full))
     })
     .join(' ')
+}
+
+/** What the blocks are, in their order and colours. */
+export function legendOf(stages: readonly Stage[]): string {
+  const names = stages
+    .filter(({ status }) => status !== 'skipped')
+    .map(({ name }) => paints[name](labels[name]))
+  return `${names.join(', ')}; █ is past, ░ is to come`
 }
 
 /** One line for each stage: name, begin, end and status. */

@@ -28,17 +28,29 @@ export function breakText(line: string, columns: number): string[] {
   const parts: string[] = []
   let part = ''
   let used = 0
-  for (const { segment } of new Intl.Segmenter().segment(line)) {
-    const width = stringWidth(segment)
+  for (const piece of pieces(line)) {
+    const width = stringWidth(piece)
     if (used + width > columns) {
       parts.push(part)
       part = ''
       used = 0
     }
-    part += segment
+    part += piece
     used += width
   }
   return [...parts, part]
+}
+
+// biome-ignore lint/suspicious/noControlCharactersInRegex: terminals take colours as control characters
+const colorCode = /(\x1b\[[\d;]*m)/
+
+/** Characters as a reader sees them, and whole colour codes, which have no width. */
+function pieces(line: string): string[] {
+  return line
+    .split(colorCode)
+    .flatMap((text, i) =>
+      i % 2 === 1 ? [text] : [...new Intl.Segmenter().segment(text)].map(({ segment }) => segment),
+    )
 }
 
 function breakWord(word: string, columns: number): string[] {

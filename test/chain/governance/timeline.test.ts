@@ -1,10 +1,11 @@
 /** Stages of a proposal in each of its states. */
+import stringWidth from 'string-width'
 import { describe, expect, test } from 'vitest'
 
 import type { ProposalState } from '../../../src/chain/governance/governance.ts'
 import type { ProposalFacts } from '../../../src/chain/governance/proposals.ts'
 import { type ProposalTimes, timelineOf } from '../../../src/chain/governance/timeline.ts'
-import { blocksOf, linesOf } from '../../../src/commands/output/draw-timeline.ts'
+import { blocksOf, legendOf, linesOf } from '../../../src/commands/output/draw-timeline.ts'
 
 const delay = 300
 
@@ -94,11 +95,21 @@ describe('the timeline of a proposal', () => {
 test('the picture of a timeline fills past stages and leaves future stages empty', () => {
   const stages = timelineOf(facts('active', 1360), proposed, delay)
 
-  const [review = '', vote = '', ...ahead] = blocksOf(stages, 1360, 22).split(' ')
-  expect(review).toBe('█'.repeat(6))
-  expect(vote).toBe(`${'█'.repeat(10)}${'░'.repeat(10)}`)
+  const [review = '', vote = '', ...ahead] = blocksOf(stages, 1360, 48).split(' ')
+  expect(review).toMatch(/^█{6,7}$/)
+  expect(vote).toMatch(/^█+░+$/)
+  expect(Math.abs(vote.lastIndexOf('█') + 1 - vote.length / 2)).toBeLessThanOrEqual(1)
   expect(ahead).toEqual(['░░░░░░', '░░░░░░', '░░░░░░'])
   expect(linesOf(stages)[1]).toContain(
     'current   1970-01-01 00:17:40 UTC – 1970-01-01 00:27:40 UTC',
   )
+})
+
+test.each([20, 38, 58, 78])('the picture of a timeline fits into %i columns', (width) => {
+  const stages = timelineOf(facts('active', 1360), proposed, delay)
+  const blocks = blocksOf(stages, 1360, width)
+
+  expect(stringWidth(blocks)).toBeLessThanOrEqual(width)
+  expect(blocks.split(' ')).toHaveLength(stages.length)
+  expect(legendOf(stages)).toBe('review, vote, queue, timelock, execute; █ is past, ░ is to come')
 })
