@@ -8,7 +8,7 @@ import { createPublicClient, http, parseEther } from 'viem'
 import { generatePrivateKey } from 'viem/accounts'
 import { foundry } from 'viem/chains'
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
-
+import { exitCode } from '../../src/commands/host/quote.ts'
 import { writeSimulatedHost } from '../../src/commands/simulate/host-folder.ts'
 import { standardHostRules } from '../../src/deploy/deploy.ts'
 import { to0x, toHex } from '../../src/lib/bytes.ts'
@@ -174,6 +174,20 @@ describe.skipIf(absent)('the commands of a host operator', { timeout: 60_000 }, 
       today: { status: 'UpToDate' },
       early: { from: 'pccs', status: 'UpToDate', problems: [] },
     })
+  })
+
+  test('quote for another operator says that the registry refuses it, and proposes no registration', async () => {
+    const refused = await quoteHost({
+      operator: fixture.account('stranger'),
+      out: file('other-operator.json'),
+    })
+    expect(refused.text).toContain('the registry refuses')
+    expect(refused.text).not.toContain('host register')
+    expect(exitCode(refused.value as never)).toBe(1)
+
+    const accepted = await quoteHost({ out: file('same-operator.json') })
+    expect(accepted.text).toContain(`Next: assent host register ${file('same-operator.json')}`)
+    expect(exitCode(accepted.value as never)).toBe(0)
   })
 
   test('renew proves the host again, and the proof ends later', async () => {

@@ -48,12 +48,14 @@ export async function run(args: QuoteArguments, session: Session) {
   output.line(`  approval  ${colorApproval(approval, now)}`)
   const owner = known.expiresAt > now ? known.operator : null
   if (owner !== null) output.line(`  proven by ${owner} now`)
-  if (binding !== undefined && owner !== null && !isSame(owner, binding.operator)) {
+  const ofAnother = belongsToAnother(binding?.operator ?? null, owner)
+  if (binding !== undefined && ofAnother) {
     output.warning(`  The host belongs to ${owner}: the registry refuses ${binding.operator}.`)
   }
   if (file !== null) {
     output.line(`${file}: the quote, for ${binding?.operator} at block ${binding?.block.number}`)
-    output.line(`Next: assent host register ${file}`)
+    if (!ofAnother && assessed.today.problems.length === 0)
+      output.line(`Next: assent host register ${file}`)
   }
   return {
     deviceId,
@@ -68,8 +70,9 @@ export async function run(args: QuoteArguments, session: Session) {
 }
 
 /** Exit code 1 if the registry would refuse the quote today. */
-export function exitCode({ today }: z.infer<typeof schema>): ExitCode {
-  return today.problems.length === 0 ? exitCodes.yes : exitCodes.no
+export function exitCode({ today, operator, presentOperator }: z.infer<typeof schema>): ExitCode {
+  const isAccepted = today.problems.length === 0 && !belongsToAnother(operator, presentOperator)
+  return isAccepted ? exitCodes.yes : exitCodes.no
 }
 
 async function obtain(args: QuoteArguments, session: Session, hosts: Address) {
@@ -92,6 +95,7 @@ async function obtain(args: QuoteArguments, session: Session, hosts: Address) {
   return { quote: made.attestation.quote, binding: made.binding, file: args.out }
 }
 
-function isSame(a: string, b: string): boolean {
-  return a.toLowerCase() === b.toLowerCase()
+/** Whether the registry refuses the operator because another one has proven the host. */
+function belongsToAnother(operator: string | null, present: string | null): boolean {
+  return operator !== null && present !== null && operator.toLowerCase() !== present.toLowerCase()
 }
