@@ -159,6 +159,7 @@ export async function readDeployment(folder: string, chainId: number): Promise<D
   const file = deploymentFile(folder, chainId)
   throw new AssentError('FILE_UNREADABLE', `There is no deployment record ${file}.`, {
     facts: { file },
+    hint: `Pass the folder that has ${chainId}.json: --deployments FOLDER, or deployments in the profile of assent.toml.`,
   })
 }
 

@@ -106,7 +106,7 @@ export const kmsErrors = {
   },
   KMS_REFUSED: {
     why: 'The KMS refused a request. The message is from the KMS. An unmodified dstack-kms does not tell its outages from its denials, so all its errors have this code.',
-    fix: 'Follow the message. The code in the facts is from the KMS.',
+    fix: 'If it refused the boot of an app, run `assent app why MANIFEST --app APP`: it names each condition and its next step. The code in the facts is from the KMS.',
   },
   KMS_UNAVAILABLE: {
     why: 'The KMS, or a proxy before it, answered that it cannot decide now: too many requests, or something that the decision needs does not answer. Nothing was denied.',

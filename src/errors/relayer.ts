@@ -18,7 +18,7 @@ export const relayerErrors = {
   },
   RELAYER_REFUSED: {
     why: 'A relayer answered a command of `assent` with an error. The message has its code.',
-    fix: 'Look up that code on this page.',
+    fix: 'Look up that code in docs/errors.md. `assent` prints its next step if it knows the code.',
   },
   RELAYER_UNREACHABLE: {
     why: 'The relayer of a command does not answer, or says that it cannot answer now. Nothing is said about the quote.',

@@ -1,7 +1,7 @@
 /** Client of a relayer's HTTP API: submits quotes, follows them, and reads health and metrics. */
 import { z } from 'zod'
 
-import { AssentError } from '../errors/index.ts'
+import { AssentError, type ErrorCode, errorCatalogue } from '../errors/index.ts'
 import type { Hex } from '../lib/bytes.ts'
 import { describeIssues } from '../lib/config.ts'
 import { readBody } from '../lib/http-get.ts'
@@ -111,7 +111,16 @@ function refusal(status: number, json: unknown): AssentError {
   const words = escapeText(reason.slice(0, 500))
   return status >= 500 || status === 429
     ? new AssentError('RELAYER_UNREACHABLE', `The relayer cannot answer now: ${words}`, { facts })
-    : new AssentError('RELAYER_REFUSED', `The relayer refused: ${words}`, { facts })
+    : new AssentError('RELAYER_REFUSED', `The relayer refused: ${words}`, {
+        facts,
+        ...hintOf(data?.error.code),
+      })
+}
+
+/** The next step of the code of the relayer. It can be a newer version, with codes that this one does not know. */
+function hintOf(code: string | undefined): { readonly hint?: string } {
+  if (code === undefined || !Object.hasOwn(errorCatalogue, code)) return {}
+  return { hint: errorCatalogue[code as ErrorCode].fix }
 }
 
 async function exchange(

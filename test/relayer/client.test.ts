@@ -109,6 +109,17 @@ describe('the client of a relayer', () => {
     })
   })
 
+  test.each([
+    ['of a known code', 'RELAYER_UNAUTHORIZED', /Bearer/],
+    ['where to look up another code', 'constructor', /docs\/errors\.md/],
+  ])('gives the next step %s', async (_, code, hint) => {
+    answer = { status: 401, text: JSON.stringify({ error: { code, message: 'no' } }) }
+    await expect(submitHostQuote({ url }, submission)).rejects.toMatchObject({
+      code: 'RELAYER_REFUSED',
+      hint: expect.stringMatching(hint),
+    })
+  })
+
   test('shows at most 500 printable characters of a reason', async () => {
     const error = { code: 'X', message: `\u001b[31m${'a'.repeat(1_000)}` }
     answer = { status: 400, text: JSON.stringify({ error }) }

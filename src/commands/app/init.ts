@@ -7,7 +7,7 @@
 import { toBytes } from 'viem'
 import { z } from 'zod'
 
-import { AssentError } from '../../errors/index.ts'
+import { AssentError, isAssentError } from '../../errors/index.ts'
 import { replaceFile, writeNewFile } from '../../lib/files.ts'
 import { parseComposeFile } from '../../manifest/compose-file.ts'
 import { createManifest, pinImages } from '../../manifest/create-manifest.ts'
@@ -50,7 +50,14 @@ export async function run(args: ArgumentsOf<typeof init>, { output }: Context) {
     ...(args.osVersion === undefined ? {} : { osVersion: args.osVersion }),
   })
   const manifest = readManifest(toBytes(content))
-  await (args.overwrite ? replaceFile : writeNewFile)(args.out, content)
+  await (args.overwrite ? replaceFile : writeNewFile)(args.out, content).catch((cause: unknown) => {
+    if (!isAssentError(cause, 'FILE_EXISTS')) throw cause
+    throw new AssentError('FILE_EXISTS', cause.message, {
+      cause,
+      facts: cause.facts,
+      hint: 'Choose another file with --out, or replace it with --overwrite. Then pin the KMS and seal the environment again.',
+    })
+  })
   for (const { service, to } of resolved) output.line(`${service}: ${to}`)
   output.line(`Written to ${args.out}: ${manifest.composeHash}`)
   const findings = lintManifest(manifest)

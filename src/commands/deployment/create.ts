@@ -2,15 +2,20 @@
  * `assent deployment create`: deploys Assent and hands it to its DAO. Reads the parameters file; sends the
  * transactions one by one and records each one. After an interruption the same command continues.
  */
-import { dirname } from 'node:path'
-import { formatUnits } from 'viem'
+import { dirname, join } from 'node:path'
+import { type Address, formatUnits, isAddressEqual } from 'viem'
 import { z } from 'zod'
 import { deploymentFile } from '../../chain/deployments.ts'
 import { formatDuration } from '../../chain/governance/format-time.ts'
 import { type AttestationRules, type DaoRules, deploy } from '../../deploy/deploy.ts'
 import type { ArgumentsOf } from '../command.ts'
 import type { create } from '../deployment.ts'
-import { readAttestationRules, readParameters, toDaoRules } from '../input/parameters-file.ts'
+import {
+  type Parameters,
+  readAttestationRules,
+  readParameters,
+  toDaoRules,
+} from '../input/parameters-file.ts'
 import { address } from '../output/json.ts'
 import type { Output } from '../output/output.ts'
 import type { ChainContext } from '../session/session.ts'
@@ -32,6 +37,7 @@ export async function run(args: ArgumentsOf<typeof create>, context: ChainContex
     `On ${name} (chain ${chainId}), ${clients.walletClient.account.address} would deploy Assent:`,
   )
   printParameters(output, rules, attestation)
+  output.warning(`  ${rightsOfSigner(rules, clients.walletClient.account.address)}`)
   output.line(`  recorded in ${record} after each step`)
   await context.confirm()
   const { commit, compiler, artifact, storage } = await context.sources()
@@ -44,8 +50,27 @@ export async function run(args: ArgumentsOf<typeof create>, context: ChainContex
     record: { folder: deployments, commit, compiler },
     onStep: (words) => output.line(words),
   })
-  output.heading('Deployed. Check it: assent deployment check')
+  output.heading('Deployed. Check it:')
+  output.line(`  ${checkCommand(parameters, dirname(args.parameters))}`)
   return { chainId, record, addresses }
+}
+
+/** The next step as it must be typed: the check compares the root of trust with a file, and never guesses it. */
+export function checkCommand(
+  { attestation }: Pick<Parameters, 'attestation'>,
+  folder: string,
+): string {
+  const command = 'assent deployment check'
+  if (attestation === 'none') return command
+  const file = join(folder, attestation.rootFile)
+  return `${command} --root ${/^[\w./-]+$/.test(file) ? file : `'${file.replaceAll("'", "'\\''")}'`}`
+}
+
+/** What the account that signs can do afterwards. */
+export function rightsOfSigner({ token }: Pick<DaoRules, 'token'>, signer: Address): string {
+  return isAddressEqual(token.holder, signer)
+    ? 'The account that signs holds all votes afterwards: give them to others before you rely on this deployment.'
+    : 'The account that signs has no rights afterwards.'
 }
 
 function printParameters(
@@ -73,5 +98,4 @@ function printParameters(
       ? '  without a quote verifier, hosts and root keys'
       : '  with a quote verifier, hosts and root keys',
   )
-  output.warning('  The account that signs has no rights afterwards.')
 }

@@ -75,7 +75,7 @@ async function compileAll(
   verifications: readonly Verification[],
   session: Session,
 ): Promise<Set<string>> {
-  const solc = await loadCompiler()
+  const solc = await loadCompiler(verifications)
   const sources = await session.sources()
   const done = new Set<string>()
   for (const { identifier } of verifications) {
@@ -89,12 +89,26 @@ async function compileAll(
   return done
 }
 
-async function loadCompiler(): Promise<Solc> {
+async function loadCompiler(verifications: readonly Verification[]): Promise<Solc> {
   try {
     return ((await import('solc')) as { default: Solc }).default
   } catch (cause) {
-    throw new AssentError('COMPILER_MISSING', 'The package solc is not installed.', { cause })
+    throw compilerMissing(verifications, cause)
   }
+}
+
+/** The command that installs the compiler: 0.8.35 of `0.8.35+commit.…`. */
+export function compilerMissing(
+  verifications: readonly Pick<Verification, 'compilerVersion'>[],
+  cause: unknown,
+): AssentError {
+  const version = verifications[0]?.compilerVersion.replace(/\+.*/, '')
+  return new AssentError('COMPILER_MISSING', 'The package solc is not installed.', {
+    cause,
+    ...(version === undefined
+      ? {}
+      : { hint: `Run npm install solc@${version}, or leave out --compile.` }),
+  })
 }
 
 async function write(
