@@ -107,7 +107,8 @@ describe.skipIf(absent)('an interrupted deployment', () => {
     expect(await readdir(folder)).toEqual(['31337.json'])
   })
 
-  test('continues after a failure at any request', async () => {
+  // a run can wait three minutes for a transaction that its node never had (`waitForReceipt`)
+  test('continues after a failure at any request', { timeout: 600_000 }, async () => {
     const expected = await undisturbed()
     // a generator whose numbers are always the same
     let state = 7
