@@ -153,14 +153,15 @@ const readFacts: { [N in StateName]: (row: RowOf<N>, chain: Chain) => Promise<Fa
   async apps(row, { read, storage }) {
     const of = (name: string) => read(row.id, appAbi, name)
     // anyone can register a contract that is no `App`: it has none of these functions, and other storage
-    if ((await of('variants')) === 'reverted') return {}
+    const variants = await of('variants')
+    if (variants === 'reverted') return {}
     const packed = BigInt(await storage(row.id, uint256(4n)))
     const next = BigInt(await storage(row.id, uint256(5n)))
     // docs/contracts.md, "Storage": slot 4 from byte 16, then slot 5
     return {
       allowAnyDevice: [row.allowAnyDevice, await of('allowAnyDevice')],
       requireTcbUpToDate: [row.requireTcbUpToDate, await of('requireTcbUpToDate')],
-      variants: [row.variants, await of('variants')],
+      variants: [row.variants, variants],
       noticePeriod: [row.noticePeriod, await of('noticePeriod')],
       upgradesDisabled: [row.upgradesDisabled, part(packed, 16, 1) === 1n],
       epoch: [row.epoch, part(packed, 23, 4) + 1n],

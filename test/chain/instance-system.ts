@@ -22,6 +22,7 @@ import {
 import { hardhat } from 'viem/chains'
 
 import { hostsAbi, imagesAbi, kmsAuthAbi, rootKeysAbi } from '../../src/chain/abi.ts'
+import { noEnd } from '../../src/chain/approval.ts'
 import { type Call, type Clients, sendCall } from '../../src/chain/call.ts'
 import { approveMeasurementSets } from '../../src/chain/governance/settings.ts'
 import { bindToNewestBlock, hostReportData, registerHost } from '../../src/chain/hosts.ts'
@@ -50,7 +51,6 @@ import { parseQuote } from '../../src/quote/parse.ts'
 import { createImage } from '../../src/tee/simulator/image.ts'
 import { createSimulator } from '../../src/tee/simulator/simulator.ts'
 
-export const never = 2 ** 40 - 1
 const compose = '{"manifest_version":2,"name":"instances","runner":"docker-compose"}'
 
 export type InstanceSystem = Awaited<ReturnType<typeof createInstanceSystem>>
@@ -150,7 +150,7 @@ export async function createInstanceSystem() {
   await send(registry.addKmsDevice(kmsAuth, to0x(platform.deviceId)))
   await send(proveRootKey(rootKeys, bootstrap, pair))
   const rootKey = rootKeyId(pair)
-  await send(registry.approve(rootKeys, [{ kind: 'rootKey', id: rootKey }], never))
+  await send(registry.approve(rootKeys, [{ kind: 'rootKey', id: rootKey }], noEnd))
   const { y } = secp256k1.Point.fromBytes(pair.k256PublicKey).toAffine()
   await send(addRootKey(instances, pair, y))
 
@@ -164,7 +164,7 @@ export async function createInstanceSystem() {
       host.block.number,
     ),
   )
-  await send(registry.approve(hosts, [{ kind: 'host', id: deviceId }], never))
+  await send(registry.approve(hosts, [{ kind: 'host', id: deviceId }], noEnd))
   await send(registry.setHosts(kmsAuth, hosts))
 
   // an image, an app and its CVM
@@ -182,7 +182,7 @@ export async function createInstanceSystem() {
   const { mrTd, rtmrs } = cvm.registers
   const registers = to0x(concatBytes(mrTd, rtmrs[0], rtmrs[1], rtmrs[2]))
   const set = { osImageHash, variant: 0, registers, activeFrom: 0, expiresAt: 0 } as const
-  await send(approveMeasurementSets(images, [{ ...set, evidence: '0x' }], never))
+  await send(approveMeasurementSets(images, [{ ...set, evidence: '0x' }], noEnd))
   await send(recordBoot(instances, cvm.events, osImageHash))
 
   const bindingFor = async (key: Uint8Array): Promise<InstanceBinding> => {

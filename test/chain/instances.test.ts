@@ -7,7 +7,7 @@ import { beforeAll, describe, expect, test } from 'vitest'
 
 import { appSignerAbi, appSignersAbi, instancesAbi } from '../../src/chain/abi.ts'
 import { setRequireTcbUpToDate, supersede } from '../../src/chain/app.ts'
-import { type Kind, stateAt } from '../../src/chain/approval.ts'
+import { type Kind, noEnd, stateAt } from '../../src/chain/approval.ts'
 import { type Call, sendCall } from '../../src/chain/call.ts'
 import { setStatusAcceptedUntil } from '../../src/chain/governance/settings.ts'
 import { instanceProofToJson, parseInstanceProof } from '../../src/chain/instance-proof.ts'
@@ -34,7 +34,6 @@ import {
   createInstanceSystem,
   type InstanceSystem,
   instanceKey,
-  never,
 } from './instance-system.ts'
 
 const digest: Hex = `0x${'5a'.repeat(32)}`
@@ -222,20 +221,20 @@ describe('the view in TypeScript', () => {
       const action = random(10)
       if (action === 0) await attempt(registry.withdraw(at, kind, [id]))
       else if (action === 1) await attempt(registry.suspend(at, kind, [id]))
-      else if (action === 2) await attempt(registry.lift(at, kind, [id], never))
+      else if (action === 2) await attempt(registry.lift(at, kind, [id], noEnd))
       else if (action <= 4) {
         const expiresAt = random(3) === 0 ? now + 600 : 0
         for (const [to, of, each] of grounds) {
           const approval = await registry.readApproval(system.clients.publicClient, to, of, each)
           if (stateAt(approval, now) === 'active') continue
-          await attempt(registry.lift(to, of, [each], never))
-          await attempt(registry.approve(to, [{ kind: of, id: each, expiresAt }], never))
+          await attempt(registry.lift(to, of, [each], noEnd))
+          await attempt(registry.approve(to, [{ kind: of, id: each, expiresAt }], noEnd))
         }
       } else if (action === 5) await system.test.increaseTime({ seconds: random(400) })
       else if (action === 6) await attempt(await system.issueKey(key, 1 + random(2)))
       else if (action === 7 && random(4) === 0)
-        await attempt(setStatusAcceptedUntil(hosts, 1, 0, never))
-      else if (action === 7) await attempt(setStatusAcceptedUntil(hosts, 1, never, never))
+        await attempt(setStatusAcceptedUntil(hosts, 1, 0, noEnd))
+      else if (action === 7) await attempt(setStatusAcceptedUntil(hosts, 1, noEnd, noEnd))
       else if (action === 8 && random(3) === 0) await attempt(setRequireTcbUpToDate(app, true))
       else if (action === 8 && random(5) === 0) await attempt(supersede(app, 1, now + 300, true))
       else await attempt(await system.quoteKey(key))

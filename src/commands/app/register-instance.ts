@@ -10,7 +10,7 @@ import type { registerInstance } from '../app-instance.ts'
 import { sentSchema } from '../calls/submission.ts'
 import { sendCalls } from '../calls/submit-calls.ts'
 import type { ArgumentsOf } from '../command.ts'
-import { readBytes } from '../input/arguments.ts'
+import { readJson } from '../input/arguments.ts'
 import { requireDeployed } from '../input/deployed.ts'
 import { address } from '../output/json.ts'
 import type { Session } from '../session/session.ts'
@@ -23,7 +23,7 @@ export const schema = sentSchema({
 export async function run(args: ArgumentsOf<typeof registerInstance>, session: Session) {
   const instances = requireDeployed(session, 'instances')
   const rootKeys = requireDeployed(session, 'rootKeys')
-  const proof = parseInstanceProof(readJson(await readBytes(args.proof), args.proof))
+  const proof = parseInstanceProof(await readJson(args.proof))
   const { app, key, chainId, registry } = proof.binding
   if (chainId !== session.chainId || registry !== instances.toLowerCase()) {
     throw new AssentError('INPUT_INVALID', 'The proof is for another chain or registry.', {
@@ -38,12 +38,4 @@ export async function run(args: ArgumentsOf<typeof registerInstance>, session: S
   )
   const sent = await sendCalls(session, [...before, registrationOf(instances, proof)])
   return { app, key, ...sent }
-}
-
-function readJson(bytes: Uint8Array, file: string): unknown {
-  try {
-    return JSON.parse(Buffer.from(bytes).toString('utf8'))
-  } catch (cause) {
-    throw new AssentError('INPUT_INVALID', `${file} is not JSON.`, { cause, facts: { file } })
-  }
 }
