@@ -220,7 +220,7 @@ function addList(app: OpenAPIHono, { db }: ApiOptions, path: string, collection:
   })
 }
 
-/** A filter, if it is given. A number that is none matches nothing. */
+/** A filter of the query; undefined if the query lacks it. In a column of numbers, other text matches no row. */
 function matches(column: PgColumn, value: string | undefined): SQL | undefined {
   if (value === undefined) return undefined
   if (column.dataType !== 'number') return eq(column, value.toLowerCase())

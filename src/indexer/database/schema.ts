@@ -141,7 +141,7 @@ export const approvals = indexer.table(
     version: bigint({ mode: 'number' }).notNull(),
     position: bigint({ mode: 'number' }).notNull(),
     revoked: boolean().notNull(),
-    /** keccak256 of the evidence; zero if there is none. The event `ApprovalGiven` has the evidence. */
+    /** keccak256 of the evidence; zero without evidence. The event `ApprovalGiven` has the evidence. */
     evidence: hex('evidence').notNull(),
   },
   (table) => [index('approvals_by_kind').on(table.registry, table.kind, table.position)],
@@ -174,7 +174,7 @@ export const announcements = indexer.table('announcements', {
   announcedAt: seconds('announced_at').notNull(),
 })
 
-/** Hosts: the last host proof, and the ids of one host. Columns of the proof are null if there is none. */
+/** Hosts: the last host proof, and the ids of one host. Columns of the proof are null for a host without a proof. */
 export const hosts = indexer.table(
   'hosts',
   {

@@ -124,7 +124,7 @@ function open(contracts: DisputeContracts, world: World = {}) {
   )
 }
 
-/** The number of the newest block, or why there is none. */
+/** The number of the newest proven block, or the reason why no block is proven. */
 async function newest(contracts: DisputeContracts, world?: World, l1Age = 20) {
   await l1.settle(now)
   now += l1Age
