@@ -254,7 +254,10 @@ describe('inclusion evidence', () => {
       contracts: Record<string, { accountProof: string[]; storage: Record<string, string[]> }>
     }
     const lies: ((copy: Loose) => void)[] = [
-      (copy) => Object.assign(copy, { header: `${copy.header.slice(0, -2)}${copy.header.endsWith('77') ? '78' : '77'}` }),
+      (copy) =>
+        Object.assign(copy, {
+          header: `${copy.header.slice(0, -2)}${copy.header.endsWith('77') ? '78' : '77'}`,
+        }),
       (copy) => Object.assign(copy, { blockHash: `0x${'00'.repeat(32)}` }),
       (copy) => void copy.contracts[address]?.accountProof.pop(),
       (copy) => void copy.contracts[address]?.accountProof.reverse(),
