@@ -229,7 +229,7 @@ export async function startNode(site: Site, workers: number): Promise<BenchNode>
     ...settings,
     chainView: { ...chainView, checkpointFolder: join(folder, 'memory') },
     keysFolder: join(folder, 'keys'),
-    releaseLog: { ...log, entries: 'closed' },
+    releaseLog: { ...log, entries: 'private' },
     workers,
   }
   await writeFile(configFile, JSON.stringify(config))
