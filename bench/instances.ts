@@ -5,7 +5,7 @@
 import { type Address, parseAbi } from 'viem'
 
 import { quoteVerifierAbi } from '../src/chain/abi.ts'
-import { recordBoot } from '../src/chain/instances.ts'
+import { recordBoot } from '../src/chain/registries/instances.ts'
 import { fromHex, type Hex, to0x } from '../src/lib/bytes.ts'
 import { signK256Digest } from '../src/lib/k256.ts'
 import { encodeWithKnownKey } from '../src/quote/compact.ts'

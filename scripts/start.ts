@@ -7,7 +7,7 @@ import path from 'node:path'
 import { parseArgs } from 'node:util'
 
 import hre from 'hardhat'
-import { deploymentFile } from '../src/chain/deployments.ts'
+import { deploymentFile } from '../src/chain/record/deployments.ts'
 import { colors as pc } from '../src/commands/output/colors.ts'
 import { reportError } from '../src/commands/output/report-error.ts'
 import { compileContracts } from '../src/deploy/compile.ts'

@@ -6,7 +6,7 @@
 import { getAbiItem, parseEventLogs, toFunctionSelector } from 'viem'
 
 import { hostsAbi, quoteVerifierAbi } from '../../src/chain/abi.ts'
-import { hostReportData } from '../../src/chain/hosts.ts'
+import { hostReportData } from '../../src/chain/registries/hosts.ts'
 import { AssentError, isAssentError } from '../../src/errors/index.ts'
 import type { Hex } from '../../src/lib/bytes.ts'
 import { to0x } from '../../src/lib/bytes.ts'

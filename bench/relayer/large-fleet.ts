@@ -18,7 +18,7 @@ import {
 } from 'viem'
 
 import { hostsAbi } from '../../src/chain/abi.ts'
-import { hostReportData } from '../../src/chain/hosts.ts'
+import { hostReportData } from '../../src/chain/registries/hosts.ts'
 import { concatBytes, fromHex, type Hex } from '../../src/lib/bytes.ts'
 import { createLog } from '../../src/lib/log.ts'
 import { openDatabase } from '../../src/relayer/database/database.ts'

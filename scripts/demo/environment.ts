@@ -2,7 +2,7 @@
 import path from 'node:path'
 
 import { startAuth } from '../../src/auth/service.ts'
-import type { BootAuthorizer } from '../../src/chain/boot.ts'
+import type { BootAuthorizer } from '../../src/chain/boot/boot.ts'
 import { volatileCheckpoint } from '../../src/chain/proven/checkpoint.ts'
 import { agreedHeaders } from '../../src/chain/proven/header-quorum.ts'
 import { readPinnedCode } from '../../src/chain/proven/pinning.ts'

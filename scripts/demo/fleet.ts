@@ -3,8 +3,8 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
-import type { BootAuthorizer } from '../../src/chain/boot.ts'
-import type { KmsInfo } from '../../src/chain/registry.ts'
+import type { BootAuthorizer } from '../../src/chain/boot/boot.ts'
+import type { KmsInfo } from '../../src/chain/registries/registry.ts'
 import type { SimulatedHost } from '../../src/commands/simulate/host-folder.ts'
 import {
   type AttestationRules,

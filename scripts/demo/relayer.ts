@@ -4,7 +4,11 @@ import { createHash, randomBytes } from 'node:crypto'
 import type { Address } from 'viem'
 
 import type { Clients } from '../../src/chain/call.ts'
-import { bindToNewestBlock, hostReportData, signHostPermit } from '../../src/chain/hosts.ts'
+import {
+  bindToNewestBlock,
+  hostReportData,
+  signHostPermit,
+} from '../../src/chain/registries/hosts.ts'
 import { to0x } from '../../src/lib/bytes.ts'
 import { createLog } from '../../src/lib/log.ts'
 import type { Collateral } from '../../src/quote/collateral/collateral.ts'

@@ -3,9 +3,9 @@ import hre from 'hardhat'
 import { type Address, encodeFunctionData, parseEventLogs } from 'viem'
 
 import { kmsAuthAbi, quoteVerifierAbi } from '../../src/chain/abi.ts'
-import { approveManifest } from '../../src/chain/app.ts'
 import { sendCall } from '../../src/chain/call.ts'
-import { readHost } from '../../src/chain/hosts.ts'
+import { approveManifest } from '../../src/chain/registries/app.ts'
+import { readHost } from '../../src/chain/registries/hosts.ts'
 import {
   addComposeHash,
   addDevice,
@@ -18,8 +18,8 @@ import {
   setHosts,
   setKmsInfo,
   suspend,
-} from '../../src/chain/registry.ts'
-import { proveRootKey, type RootKeyPair, rootKeyId } from '../../src/chain/root-keys.ts'
+} from '../../src/chain/registries/registry.ts'
+import { proveRootKey, type RootKeyPair, rootKeyId } from '../../src/chain/registries/root-keys.ts'
 import { uploadCollateral } from '../../src/chain/verifier/collateral.ts'
 import { deployVerifier } from '../../src/chain/verifier/verifier.ts'
 import { isAssentError } from '../../src/errors/index.ts'

@@ -31,7 +31,7 @@ const generators: readonly Generator[] = [
   },
   {
     name: 'storage',
-    writes: 'src/chain/storage-layouts.ts',
+    writes: 'src/chain/simulate/storage-layouts.ts',
     from: 'contracts/',
     needs: [['node', 'scripts/compile.ts']],
     script: 'scripts/generate/storage-layouts.ts',

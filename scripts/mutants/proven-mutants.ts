@@ -122,7 +122,7 @@ const mutants: readonly Mutant[] = [
   },
   {
     name: 'the lowest block seen counts',
-    file: 'chain/record-folder.ts',
+    file: 'chain/record/record-folder.ts',
     from: '      .reverse()\n',
     to: '',
     test: memory,
@@ -227,7 +227,7 @@ const mutants: readonly Mutant[] = [
   },
   {
     name: 'a believed endpoint is not asked for epochs',
-    file: 'chain/ask-contracts.ts',
+    file: 'chain/boot/ask-contracts.ts',
     from: "if (question === 'isAppAllowed') calls.push",
     to: 'if (question !== question) calls.push',
     test: 'kms/epochs.test.ts',

@@ -5,8 +5,8 @@ import { approvalRegistryAbi, assentGovernorAbi } from '../chain/abi.ts'
 import { decodeApproval, type Kind, kinds } from '../chain/approval.ts'
 import { toChainError } from '../chain/call.ts'
 import { readProposal } from '../chain/governance/proposals.ts'
-import { historyOf } from '../chain/history.ts'
-import { readApproval } from '../chain/registry.ts'
+import { readApproval } from '../chain/registries/registry.ts'
+import { historyOf } from '../chain/rpc/history.ts'
 import type { Hex } from '../lib/bytes.ts'
 
 /** An approval in one registry. */

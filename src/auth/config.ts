@@ -1,7 +1,7 @@
 /** Settings of the auth webhook. docs/kms-settings.md describes each for operators. */
 import { z } from 'zod'
 
-import { bootChainShape } from '../chain/boot-config.ts'
+import { bootChainShape } from '../chain/boot/boot-config.ts'
 import { ingressShape } from '../lib/ingress/settings.ts'
 import { portSchema } from '../lib/schema.ts'
 

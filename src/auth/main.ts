@@ -1,5 +1,5 @@
 /** Commands of the webhook process: run, create the checkpoint. */
-import { endpointHosts, initCheckpoint, openChain } from '../chain/boot-config.ts'
+import { endpointHosts, initCheckpoint, openChain } from '../chain/boot/boot-config.ts'
 import { systemClock } from '../lib/clock.ts'
 import { loadConfig, type ProcessOptions } from '../lib/config.ts'
 import { createLog } from '../lib/log.ts'

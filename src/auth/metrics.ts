@@ -1,8 +1,8 @@
 /** Prometheus metrics of the auth webhook. Outages are counted apart from denials. */
 import { Counter, Gauge, Registry } from 'prom-client'
 
-import type { ChainEvent } from '../chain/boot.ts'
-import { createChainMetrics } from '../chain/metrics.ts'
+import type { ChainEvent } from '../chain/boot/boot.ts'
+import { createChainMetrics } from '../chain/boot/metrics.ts'
 
 /** `outage`: the chain could not be read. `invalid`: the request itself is wrong. */
 export type AuthOutcome = 'allowed' | 'denied' | 'outage' | 'invalid'

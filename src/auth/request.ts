@@ -4,7 +4,7 @@
  */
 import { z } from 'zod'
 
-import type { EvaluatedBoot } from '../chain/boot.ts'
+import type { EvaluatedBoot } from '../chain/boot/boot.ts'
 import { AssentError } from '../errors/index.ts'
 import { fromHex } from '../lib/bytes.ts'
 import { describeIssues, namesOfIssues } from '../lib/config.ts'

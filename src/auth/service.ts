@@ -8,7 +8,7 @@ import { createServer } from 'node:http'
 import { getRequestListener } from '@hono/node-server'
 import { type Context, Hono } from 'hono'
 
-import type { BootAuthorizer, BootQuestion } from '../chain/boot.ts'
+import type { BootAuthorizer, BootQuestion } from '../chain/boot/boot.ts'
 import { AssentError, isAssentError } from '../errors/index.ts'
 import { toHex } from '../lib/bytes.ts'
 import { type AnsweredRefusal, openIngress, type RefusalResponse } from '../lib/ingress/ingress.ts'

@@ -7,7 +7,7 @@ import { readFile } from 'node:fs/promises'
 
 import type { HardhatRuntimeEnvironment } from 'hardhat/types/hre'
 
-import type { Deployment } from '../chain/deployments.ts'
+import type { Deployment } from '../chain/record/deployments.ts'
 import type { LinkableArtifact } from '../chain/verifier/verifier.ts'
 import { compileContracts } from './compile.ts'
 import {

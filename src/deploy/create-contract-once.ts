@@ -24,7 +24,7 @@ import {
   findDeployment,
   type PlannedTransaction,
   requireContract,
-} from '../chain/deployments.ts'
+} from '../chain/record/deployments.ts'
 import type { LinkableArtifact } from '../chain/verifier/verifier.ts'
 import { AssentError, isAssentError } from '../errors/index.ts'
 import type { Hex } from '../lib/bytes.ts'

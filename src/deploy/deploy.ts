@@ -25,8 +25,8 @@ import {
   timelockControllerAbi,
 } from '../chain/abi.ts'
 import { sendCall } from '../chain/call.ts'
-import { type Addresses, deployedAddresses } from '../chain/deployments.ts'
 import type { HostRules } from '../chain/governance/settings.ts'
+import { type Addresses, deployedAddresses } from '../chain/record/deployments.ts'
 import { p256Precompile, requireOpcodes } from '../chain/verifier/verifier.ts'
 import { AssentError } from '../errors/index.ts'
 import { type Hex, to0x } from '../lib/bytes.ts'

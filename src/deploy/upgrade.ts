@@ -13,7 +13,7 @@ import {
   type Deployment,
   implementationName,
   recordedCodes,
-} from '../chain/deployments.ts'
+} from '../chain/record/deployments.ts'
 import { AssentError } from '../errors/index.ts'
 import {
   foresee,

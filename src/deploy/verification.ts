@@ -1,6 +1,6 @@
 /** The inputs of Sourcify and Etherscan for verifying the contracts of a deployment. */
 import { recordedCreationCode } from '../chain/check/code.ts'
-import type { DeployedContract, Deployment } from '../chain/deployments.ts'
+import type { DeployedContract, Deployment } from '../chain/record/deployments.ts'
 import { AssentError } from '../errors/index.ts'
 import type { Hex } from '../lib/bytes.ts'
 import type { ContractSources } from './contract-sources.ts'

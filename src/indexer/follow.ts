@@ -7,7 +7,7 @@
 import { desc, eq } from 'drizzle-orm'
 import { keccak256, toHex } from 'viem'
 
-import { BlockRange, isRateLimit } from '../chain/history.ts'
+import { BlockRange, isRateLimit } from '../chain/rpc/history.ts'
 import { AssentError, isAssentError } from '../errors/index.ts'
 import type { Hex } from '../lib/bytes.ts'
 import { mayContain } from './bloom.ts'

@@ -1,5 +1,5 @@
 /** The indexer process: reads the settings, opens database and endpoints, follows the chain and serves the API. */
-import { parseDeployment } from '../chain/deployments.ts'
+import { parseDeployment } from '../chain/record/deployments.ts'
 import { AssentError } from '../errors/index.ts'
 import type { ProcessOptions } from '../lib/config.ts'
 import { readJson } from '../lib/files.ts'

@@ -1,7 +1,7 @@
 /** Rebuilds the state of a deployment from its events, in memory, and compares it with the chain. */
 import type { PublicClient } from 'viem'
 
-import type { Deployment } from '../chain/deployments.ts'
+import type { Deployment } from '../chain/record/deployments.ts'
 import { createReader } from '../relayer/endpoints/quorum.ts'
 import { type Comparison, compareWithChain } from './compare.ts'
 import { openDatabase } from './database/database.ts'

@@ -1,5 +1,5 @@
 /** The contracts of a deployment that the indexer follows. */
-import type { Deployment } from '../chain/deployments.ts'
+import type { Deployment } from '../chain/record/deployments.ts'
 import type { Hex } from '../lib/bytes.ts'
 import { eventsOfRole, type Role } from './contracts/index.ts'
 

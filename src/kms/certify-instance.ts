@@ -9,7 +9,7 @@ import {
   instanceBindingDigest,
   instanceSignerMessage,
   instanceStatementDigest,
-} from '../chain/instance-statements.ts'
+} from '../chain/registries/instance-statements.ts'
 import { AssentError } from '../errors/index.ts'
 import { equalBytes, fromHex, to0x, toHex } from '../lib/bytes.ts'
 import { k256Address, recoverK256Digest, signK256Digest } from '../lib/k256.ts'

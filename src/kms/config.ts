@@ -1,7 +1,7 @@
 /** Settings of the KMS. docs/kms-settings.md describes each for operators. */
 import { z } from 'zod'
 
-import { bootChainShape } from '../chain/boot-config.ts'
+import { bootChainShape } from '../chain/boot/boot-config.ts'
 import { fromHex } from '../lib/bytes.ts'
 import { ingressShape } from '../lib/ingress/settings.ts'
 import { isRemoteHttp, portSchema, urlListSchema } from '../lib/schema.ts'

@@ -1,7 +1,7 @@
 /** Commands of the KMS process: run, bootstrap, onboard, create the log, create the checkpoint, doctor. */
 import { join } from 'node:path'
 
-import { initCheckpoint, openChain } from '../chain/boot-config.ts'
+import { initCheckpoint, openChain } from '../chain/boot/boot-config.ts'
 import { AssentError } from '../errors/index.ts'
 import { toHex } from '../lib/bytes.ts'
 import { systemClock } from '../lib/clock.ts'

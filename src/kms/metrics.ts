@@ -1,8 +1,8 @@
 /** Prometheus metrics of the KMS. Label values come from fixed sets, never from a caller. */
 import { Counter, Gauge, Histogram, Registry } from 'prom-client'
 
-import type { ChainEvent } from '../chain/boot.ts'
-import { createChainMetrics } from '../chain/metrics.ts'
+import type { ChainEvent } from '../chain/boot/boot.ts'
+import { createChainMetrics } from '../chain/boot/metrics.ts'
 import type { AssentError } from '../errors/index.ts'
 import type { IngressRefusal } from '../lib/ingress/ingress.ts'
 import type { LogStatus } from './log/node-log.ts'

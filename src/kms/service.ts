@@ -9,7 +9,7 @@ import { type Context, Hono } from 'hono'
 import { createMiddleware } from 'hono/factory'
 import type { Registry } from 'prom-client'
 
-import type { BootAuthorizer } from '../chain/boot.ts'
+import type { BootAuthorizer } from '../chain/boot/boot.ts'
 import { refuseClockBehind } from '../chain/heartbeat/clock-floor.ts'
 import { toHex } from '../lib/bytes.ts'
 import type { Clock } from '../lib/clock.ts'

@@ -14,16 +14,15 @@
  * const { isAdmitted, validUntil } = await readAdmission(client, hosts, deviceId)
  */
 export * from '../chain/abi.ts'
-export * from '../chain/app.ts'
 export {
   type Approval,
   decodeApproval,
   type State as ApprovalState,
   stateAt,
 } from '../chain/approval.ts'
-export * from '../chain/ask-contracts.ts'
-export * from '../chain/bonds.ts'
-export * from '../chain/boot.ts'
+export * from '../chain/boot/ask-contracts.ts'
+export * from '../chain/boot/boot.ts'
+export type { Agreement, ChainEvidence, NamedNode, TriePath } from '../chain/boot/evidence.ts'
 export {
   type Call,
   type Clients,
@@ -32,15 +31,16 @@ export {
   sendCall,
   waitForReceipt,
 } from '../chain/call.ts'
-export * from '../chain/deployments.ts'
-export type { Agreement, ChainEvidence, NamedNode, TriePath } from '../chain/evidence.ts'
 export * from '../chain/governance/governance.ts'
-export * from '../chain/hosts.ts'
-export * from '../chain/instance-proof.ts'
-export * from '../chain/instances.ts'
+export * from '../chain/record/deployments.ts'
+export * from '../chain/registries/app.ts'
+export * from '../chain/registries/bonds.ts'
+export * from '../chain/registries/hosts.ts'
+export * from '../chain/registries/instance-proof.ts'
+export * from '../chain/registries/instances.ts'
 /** Reads and calls of the registries. A namespace, because names such as `approve` and `list` are general. */
-export * as registry from '../chain/registry.ts'
-export * from '../chain/root-keys.ts'
+export * as registry from '../chain/registries/registry.ts'
+export * from '../chain/registries/root-keys.ts'
 export {
   collateralCalls,
   missingCollateral,

@@ -15,7 +15,7 @@ export {
   type InstanceBinding,
   instanceBindingDigest,
   instanceReportData,
-} from '../chain/instance-statements.ts'
+} from '../chain/registries/instance-statements.ts'
 export { AssentError, type ErrorCode, errorCatalogue, isAssentError } from '../errors/index.ts'
 export {
   type AppCertificateRequest,

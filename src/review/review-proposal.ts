@@ -6,10 +6,8 @@
  * proposal, and everyone can compute it again.
  */
 import { type Address, type PublicClient, sha256 } from 'viem'
-
+import { canonicalJson } from '../chain/boot/evidence.ts'
 import type { Call } from '../chain/call.ts'
-import type { Addresses } from '../chain/deployments.ts'
-import { canonicalJson } from '../chain/evidence.ts'
 import {
   type AddressBook,
   type CallDescription,
@@ -18,6 +16,7 @@ import {
 import { timelockDelay } from '../chain/governance/governance.ts'
 import { listChanges } from '../chain/governance/proposal-text.ts'
 import { type ProposalFacts, readQueuedProposals } from '../chain/governance/proposals.ts'
+import type { Addresses } from '../chain/record/deployments.ts'
 import { openBlockState } from '../chain/simulate/block-state.ts'
 import { type ChangedBoots, compareBoots } from '../chain/simulate/changed-boots/compare-boots.ts'
 import { listBoots } from '../chain/simulate/changed-boots/list-boots.ts'

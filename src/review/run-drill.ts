@@ -15,7 +15,7 @@ import {
   readGuardian,
   revoke,
   suspend,
-} from '../chain/registry.ts'
+} from '../chain/registries/registry.ts'
 import { openBlockState } from '../chain/simulate/block-state.ts'
 import { LocalChain } from '../chain/simulate/local-chain.ts'
 import { connectToLocalCopy } from '../chain/simulate/local-reader.ts'

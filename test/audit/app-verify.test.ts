@@ -7,9 +7,9 @@ import { createServer, type Server } from 'node:tls'
 import { p256 } from '@noble/curves/nist.js'
 import { type Address, createTestClient, createWalletClient, http, publicActions } from 'viem'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
-import { approveManifest } from '../../src/chain/app.ts'
 import { noEnd } from '../../src/chain/approval.ts'
 import { sendCall } from '../../src/chain/call.ts'
+import { approveManifest } from '../../src/chain/registries/app.ts'
 import {
   approve,
   deployAndRegisterApp,
@@ -17,7 +17,7 @@ import {
   setKmsInfo,
   shorten,
   withdraw,
-} from '../../src/chain/registry.ts'
+} from '../../src/chain/registries/registry.ts'
 import { schema } from '../../src/commands/app/verify.ts'
 import { keyToPem, toPem } from '../../src/kms/certificates/certificate.ts'
 import { selfIssueAttested } from '../../src/kms/certificates/ratls.ts'

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 
 import { createAuthMetrics } from '../../src/auth/metrics.ts'
 import { type AuthOptions, createAuth, startAuth } from '../../src/auth/service.ts'
-import { type BootChain, trustSingleEndpoint } from '../../src/chain/ask-contracts.ts'
+import { type BootChain, trustSingleEndpoint } from '../../src/chain/boot/ask-contracts.ts'
 import { createLog } from '../../src/lib/log.ts'
 import { compile, fakeKmsSource } from '../chain/fakes.ts'
 import { readCommittedJson } from '../vectors.ts'

@@ -14,7 +14,7 @@ import {
   readApproval,
   readState,
   suspend,
-} from '../../src/chain/registry.ts'
+} from '../../src/chain/registries/registry.ts'
 import type { Hex } from '../../src/lib/bytes.ts'
 import { type Anvil, findAnvil, startAnvil } from '../anvil.ts'
 import { chainTime, createDao, type Dao, hardhatArtifacts } from './dao.ts'

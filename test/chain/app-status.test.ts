@@ -3,9 +3,9 @@
 import { network } from 'hardhat'
 import { type EIP1193Provider, keccak256, toHex } from 'viem'
 import { beforeAll, describe, expect, test } from 'vitest'
-import { announce, setAllowAnyDevice } from '../../src/chain/app.ts'
-import { readAppStatus } from '../../src/chain/app-status.ts'
 import { noEnd } from '../../src/chain/approval.ts'
+import { announce, setAllowAnyDevice } from '../../src/chain/registries/app.ts'
+import { readAppStatus } from '../../src/chain/why/app-status.ts'
 import type { Hex } from '../../src/lib/bytes.ts'
 import { appCall, deployRegistries, kmsCall, type Registries } from './registries.ts'
 

@@ -4,7 +4,7 @@ import { setTimeout } from 'node:timers/promises'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { z } from 'zod'
 
-import { bootChainShape, openChain, openProver } from '../../src/chain/boot-config.ts'
+import { bootChainShape, openChain, openProver } from '../../src/chain/boot/boot-config.ts'
 import { endpointNames } from '../../src/chain/proven/rpc-endpoint.ts'
 import { buildChain, type SyntheticChain, serveChain } from './proven/synthetic.ts'
 

@@ -2,7 +2,11 @@ import { network } from 'hardhat'
 import { createPublicClient, custom, type Hex } from 'viem'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 
-import { type BootChain, callBootContract, readKmsFacts } from '../../src/chain/ask-contracts.ts'
+import {
+  type BootChain,
+  callBootContract,
+  readKmsFacts,
+} from '../../src/chain/boot/ask-contracts.ts'
 import { fromHex } from '../../src/lib/bytes.ts'
 import type { BootInfo } from '../../src/quote/measurements/measure.ts'
 import { compile, fakeKmsSource } from './fakes.ts'

@@ -16,8 +16,8 @@ import {
 } from 'viem'
 import { hardhat } from 'viem/chains'
 import type { Call, Clients } from '../../src/chain/call.ts'
-import type { Addresses } from '../../src/chain/deployments.ts'
 import { delegate, execute, propose, queue, vote } from '../../src/chain/governance/governance.ts'
+import type { Addresses } from '../../src/chain/record/deployments.ts'
 import {
   type Artifact,
   type AttestationRules,

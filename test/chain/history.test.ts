@@ -12,7 +12,7 @@ import { describe, expect, test } from 'vitest'
 import { assentGovernorAbi } from '../../src/chain/abi.ts'
 import { findCreation, readDescription } from '../../src/chain/governance/proposals.ts'
 import { readProposalTimes } from '../../src/chain/governance/timeline.ts'
-import { blockAt, findInHistory, historyOf } from '../../src/chain/history.ts'
+import { blockAt, findInHistory, historyOf } from '../../src/chain/rpc/history.ts'
 import { isAssentError } from '../../src/errors/index.ts'
 
 const contract: Address = `0x${'11'.repeat(20)}`

@@ -26,8 +26,8 @@ import {
   registerHost,
   registerHostFor,
   signHostPermit,
-} from '../../src/chain/hosts.ts'
-import { approve } from '../../src/chain/registry.ts'
+} from '../../src/chain/registries/hosts.ts'
+import { approve } from '../../src/chain/registries/registry.ts'
 import { isAssentError } from '../../src/errors/index.ts'
 import { type Hex, to0x } from '../../src/lib/bytes.ts'
 import { type Anvil, findAnvil, startAnvil } from '../anvil.ts'

@@ -13,7 +13,7 @@ import {
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { noEnd } from '../../src/chain/approval.ts'
 
-import { listMeasurementSets, readRegisteredImage } from '../../src/chain/images.ts'
+import { listMeasurementSets, readRegisteredImage } from '../../src/chain/registries/images.ts'
 import type { Hex } from '../../src/lib/bytes.ts'
 import { deployRegistries, imagesCall, type Registries } from './registries.ts'
 

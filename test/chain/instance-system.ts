@@ -25,7 +25,11 @@ import { hostsAbi, imagesAbi, kmsAuthAbi, rootKeysAbi } from '../../src/chain/ab
 import { noEnd } from '../../src/chain/approval.ts'
 import { type Call, type Clients, sendCall } from '../../src/chain/call.ts'
 import { approveMeasurementSets } from '../../src/chain/governance/settings.ts'
-import { bindToNewestBlock, hostReportData, registerHost } from '../../src/chain/hosts.ts'
+import {
+  bindToNewestBlock,
+  hostReportData,
+  registerHost,
+} from '../../src/chain/registries/hosts.ts'
 import {
   addRootKey,
   type InstanceBinding,
@@ -35,9 +39,9 @@ import {
   recordBoot,
   registerInstance,
   registerIssuedInstance,
-} from '../../src/chain/instances.ts'
-import * as registry from '../../src/chain/registry.ts'
-import { proveRootKey, rootKeyId } from '../../src/chain/root-keys.ts'
+} from '../../src/chain/registries/instances.ts'
+import * as registry from '../../src/chain/registries/registry.ts'
+import { proveRootKey, rootKeyId } from '../../src/chain/registries/root-keys.ts'
 import { uploadCollateral } from '../../src/chain/verifier/collateral.ts'
 import { deployVerifier, type LinkableArtifact } from '../../src/chain/verifier/verifier.ts'
 import { signInstanceBinding } from '../../src/kms/certify-instance.ts'

@@ -6,11 +6,14 @@ import { type Address, parseAbi } from 'viem'
 import { beforeAll, describe, expect, test } from 'vitest'
 
 import { appSignerAbi, appSignersAbi, instancesAbi } from '../../src/chain/abi.ts'
-import { setRequireTcbUpToDate, supersede } from '../../src/chain/app.ts'
 import { type Kind, noEnd, stateAt } from '../../src/chain/approval.ts'
 import { type Call, sendCall } from '../../src/chain/call.ts'
 import { setStatusAcceptedUntil } from '../../src/chain/governance/settings.ts'
-import { instanceProofToJson, parseInstanceProof } from '../../src/chain/instance-proof.ts'
+import { setRequireTcbUpToDate, supersede } from '../../src/chain/registries/app.ts'
+import {
+  instanceProofToJson,
+  parseInstanceProof,
+} from '../../src/chain/registries/instance-proof.ts'
 import {
   createAppSigner,
   endInstance,
@@ -24,8 +27,8 @@ import {
   readInstanceFacts,
   registrationOf,
   standings,
-} from '../../src/chain/instances.ts'
-import * as registry from '../../src/chain/registry.ts'
+} from '../../src/chain/registries/instances.ts'
+import * as registry from '../../src/chain/registries/registry.ts'
 import { signInstanceBinding } from '../../src/kms/certify-instance.ts'
 import { type Hex, to0x } from '../../src/lib/bytes.ts'
 import { signK256Digest } from '../../src/lib/k256.ts'

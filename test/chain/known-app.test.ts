@@ -17,9 +17,13 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 
 import { appAbi, kmsAuthAbi } from '../../src/chain/abi.ts'
 import { callOf, sendCall } from '../../src/chain/call.ts'
-import { type Addresses, type Deployment, readDeployment } from '../../src/chain/deployments.ts'
 import { describeCall } from '../../src/chain/governance/describe-call.ts'
-import { deployAndRegisterApp, deployedApp } from '../../src/chain/registry.ts'
+import {
+  type Addresses,
+  type Deployment,
+  readDeployment,
+} from '../../src/chain/record/deployments.ts'
+import { deployAndRegisterApp, deployedApp } from '../../src/chain/registries/registry.ts'
 import { readAddressBook } from '../../src/commands/calls/read-address-book.ts'
 import { deploy } from '../../src/deploy/deploy.ts'
 import { connect, hardhatArtifacts, type People, testRules } from './dao.ts'

@@ -2,8 +2,8 @@
 import { Registry } from 'prom-client'
 import { beforeEach, describe, expect, test } from 'vitest'
 
-import type { ChainEvent } from '../../src/chain/boot.ts'
-import { createChainMetrics } from '../../src/chain/metrics.ts'
+import type { ChainEvent } from '../../src/chain/boot/boot.ts'
+import { createChainMetrics } from '../../src/chain/boot/metrics.ts'
 
 let registry: Registry
 let observe: (event: ChainEvent) => void

@@ -22,9 +22,9 @@ import { hardhat } from 'viem/chains'
 import { appAbi, hostBondsAbi, hostsAbi, imagesAbi, kmsAuthAbi } from '../../src/chain/abi.ts'
 import type { Call, Clients } from '../../src/chain/call.ts'
 import { sendCall, waitForReceipt } from '../../src/chain/call.ts'
-import { hostReportData } from '../../src/chain/hosts.ts'
 import type { PinnedCode } from '../../src/chain/proven/read-boot-facts.ts'
-import { deployAndRegisterApp, deployedApp } from '../../src/chain/registry.ts'
+import { hostReportData } from '../../src/chain/registries/hosts.ts'
+import { deployAndRegisterApp, deployedApp } from '../../src/chain/registries/registry.ts'
 import { type Hex, to0x } from '../../src/lib/bytes.ts'
 
 export interface Registries {

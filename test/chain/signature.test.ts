@@ -3,7 +3,7 @@ import { network } from 'hardhat'
 import type { Abi, Address, PublicClient } from 'viem'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 
-import { isSignedBy } from '../../src/chain/signature.ts'
+import { isSignedBy } from '../../src/chain/rpc/signature.ts'
 import { compile } from './fakes.ts'
 
 const source = `

@@ -5,7 +5,7 @@ import { expect, test } from 'vitest'
 
 import { toChainError } from '../../src/chain/call.ts'
 import { propose } from '../../src/chain/governance/governance.ts'
-import { addOsImageHash } from '../../src/chain/registry.ts'
+import { addOsImageHash } from '../../src/chain/registries/registry.ts'
 import { isAssentError } from '../../src/errors/index.ts'
 import { createDao, hardhatArtifacts } from './dao.ts'
 

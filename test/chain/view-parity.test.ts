@@ -34,7 +34,7 @@ import {
   type ProvenReads,
   type ProvenState,
 } from '../../src/chain/proven/state.ts'
-import { readStateOf } from '../../src/chain/state-reader.ts'
+import { readStateOf } from '../../src/chain/rpc/state-reader.ts'
 import {
   type BootExplanation,
   explainApp,

@@ -8,10 +8,14 @@ import { join } from 'node:path'
 import { p256 } from '@noble/curves/nist.js'
 import { type Address, createTestClient, createWalletClient, http, publicActions } from 'viem'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
-import { approveManifest, supersede } from '../../src/chain/app.ts'
 import { noEnd } from '../../src/chain/approval.ts'
 import { sendCall } from '../../src/chain/call.ts'
-import { deployAndRegisterApp, deployedApp, setKmsInfo } from '../../src/chain/registry.ts'
+import { approveManifest, supersede } from '../../src/chain/registries/app.ts'
+import {
+  deployAndRegisterApp,
+  deployedApp,
+  setKmsInfo,
+} from '../../src/chain/registries/registry.ts'
 import { releaseCommands } from '../../src/commands/app-release.ts'
 import { issueSelfSigned, keyToPem, toPem } from '../../src/kms/certificates/certificate.ts'
 import {

@@ -6,7 +6,7 @@ import { parseAbi, zeroAddress } from 'viem'
 import { afterEach, describe, expect, test } from 'vitest'
 
 import { toChainError } from '../../src/chain/call.ts'
-import { requireContract } from '../../src/chain/deployments.ts'
+import { requireContract } from '../../src/chain/record/deployments.ts'
 import { exitCodeOf } from '../../src/commands/exit-code.ts'
 import { connectNetwork } from '../../src/commands/session/network.ts'
 import type { Profile } from '../../src/commands/session/settings.ts'

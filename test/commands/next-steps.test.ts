@@ -5,7 +5,7 @@ import { join } from 'node:path'
 
 import { afterAll, beforeAll, expect, test } from 'vitest'
 
-import { readDeployment } from '../../src/chain/deployments.ts'
+import { readDeployment } from '../../src/chain/record/deployments.ts'
 import { checkCommand, rightsOfSigner } from '../../src/commands/deployment/create.ts'
 import { compilerMissing } from '../../src/commands/deployment/verify-sources.ts'
 import { errorCatalogue } from '../../src/errors/index.ts'

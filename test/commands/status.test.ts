@@ -10,7 +10,7 @@ import { generatePrivateKey } from 'viem/accounts'
 import { foundry } from 'viem/chains'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 
-import { trustSingleEndpoint } from '../../src/chain/ask-contracts.ts'
+import { trustSingleEndpoint } from '../../src/chain/boot/ask-contracts.ts'
 import { standardHostRules } from '../../src/deploy/deploy.ts'
 import { generateKeys } from '../../src/kms/keys/key-store.ts'
 import { deriveLogKey } from '../../src/kms/log/key.ts'

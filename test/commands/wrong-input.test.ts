@@ -12,7 +12,7 @@ import { promisify } from 'node:util'
 
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { sendCall } from '../../src/chain/call.ts'
-import { deployAndRegisterApp, deployedApp } from '../../src/chain/registry.ts'
+import { deployAndRegisterApp, deployedApp } from '../../src/chain/registries/registry.ts'
 import { type Command, hasValue, kebabCase } from '../../src/commands/command.ts'
 import { exitCodeOfError } from '../../src/commands/exit-code.ts'
 import { frontDoorOptions } from '../../src/commands/front-door-options.ts'

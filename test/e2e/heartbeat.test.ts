@@ -7,13 +7,13 @@ import { join } from 'node:path'
 import { createPublicClient, type EIP1193Provider, http, parseEther } from 'viem'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 
-import type { BootAuthorizer } from '../../src/chain/boot.ts'
+import type { BootAuthorizer } from '../../src/chain/boot/boot.ts'
 import {
   type BootChainConfig,
   bootChainShape,
   initCheckpoint,
   openChain,
-} from '../../src/chain/boot-config.ts'
+} from '../../src/chain/boot/boot-config.ts'
 import { type Hex, to0x } from '../../src/lib/bytes.ts'
 import { systemClock } from '../../src/lib/clock.ts'
 import { createLog } from '../../src/lib/log.ts'

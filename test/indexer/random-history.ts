@@ -27,8 +27,8 @@ import {
   timelockControllerAbi,
 } from '../../src/chain/abi.ts'
 import { noEnd } from '../../src/chain/approval.ts'
-import type { Addresses } from '../../src/chain/deployments.ts'
-import { hostReportData } from '../../src/chain/hosts.ts'
+import type { Addresses } from '../../src/chain/record/deployments.ts'
+import { hostReportData } from '../../src/chain/registries/hosts.ts'
 import { standardHostRules } from '../../src/deploy/deploy.ts'
 import type { Hex } from '../../src/lib/bytes.ts'
 import { createSimulator } from '../../src/tee/simulator/simulator.ts'

@@ -10,7 +10,7 @@ import type { Abi } from 'viem'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 
 import { heartbeatAbi } from '../../src/chain/abi.ts'
-import { parseDeployment } from '../../src/chain/deployments.ts'
+import { parseDeployment } from '../../src/chain/record/deployments.ts'
 import { replayDeployment } from '../../src/indexer/replay.ts'
 import type { Hex } from '../../src/lib/bytes.ts'
 import { findAnvil } from '../anvil.ts'

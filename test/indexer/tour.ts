@@ -20,7 +20,7 @@ import {
   rootKeysAbi,
 } from '../../src/chain/abi.ts'
 import { noEnd } from '../../src/chain/approval.ts'
-import { hostReportData } from '../../src/chain/hosts.ts'
+import { hostReportData } from '../../src/chain/registries/hosts.ts'
 import type { Hex } from '../../src/lib/bytes.ts'
 import { bootstrapReportData } from '../../src/quote/measurements/measure.ts'
 import { encodeReport } from '../chain/registries.ts'

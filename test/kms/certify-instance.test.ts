@@ -7,7 +7,7 @@ import {
   type InstanceBinding,
   instanceSignerMessage,
   instanceStatementDigest,
-} from '../../src/chain/instance-statements.ts'
+} from '../../src/chain/registries/instance-statements.ts'
 import { certifyInstance, verifyInstanceCertificate } from '../../src/kms/certify-instance.ts'
 import { callKms, fetchAppKeys, type KmsClientOptions } from '../../src/kms/client.ts'
 import {

@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { createPublicClient, type EIP1193Provider, http, type PublicClient } from 'viem'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 
-import { initCheckpoint } from '../../src/chain/boot-config.ts'
+import { initCheckpoint } from '../../src/chain/boot/boot-config.ts'
 import { readPinnedCode } from '../../src/chain/proven/pinning.ts'
 import { type KmsConfig, kmsConfigSchema } from '../../src/kms/config.ts'
 import { examineKms } from '../../src/kms/doctor.ts'

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 
-import { trustSingleEndpoint } from '../../src/chain/ask-contracts.ts'
+import { trustSingleEndpoint } from '../../src/chain/boot/ask-contracts.ts'
 import { isAssentError } from '../../src/errors/index.ts'
 import { fetchAppKeys } from '../../src/kms/client.ts'
 import { openKeyStore } from '../../src/kms/keys/key-store.ts'

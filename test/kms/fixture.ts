@@ -4,7 +4,7 @@ import { Writable } from 'node:stream'
 import { network } from 'hardhat'
 import type { Hex } from 'viem'
 
-import { type BootChain, trustSingleEndpoint } from '../../src/chain/ask-contracts.ts'
+import { type BootChain, trustSingleEndpoint } from '../../src/chain/boot/ask-contracts.ts'
 import type { AttestationRules } from '../../src/kms/authorization/verify-attestation.ts'
 import { generateKeys, type KmsSecrets } from '../../src/kms/keys/key-store.ts'
 import { type KmsOptions, type RunningKms, startKms } from '../../src/kms/service.ts'

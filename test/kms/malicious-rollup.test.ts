@@ -6,7 +6,7 @@
  */
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 
-import type { ChainEvent } from '../../src/chain/boot.ts'
+import type { ChainEvent } from '../../src/chain/boot/boot.ts'
 import { findAnvil } from '../anvil.ts'
 import type { Lie } from '../chain/malicious-endpoint.ts'
 import type { DisputeContracts } from '../chain/op-stack/l1.ts'

@@ -1,5 +1,5 @@
 /** A KMS in a simulated CVM and machines to boot apps on, over any chain that is handed in. */
-import type { BootAuthorizer } from '../../src/chain/boot.ts'
+import type { BootAuthorizer } from '../../src/chain/boot/boot.ts'
 import type { AttestationRules } from '../../src/kms/authorization/verify-attestation.ts'
 import { generateKeys } from '../../src/kms/keys/key-store.ts'
 import { startKms } from '../../src/kms/service.ts'

@@ -5,7 +5,7 @@ import { getRequestListener } from '@hono/node-server'
 import { createPublicClient, custom } from 'viem'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 
-import { type BootChain, trustSingleEndpoint } from '../../src/chain/ask-contracts.ts'
+import { type BootChain, trustSingleEndpoint } from '../../src/chain/boot/ask-contracts.ts'
 import { AssentError } from '../../src/errors/index.ts'
 import { verifyAttestation } from '../../src/kms/authorization/verify-attestation.ts'
 import {

@@ -4,7 +4,7 @@ import { connect } from 'node:tls'
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 
-import { trustSingleEndpoint } from '../../src/chain/ask-contracts.ts'
+import { trustSingleEndpoint } from '../../src/chain/boot/ask-contracts.ts'
 import { AssentError, type ErrorCode } from '../../src/errors/index.ts'
 import type { AttestationRules } from '../../src/kms/authorization/verify-attestation.ts'
 import { fromPem, isIssuedBy, keyFromPem } from '../../src/kms/certificates/certificate.ts'

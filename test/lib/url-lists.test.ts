@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { z } from 'zod'
 
-import { bootChainShape } from '../../src/chain/boot-config.ts'
+import { bootChainShape } from '../../src/chain/boot/boot-config.ts'
 import { kmsConfigSchema } from '../../src/kms/config.ts'
 import { endpointListSchema, isRemoteHttp, urlListSchema } from '../../src/lib/schema.ts'
 import { pccsUrlsSchema } from '../../src/quote/collateral/pccs-urls.ts'

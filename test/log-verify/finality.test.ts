@@ -1,6 +1,6 @@
 /** The verifier's own light client: what the KMS stores proves its blocks, and no lie of a node does. */
 import { describe, expect, test } from 'vitest'
-
+import type { NamedNode } from '../../src/chain/boot/evidence.ts'
 import { wireTypes } from '../../src/chain/consensus/containers.ts'
 import { messagesOf } from '../../src/chain/consensus/finality-proof.ts'
 import { formOf } from '../../src/chain/consensus/forks.ts'
@@ -12,7 +12,6 @@ import {
 } from '../../src/chain/consensus/messages.ts'
 import type { Network } from '../../src/chain/consensus/network.ts'
 import { beginStore, type LightStore, takeUpdate } from '../../src/chain/consensus/store.ts'
-import type { NamedNode } from '../../src/chain/evidence.ts'
 import { fromHex, to0x } from '../../src/lib/bytes.ts'
 import { keccak256 } from '../../src/lib/keccak.ts'
 import { FinalityChain } from '../../src/log-verify/finality.ts'

@@ -10,7 +10,7 @@ import { concat, type EIP1193Provider, keccak256, sha256 } from 'viem'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 
 import { kinds, noEnd } from '../../src/chain/approval.ts'
-import type { BootDecision } from '../../src/chain/boot.ts'
+import type { BootDecision } from '../../src/chain/boot/boot.ts'
 import { type Entry, loggedBlock, loggedBoot } from '../../src/kms/log/entry.ts'
 import { deriveLogKey } from '../../src/kms/log/key.ts'
 import { storedEvidence } from '../../src/kms/log/stored-evidence.ts'

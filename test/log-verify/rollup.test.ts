@@ -4,8 +4,8 @@ import { join } from 'node:path'
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 
-import type { BootDecision } from '../../src/chain/boot.ts'
-import type { ChainEvidence, RollupEvidence } from '../../src/chain/evidence.ts'
+import type { BootDecision } from '../../src/chain/boot/boot.ts'
+import type { ChainEvidence, RollupEvidence } from '../../src/chain/boot/evidence.ts'
 import { type ClaimedGame, readGrounds } from '../../src/chain/op-stack/games.ts'
 import { readGameId } from '../../src/chain/op-stack/layout.ts'
 import { gameRulesOf } from '../../src/chain/op-stack/settings.ts'

@@ -7,7 +7,7 @@ import { network } from 'hardhat'
 import { fromRlp, keccak256, toBytes, toRlp } from 'viem'
 import { describe, expect, test, vi } from 'vitest'
 
-import { canonicalJson } from '../../src/chain/evidence.ts'
+import { canonicalJson } from '../../src/chain/boot/evidence.ts'
 import { main } from '../../src/cli/main.ts'
 import { deriveLogKey } from '../../src/kms/log/key.ts'
 import { headToJson } from '../../src/kms/log/witness-response.ts'

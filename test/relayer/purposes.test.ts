@@ -11,9 +11,9 @@ import {
   hostReportData,
   readHost,
   signHostPermit,
-} from '../../src/chain/hosts.ts'
-import { addKmsAggregatedMr, addKmsDevice } from '../../src/chain/registry.ts'
-import { type RootKeyPair, readProof, rootKeyId } from '../../src/chain/root-keys.ts'
+} from '../../src/chain/registries/hosts.ts'
+import { addKmsAggregatedMr, addKmsDevice } from '../../src/chain/registries/registry.ts'
+import { type RootKeyPair, readProof, rootKeyId } from '../../src/chain/registries/root-keys.ts'
 import { uploadCollateral } from '../../src/chain/verifier/collateral.ts'
 import { type Hex, to0x } from '../../src/lib/bytes.ts'
 import { type Collateral, parseCollateral } from '../../src/quote/collateral/collateral.ts'

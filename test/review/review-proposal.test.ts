@@ -1,7 +1,6 @@
 import { encodeFunctionData, keccak256, parseEther, sha256, toBytes, toHex } from 'viem'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { kmsAuthAbi, timelockControllerAbi } from '../../src/chain/abi.ts'
-import { approveManifest } from '../../src/chain/app.ts'
 import { noEnd } from '../../src/chain/approval.ts'
 import { type Call, callOf } from '../../src/chain/call.ts'
 import { encodeEvidence } from '../../src/chain/governance/approval-evidence.ts'
@@ -10,7 +9,13 @@ import { propose } from '../../src/chain/governance/governance.ts'
 import { describeProposal } from '../../src/chain/governance/proposal-text.ts'
 import { readProposal } from '../../src/chain/governance/proposals.ts'
 import * as settings from '../../src/chain/governance/settings.ts'
-import { addOsImageHash, approve, textEvidence, withdraw } from '../../src/chain/registry.ts'
+import { approveManifest } from '../../src/chain/registries/app.ts'
+import {
+  addOsImageHash,
+  approve,
+  textEvidence,
+  withdraw,
+} from '../../src/chain/registries/registry.ts'
 import type { Hex } from '../../src/lib/bytes.ts'
 import { reviewToMarkdown } from '../../src/review/describe-review.ts'
 import {

@@ -3,7 +3,13 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { sendCall } from '../../src/chain/call.ts'
 import { addressBook } from '../../src/chain/governance/describe-call.ts'
 import { propose } from '../../src/chain/governance/governance.ts'
-import { approve, readState, revoke, setGuardian, suspend } from '../../src/chain/registry.ts'
+import {
+  approve,
+  readState,
+  revoke,
+  setGuardian,
+  suspend,
+} from '../../src/chain/registries/registry.ts'
 import type { Hex } from '../../src/lib/bytes.ts'
 import type { ReviewContracts } from '../../src/review/review-proposal.ts'
 import { runDrill, secondsExposed } from '../../src/review/run-drill.ts'

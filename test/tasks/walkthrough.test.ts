@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { getAddress, keccak256, sha256, toBytes } from 'viem'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 
-import { addOsImageHash, readState } from '../../src/chain/registry.ts'
+import { addOsImageHash, readState } from '../../src/chain/registries/registry.ts'
 import type { Hex } from '../../src/lib/bytes.ts'
 import { findAnvil } from '../anvil.ts'
 import { daoTimes } from '../chain/dao.ts'

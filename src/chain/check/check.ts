@@ -7,7 +7,7 @@ import { BaseError, type PublicClient } from 'viem'
 import { AssentError } from '../../errors/index.ts'
 import type { TrustAnchor } from '../../quote/certificates/trust-anchor.ts'
 import { toChainError } from '../call.ts'
-import { type Deployment, deployedAddresses } from '../deployments.ts'
+import { type Deployment, deployedAddresses } from '../record/deployments.ts'
 import {
   checkCode,
   checkImplementation,

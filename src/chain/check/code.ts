@@ -20,7 +20,7 @@ import {
   type Deployment,
   implementationName,
   proxyOf,
-} from '../deployments.ts'
+} from '../record/deployments.ts'
 import { type LinkableArtifact, linked } from '../verifier/verifier.ts'
 import type { CheckContext } from './context.ts'
 import { type DeploymentFinding, exactly } from './finding.ts'

@@ -1,7 +1,7 @@
 /** Input of the parts of the deployment check. */
 import type { PublicClient } from 'viem'
 
-import type { Addresses, Deployment } from '../deployments.ts'
+import type { Addresses, Deployment } from '../record/deployments.ts'
 import type { ExpectedSettings } from './expected-settings.ts'
 import type { UpgradeableContractName } from './proxies.ts'
 

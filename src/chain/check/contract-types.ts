@@ -1,6 +1,6 @@
 /** The contract type of each name in a deployment record. Without it, a record could call any code a timelock. */
-import type { DeployedContract, Deployment } from '../deployments.ts'
-import { proxyOf } from '../deployments.ts'
+import type { DeployedContract, Deployment } from '../record/deployments.ts'
+import { proxyOf } from '../record/deployments.ts'
 import type { CheckContext } from './context.ts'
 import { type DeploymentFinding, exactly } from './finding.ts'
 import { upgradeableContracts } from './proxies.ts'

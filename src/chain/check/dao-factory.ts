@@ -2,7 +2,7 @@
 import { type Hex, size } from 'viem'
 
 import { daoFactoryAbi } from '../abi.ts'
-import type { Deployment } from '../deployments.ts'
+import type { Deployment } from '../record/deployments.ts'
 import type { Sources } from './code.ts'
 import type { CheckContext } from './context.ts'
 import { heldContracts } from './contract-types.ts'

@@ -5,7 +5,7 @@ import { z } from 'zod'
 import { AssentError } from '../../errors/index.ts'
 import { describeIssues } from '../../lib/config.ts'
 import { addressSchema } from '../../lib/schema.ts'
-import type { Deployment } from '../deployments.ts'
+import type { Deployment } from '../record/deployments.ts'
 
 /** Expected voting parameters and guardian. Times in seconds. */
 export interface ExpectedSettings {

@@ -16,8 +16,8 @@ import { isAssentError } from '../../errors/index.ts'
 import type { Hex } from '../../lib/bytes.ts'
 import { kmsAuthAbi, timelockControllerAbi } from '../abi.ts'
 import { toChainError } from '../call.ts'
-import { type DeployedContract, recordedCodes } from '../deployments.ts'
-import { historyOf } from '../history.ts'
+import { type DeployedContract, recordedCodes } from '../record/deployments.ts'
+import { historyOf } from '../rpc/history.ts'
 import {
   implementationOf,
   readSlot,

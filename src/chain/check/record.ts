@@ -9,8 +9,8 @@ import {
 
 import type { Hex } from '../../lib/bytes.ts'
 import { toChainError } from '../call.ts'
-import type { DeployedContract } from '../deployments.ts'
 import { type ContractType, describedContracts } from '../governance/describe-call.ts'
+import type { DeployedContract } from '../record/deployments.ts'
 import { parseRecordedArgument } from './code.ts'
 import type { CheckContext } from './context.ts'
 import type { DeploymentFinding } from './finding.ts'

@@ -10,7 +10,7 @@ import {
   kmsAuthAbi,
   rootKeysAbi,
 } from '../abi.ts'
-import { implementationName } from '../deployments.ts'
+import { implementationName } from '../record/deployments.ts'
 import type { CheckContext } from './context.ts'
 import { type DeploymentFinding, exactly, oneOf } from './finding.ts'
 

@@ -7,7 +7,7 @@ import { BitArray } from '@chainsafe/ssz'
 
 import { concatBytes, to0x, utf8ToBytes } from '../../lib/bytes.ts'
 import { keccak256 } from '../../lib/keccak.ts'
-import type { NamedNode } from '../evidence.ts'
+import type { NamedNode } from '../boot/evidence.ts'
 import { type WireForm, wireTypes } from './containers.ts'
 import type { Bootstrap, LightClientHeader, Update } from './messages.ts'
 import type { Network } from './network.ts'

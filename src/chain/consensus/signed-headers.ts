@@ -7,7 +7,7 @@
 import { AssentError } from '../../errors/index.ts'
 import { type Hex, to0x } from '../../lib/bytes.ts'
 import type { Clock } from '../../lib/clock.ts'
-import type { ConsensusStatus } from '../boot.ts'
+import type { ConsensusStatus } from '../boot/boot.ts'
 import { agreedHeaders, type HeaderSource, type QuorumRules } from '../proven/header-quorum.ts'
 import { messagesOf } from './finality-proof.ts'
 import { type ForkOutlook, forkOutlook } from './forks.ts'

@@ -15,7 +15,7 @@ import { escapeText } from '../../lib/printable.ts'
 import * as abis from '../abi.ts'
 import { noEnd } from '../approval.ts'
 import type { Call } from '../call.ts'
-import type { Addresses } from '../deployments.ts'
+import type { Addresses } from '../record/deployments.ts'
 import {
   governorDescriptions,
   timelockDescriptions,

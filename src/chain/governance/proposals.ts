@@ -16,7 +16,7 @@ import type { Hex } from '../../lib/bytes.ts'
 import { mapWithConcurrency } from '../../lib/map-with-concurrency.ts'
 import { assentGovernorAbi, assentVotesAbi, timelockControllerAbi } from '../abi.ts'
 import { type Call, type Clients, toChainError } from '../call.ts'
-import { blockAt, findInHistory, type HistoryOptions } from '../history.ts'
+import { blockAt, findInHistory, type HistoryOptions } from '../rpc/history.ts'
 import { type AddressBook, deadlineOf, withoutDeadline } from './describe-call.ts'
 import { formatDeadline } from './format-time.ts'
 import {

@@ -22,8 +22,8 @@ import {
 } from '../abi.ts'
 import { type Kind, kinds } from '../approval.ts'
 import { type Call, callOf } from '../call.ts'
-import type { Addresses } from '../deployments.ts'
-import { setGuardian } from '../registry.ts'
+import type { Addresses } from '../record/deployments.ts'
+import { setGuardian } from '../registries/registry.ts'
 
 /* VOTING */
 

@@ -3,7 +3,7 @@ import type { Address, Log, PublicClient } from 'viem'
 
 import { assentGovernorAbi } from '../abi.ts'
 import { toChainError } from '../call.ts'
-import { blockAt, findInHistory } from '../history.ts'
+import { blockAt, findInHistory } from '../rpc/history.ts'
 import { timelockDelay } from './governance.ts'
 import {
   type DaoSettings,

@@ -1,7 +1,7 @@
 /** A clock that is compared with the newest final block. */
 import { AssentError } from '../../errors/index.ts'
 import type { Clock } from '../../lib/clock.ts'
-import type { BootAuthorizer } from '../boot.ts'
+import type { BootAuthorizer } from '../boot/boot.ts'
 import { clockToleranceSeconds } from '../proven/view-context.ts'
 
 /**

@@ -7,8 +7,8 @@
 import { AssentError, isAssentError } from '../../errors/index.ts'
 import { createByteCache } from '../../lib/byte-cache.ts'
 import type { Clock } from '../../lib/clock.ts'
-import type { EndpointFault } from '../boot.ts'
-import type { RollupEvidence, TriePath } from '../evidence.ts'
+import type { EndpointFault } from '../boot/boot.ts'
+import type { RollupEvidence, TriePath } from '../boot/evidence.ts'
 import type { BlockReference, ChainCheckpoint } from '../proven/checkpoint.ts'
 import { createHealth } from '../proven/endpoint-health.ts'
 import {

@@ -2,7 +2,7 @@
 import { AssentError } from '../../errors/index.ts'
 import type { Hex } from '../../lib/bytes.ts'
 import { keccak256 } from '../../lib/keccak.ts'
-import type { EndpointFault } from '../boot.ts'
+import type { EndpointFault } from '../boot/boot.ts'
 import { type EndpointHealth, queryEndpointsInOrder } from '../proven/endpoint-health.ts'
 import type { BlockHeader, HeaderField } from '../proven/header.ts'
 import { fetchHeader, retryOnce } from '../proven/header-quorum.ts'

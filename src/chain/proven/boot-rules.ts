@@ -5,7 +5,7 @@
  * histories.
  */
 import { type Approval, stateAt } from '../approval.ts'
-import type { KeyEpochs } from '../boot.ts'
+import type { KeyEpochs } from '../boot/boot.ts'
 import type { AppRules, HostProof } from './slots.ts'
 
 /** Reasons of contracts/auth/DenialReasons.sol, and those that only a reader of storage proofs can have. */

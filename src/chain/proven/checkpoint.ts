@@ -14,7 +14,7 @@ import { AssentError } from '../../errors/index.ts'
 import { fromHex, type Hex, toHex } from '../../lib/bytes.ts'
 import { isAbsent } from '../../lib/durable-file.ts'
 import { addressSchema, bytes32Schema } from '../../lib/schema.ts'
-import { listRecords, macOfRecord, storeRecord } from '../record-folder.ts'
+import { listRecords, macOfRecord, storeRecord } from '../record/record-folder.ts'
 
 /** A block that was accepted; the timestamp is in unix seconds. */
 export interface BlockReference {

@@ -6,8 +6,8 @@ import {
   type EvaluatedBoot,
   type KeyEpochs,
   toTuple,
-} from '../boot.ts'
-import type { ChainEvidence } from '../evidence.ts'
+} from '../boot/boot.ts'
+import type { ChainEvidence } from '../boot/evidence.ts'
 import { appDenialReason, epochsOf, kmsDenialReason, reasons } from './boot-rules.ts'
 import { withinMs } from './endpoint-health.ts'
 import { type BootIds, gatherApp, gatherKms } from './read-boot-facts.ts'

@@ -7,8 +7,8 @@ import pRetry from 'p-retry'
 
 import { AssentError, isAssentError } from '../../errors/index.ts'
 import type { Hex } from '../../lib/bytes.ts'
-import type { ConsensusStatus, EndpointFault, Finality } from '../boot.ts'
-import type { Agreement, NamedNode, RollupEvidence } from '../evidence.ts'
+import type { ConsensusStatus, EndpointFault, Finality } from '../boot/boot.ts'
+import type { Agreement, NamedNode, RollupEvidence } from '../boot/evidence.ts'
 import type { BlockReference } from './checkpoint.ts'
 import { collectAnswers } from './endpoint-health.ts'
 import {

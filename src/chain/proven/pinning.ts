@@ -7,8 +7,8 @@ import { keccak256, type PublicClient, zeroAddress } from 'viem'
 
 import { AssentError } from '../../errors/index.ts'
 import type { Hex } from '../../lib/bytes.ts'
-import { appProxyCode } from '../app.ts'
 import { toChainError } from '../call.ts'
+import { appProxyCode } from '../registries/app.ts'
 import type { PinnedCode } from './read-boot-facts.ts'
 import { hostsSlots, implementationSlot, kmsAuthSlots, lowAddress } from './slots.ts'
 

@@ -6,7 +6,7 @@
  */
 import { AssentError, isAssentError } from '../../errors/index.ts'
 import type { Hex } from '../../lib/bytes.ts'
-import type { EndpointFault } from '../boot.ts'
+import type { EndpointFault } from '../boot/boot.ts'
 import { createHealth, queryEndpointsInOrder } from './endpoint-health.ts'
 import { retryOnce } from './header-quorum.ts'
 import { proofSchema, verifyProof } from './proof.ts'

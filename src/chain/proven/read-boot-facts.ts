@@ -6,7 +6,7 @@ import { AssentError } from '../../errors/index.ts'
 import { concatBytes, fromHex, type Hex } from '../../lib/bytes.ts'
 import { keccak256 } from '../../lib/keccak.ts'
 import { appKey, approvalSlot, decodeApproval, mappingSlot, uint256 } from '../approval.ts'
-import type { StateReader } from '../state-reader.ts'
+import type { StateReader } from '../rpc/state-reader.ts'
 import type { AppBootFacts, HostFacts, KmsBootFacts, MeasurementFacts } from './boot-rules.ts'
 import { emptyCodeHash } from './proof.ts'
 import {

@@ -1,7 +1,7 @@
 /** Chain snapshots: the final block and the newest blocks that a view reads at one moment, and when it reads them again. */
 import { AssentError, isAssentError } from '../../errors/index.ts'
 import type { Hex } from '../../lib/bytes.ts'
-import type { Agreement } from '../evidence.ts'
+import type { Agreement } from '../boot/evidence.ts'
 import type { BlockReference, ChainCheckpoint } from './checkpoint.ts'
 import { collectAnswers, withinMs } from './endpoint-health.ts'
 import type { BlockHeader } from './header.ts'

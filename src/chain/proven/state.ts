@@ -10,7 +10,7 @@ import { AssentError } from '../../errors/index.ts'
 import { type ByteCache, createByteCache } from '../../lib/byte-cache.ts'
 import type { Hex } from '../../lib/bytes.ts'
 import { keccak256 } from '../../lib/keccak.ts'
-import type { TriePath } from '../evidence.ts'
+import type { TriePath } from '../boot/evidence.ts'
 import type { BlockHeader } from './header.ts'
 import {
   maxSlots,

@@ -10,7 +10,7 @@
 import { type ByteCache, createByteCache } from '../../lib/byte-cache.ts'
 import type { Hex } from '../../lib/bytes.ts'
 import { keccak256 } from '../../lib/keccak.ts'
-import type { NamedNode, TriePath } from '../evidence.ts'
+import type { NamedNode, TriePath } from '../boot/evidence.ts'
 
 /** Trie nodes by hash. Each was hashed before it was stored. */
 export type NodeStore = ByteCache<Hex>

@@ -7,7 +7,7 @@
  */
 import { createByteCache } from '../../lib/byte-cache.ts'
 import { requireLength, to0x } from '../../lib/bytes.ts'
-import type { BootAuthorizer, ChainEvent } from '../boot.ts'
+import type { BootAuthorizer, ChainEvent } from '../boot/boot.ts'
 import type { BlockReference } from './checkpoint.ts'
 import { decide } from './decide.ts'
 import { createHealth } from './endpoint-health.ts'

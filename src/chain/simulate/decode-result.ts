@@ -18,9 +18,9 @@ import * as abis from '../abi.ts'
 import { decodeApproval, stateAt, uint256 } from '../approval.ts'
 import { type AddressBook, nameOf } from '../governance/describe-call.ts'
 import { formatTime } from '../governance/format-time.ts'
-import { storageLayouts } from '../storage-layouts.ts'
 import type { LocalLog, Preimages } from './local-chain.ts'
 import type { ChangedAccount, ChangedWord } from './local-state.ts'
+import { storageLayouts } from './storage-layouts.ts'
 import { type LayoutLines, type NamedPart, namesOf } from './storage-names.ts'
 
 /** An emitted event. An event of an unknown contract type has no name. */

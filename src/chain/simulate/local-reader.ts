@@ -3,7 +3,7 @@ import { createPublicClient, custom, keccak256, type PublicClient, RpcError } fr
 
 import type { Hex } from '../../lib/bytes.ts'
 import { uint256 } from '../approval.ts'
-import type { StateReader } from '../state-reader.ts'
+import type { StateReader } from '../rpc/state-reader.ts'
 import type { LocalChain } from './local-chain.ts'
 
 /**

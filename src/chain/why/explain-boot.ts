@@ -8,7 +8,7 @@ import { zeroAddress, zeroHash } from 'viem'
 
 import type { Hex } from '../../lib/bytes.ts'
 import { noEnd } from '../approval.ts'
-import type { KeyEpochs } from '../boot.ts'
+import type { KeyEpochs } from '../boot/boot.ts'
 import {
   appRules,
   type BootRule,
@@ -27,7 +27,7 @@ import {
   gatherKms,
   type PinnedDeployment,
 } from '../proven/read-boot-facts.ts'
-import type { StateReader } from '../state-reader.ts'
+import type { StateReader } from '../rpc/state-reader.ts'
 import {
   type ConditionText,
   describeAppCondition,

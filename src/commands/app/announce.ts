@@ -6,8 +6,8 @@
  * @throws DRAFT_INVALID if the draft has more than one call, or a call to another contract than the app
  */
 import { isAddressEqual } from 'viem'
-import { announce } from '../../chain/app.ts'
 import { readDraft } from '../../chain/governance/drafts.ts'
+import { announce } from '../../chain/registries/app.ts'
 import { AssentError } from '../../errors/index.ts'
 import type { announce as command } from '../app.ts'
 import { submissionSchema } from '../calls/submission.ts'

@@ -1,7 +1,7 @@
 /** `assent app create-signer`: creates the ERC-1271 signer of an app. Sends one call; does nothing if it exists. */
 import { appSignersAbi } from '../../chain/abi.ts'
 import { toChainError } from '../../chain/call.ts'
-import { createAppSigner } from '../../chain/instances.ts'
+import { createAppSigner } from '../../chain/registries/instances.ts'
 import type { createSigner } from '../app-instance.ts'
 import { sentSchema } from '../calls/submission.ts'
 import { sendCalls } from '../calls/submit-calls.ts'

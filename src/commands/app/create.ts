@@ -5,7 +5,7 @@
  */
 import { type Address, isAddressEqual } from 'viem'
 import { z } from 'zod'
-import { deployAndRegisterApp, deployedApp, setGuardian } from '../../chain/registry.ts'
+import { deployAndRegisterApp, deployedApp, setGuardian } from '../../chain/registries/registry.ts'
 import { AssentError } from '../../errors/index.ts'
 import type { Hex } from '../../lib/bytes.ts'
 import type { create } from '../app.ts'

@@ -5,9 +5,9 @@
  * @throws USAGE_INVALID if device ids are given without `add` or `remove`
  */
 import type { Address } from 'viem'
-import { setAllowAnyDevice } from '../../chain/app.ts'
 import type { Call } from '../../chain/call.ts'
-import { approve, withdraw } from '../../chain/registry.ts'
+import { setAllowAnyDevice } from '../../chain/registries/app.ts'
+import { approve, withdraw } from '../../chain/registries/registry.ts'
 import { AssentError } from '../../errors/index.ts'
 import type { Hex } from '../../lib/bytes.ts'
 import type { devices } from '../app.ts'

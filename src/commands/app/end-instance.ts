@@ -1,5 +1,5 @@
 /** `assent app end-instance`: ends the key of an instance permanently. Sends one call from the owner or the key. */
-import { endInstance } from '../../chain/instances.ts'
+import { endInstance } from '../../chain/registries/instances.ts'
 import type { endInstance as command } from '../app-instance.ts'
 import { sentSchema } from '../calls/submission.ts'
 import { sendCalls } from '../calls/submit-calls.ts'

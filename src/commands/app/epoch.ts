@@ -3,7 +3,7 @@
  * get. Submits one `supersede` call; `--ends-at` keeps the older releases until then (unix seconds, or a date with a time
  * zone).
  */
-import { supersede } from '../../chain/app.ts'
+import { supersede } from '../../chain/registries/app.ts'
 import type { epoch } from '../app.ts'
 import { submissionSchema } from '../calls/submission.ts'
 import { submitCalls } from '../calls/submit-calls.ts'

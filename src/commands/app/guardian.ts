@@ -2,7 +2,7 @@
  * `assent app guardian`: names the guardian of an app and the time for which its suspensions last. Submits one call;
  * `nobody` removes the guardian.
  */
-import { setGuardian } from '../../chain/registry.ts'
+import { setGuardian } from '../../chain/registries/registry.ts'
 import type { guardian as command } from '../app.ts'
 import { submissionSchema } from '../calls/submission.ts'
 import { submitCalls } from '../calls/submit-calls.ts'

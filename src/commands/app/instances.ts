@@ -5,7 +5,7 @@
 import { z } from 'zod'
 
 import { formatTime } from '../../chain/governance/format-time.ts'
-import { listInstances, standings } from '../../chain/instances.ts'
+import { listInstances, standings } from '../../chain/registries/instances.ts'
 import type { instances as command } from '../app-instance.ts'
 import type { ArgumentsOf } from '../command.ts'
 import { requireApp } from '../input/contracts.ts'

@@ -2,7 +2,7 @@
  * `assent app notice`: sets the notice period of an app in seconds. Submits one call. The period can only grow,
  * because a shorter one would let the owner skip announcements.
  */
-import { setNoticePeriod } from '../../chain/app.ts'
+import { setNoticePeriod } from '../../chain/registries/app.ts'
 import type { notice } from '../app.ts'
 import { submissionSchema } from '../calls/submission.ts'
 import { submitCalls } from '../calls/submit-calls.ts'

@@ -3,8 +3,8 @@
  * send it. Records the boot and makes the root key known first, if that was not done.
  */
 import { type Call, toChainError } from '../../chain/call.ts'
-import { parseInstanceProof } from '../../chain/instance-proof.ts'
-import { missingSteps, registrationOf } from '../../chain/instances.ts'
+import { parseInstanceProof } from '../../chain/registries/instance-proof.ts'
+import { missingSteps, registrationOf } from '../../chain/registries/instances.ts'
 import { AssentError } from '../../errors/index.ts'
 import type { registerInstance } from '../app-instance.ts'
 import { sentSchema } from '../calls/submission.ts'

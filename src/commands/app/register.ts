@@ -2,7 +2,7 @@
  * `assent app register`: registers an existing contract as an app. Sends `registerApp` from this account; anyone may
  * register a contract, and it decides about its own boots only.
  */
-import { registerApp } from '../../chain/registry.ts'
+import { registerApp } from '../../chain/registries/registry.ts'
 import type { register } from '../app.ts'
 import { sentSchema } from '../calls/submission.ts'
 import { sendCalls } from '../calls/submit-calls.ts'

@@ -3,7 +3,7 @@
  * contract compares them (SHA-256), so that voters can read from the chain what they approved.
  */
 import { sha256 } from 'viem'
-import { approveManifest } from '../../chain/app.ts'
+import { approveManifest } from '../../chain/registries/app.ts'
 import type { release } from '../app.ts'
 import { submissionSchema } from '../calls/submission.ts'
 import { submitCalls } from '../calls/submit-calls.ts'

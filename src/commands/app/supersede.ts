@@ -2,7 +2,7 @@
  * `assent app supersede`: ends all releases below a number, without a new key epoch. Submits one call; `--ends-at` keeps
  * the older releases until then.
  */
-import { supersede } from '../../chain/app.ts'
+import { supersede } from '../../chain/registries/app.ts'
 import type { supersede as command } from '../app.ts'
 import { submissionSchema } from '../calls/submission.ts'
 import { submitCalls } from '../calls/submit-calls.ts'

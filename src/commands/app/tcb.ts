@@ -2,7 +2,7 @@
  * `assent app tcb`: sets if boots need the TCB status `UpToDate`. Submits one call; accepting other statuses loosens
  * the app.
  */
-import { setRequireTcbUpToDate } from '../../chain/app.ts'
+import { setRequireTcbUpToDate } from '../../chain/registries/app.ts'
 import type { tcb } from '../app.ts'
 import { submissionSchema } from '../calls/submission.ts'
 import { submitCalls } from '../calls/submit-calls.ts'

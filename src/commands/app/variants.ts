@@ -2,7 +2,7 @@
  * `assent app variants`: sets the TEE variants that may boot the app. Submits one call with a bit for each variant;
  * `Tdx` is always included.
  */
-import { setVariants } from '../../chain/app.ts'
+import { setVariants } from '../../chain/registries/app.ts'
 import type { variants } from '../app.ts'
 import { submissionSchema } from '../calls/submission.ts'
 import { submitCalls } from '../calls/submit-calls.ts'

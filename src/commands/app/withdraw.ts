@@ -2,7 +2,7 @@
  * `assent app withdraw`: ends releases immediately. Submits one `withdraw` call; a withdrawn release can return as a
  * new version.
  */
-import { withdraw } from '../../chain/registry.ts'
+import { withdraw } from '../../chain/registries/registry.ts'
 import type { withdraw as command } from '../app.ts'
 import { changeApprovals } from '../calls/change-approvals.ts'
 import { submissionSchema } from '../calls/submission.ts'

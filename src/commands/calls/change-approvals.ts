@@ -1,7 +1,7 @@
 import type { Address } from 'viem'
 import type { Call } from '../../chain/call.ts'
 import type { Kind } from '../../chain/kinds.ts'
-import { registryOf } from '../../chain/registry.ts'
+import { registryOf } from '../../chain/registries/registry.ts'
 import { AssentError } from '../../errors/index.ts'
 import type { Hex } from '../../lib/bytes.ts'
 import { readKind } from '../input/arguments.ts'

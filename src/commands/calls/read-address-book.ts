@@ -1,18 +1,18 @@
 /** The contracts that calls can go to, with their names and types, so that the calls can be described. */
 import type { Address, PublicClient } from 'viem'
-import { isProxyOfAssent } from '../../chain/app.ts'
 import { appKey } from '../../chain/approval.ts'
-import { readBondTerms } from '../../chain/bonds.ts'
 import { implementationOf } from '../../chain/check/code.ts'
+import { type AddressBook, addressBook } from '../../chain/governance/describe-call.ts'
+import { readDaoSettings } from '../../chain/governance/proposals.ts'
 import {
   type Addresses,
   type Deployment,
   deployedAddresses,
   recordedCodes,
-} from '../../chain/deployments.ts'
-import { type AddressBook, addressBook } from '../../chain/governance/describe-call.ts'
-import { readDaoSettings } from '../../chain/governance/proposals.ts'
-import { readState } from '../../chain/registry.ts'
+} from '../../chain/record/deployments.ts'
+import { isProxyOfAssent } from '../../chain/registries/app.ts'
+import { readBondTerms } from '../../chain/registries/bonds.ts'
+import { readState } from '../../chain/registries/registry.ts'
 import { codeOfNewApps } from '../../deploy/upgrade.ts'
 import type { Session } from '../session/session.ts'
 

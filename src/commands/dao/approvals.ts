@@ -7,14 +7,14 @@ import { z } from 'zod'
 import { approvalRegistryAbi } from '../../chain/abi.ts'
 import { describeEvidence } from '../../chain/governance/call-descriptions/registry.ts'
 import { kindLabel } from '../../chain/governance/call-descriptions/types.ts'
-import { historyOf } from '../../chain/history.ts'
 import { kindName, kinds, kindsByName } from '../../chain/kinds.ts'
 import {
   countApprovals,
   pageOfApprovals,
   readApproval,
   readEvidenceDigest,
-} from '../../chain/registry.ts'
+} from '../../chain/registries/registry.ts'
+import { historyOf } from '../../chain/rpc/history.ts'
 import { AssentError } from '../../errors/index.ts'
 import type { Hex } from '../../lib/bytes.ts'
 import { readRegistryOfKind } from '../calls/change-approvals.ts'

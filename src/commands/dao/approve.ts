@@ -6,7 +6,7 @@
  * id
  */
 import { encodeEvidence, parseEvidence } from '../../chain/governance/approval-evidence.ts'
-import { approve } from '../../chain/registry.ts'
+import { approve } from '../../chain/registries/registry.ts'
 import { AssentError } from '../../errors/index.ts'
 import { readRegistryOfKind } from '../calls/change-approvals.ts'
 import { submissionSchema } from '../calls/submission.ts'

@@ -1,7 +1,7 @@
 /**
  * `assent dao extend`: moves the end of approvals to a later time, or to no end (`no-end`). Submits one call for the named ids.
  */
-import { extend } from '../../chain/registry.ts'
+import { extend } from '../../chain/registries/registry.ts'
 import { changeApprovals } from '../calls/change-approvals.ts'
 import { submissionSchema } from '../calls/submission.ts'
 import type { ArgumentsOf } from '../command.ts'

@@ -1,5 +1,5 @@
 /** `assent dao guardian lift`: ends suspensions early. Submits one call of the owner; a guardian cannot lift. */
-import { lift } from '../../chain/registry.ts'
+import { lift } from '../../chain/registries/registry.ts'
 import { changeApprovals } from '../calls/change-approvals.ts'
 import { submissionSchema } from '../calls/submission.ts'
 import type { ArgumentsOf } from '../command.ts'

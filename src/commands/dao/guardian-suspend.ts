@@ -2,7 +2,7 @@
  * `assent dao guardian suspend`: denies approvals for a limited time. Sends one call from the guardian; ids that are
  * already denied are skipped by the contract.
  */
-import { suspend } from '../../chain/registry.ts'
+import { suspend } from '../../chain/registries/registry.ts'
 import { changeApprovals } from '../calls/change-approvals.ts'
 import { submissionSchema } from '../calls/submission.ts'
 import type { ArgumentsOf } from '../command.ts'

@@ -2,7 +2,7 @@
  * `assent dao mark-expired`: emits the event of approvals that have expired, so that lists off-chain can follow.
  * Sends one call; anyone may, and it changes no decision.
  */
-import { markExpired } from '../../chain/registry.ts'
+import { markExpired } from '../../chain/registries/registry.ts'
 import { readApprovals } from '../calls/change-approvals.ts'
 import { sentSchema } from '../calls/submission.ts'
 import { sendCalls } from '../calls/submit-calls.ts'

@@ -1,5 +1,5 @@
 /** `assent dao revoke`: forbids ids permanently. Submits one call; a revoked id can never be approved again. */
-import { revoke } from '../../chain/registry.ts'
+import { revoke } from '../../chain/registries/registry.ts'
 import { changeApprovals } from '../calls/change-approvals.ts'
 import { submissionSchema } from '../calls/submission.ts'
 import type { ArgumentsOf } from '../command.ts'

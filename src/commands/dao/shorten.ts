@@ -1,5 +1,5 @@
 /** `assent dao shorten`: moves the end of approvals to an earlier time in the future. Submits one call. */
-import { shorten } from '../../chain/registry.ts'
+import { shorten } from '../../chain/registries/registry.ts'
 import { changeApprovals } from '../calls/change-approvals.ts'
 import { submissionSchema } from '../calls/submission.ts'
 import type { ArgumentsOf } from '../command.ts'

@@ -1,7 +1,7 @@
 /**
  * `assent dao withdraw`: ends approvals immediately. Submits one call; a withdrawn id can return as a new version.
  */
-import { withdraw } from '../../chain/registry.ts'
+import { withdraw } from '../../chain/registries/registry.ts'
 import { changeApprovals } from '../calls/change-approvals.ts'
 import { submissionSchema } from '../calls/submission.ts'
 import type { ArgumentsOf } from '../command.ts'

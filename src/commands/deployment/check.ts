@@ -5,7 +5,7 @@
  */
 import { z } from 'zod'
 import { checkDeployment } from '../../chain/check/check.ts'
-import type { Deployment } from '../../chain/deployments.ts'
+import type { Deployment } from '../../chain/record/deployments.ts'
 import type { ContractSources } from '../../deploy/contract-sources.ts'
 import { readVerifications } from '../../deploy/verification.ts'
 import { isAssentError } from '../../errors/index.ts'

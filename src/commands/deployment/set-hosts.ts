@@ -2,7 +2,7 @@
  * `assent deployment set-hosts`: makes `KmsAuth` ask a host registry for every boot. Submits one call, and warns that
  * a KMS must have the code of the registry in its pinned code.
  */
-import { setHosts } from '../../chain/registry.ts'
+import { setHosts } from '../../chain/registries/registry.ts'
 import { submissionSchema } from '../calls/submission.ts'
 import { submitCalls } from '../calls/submit-calls.ts'
 import { warnAboutPinnedRegistry } from '../calls/warn-about-pins.ts'

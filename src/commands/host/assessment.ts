@@ -1,14 +1,13 @@
 /** The answer of the host registry to a quote, as lines and as a JSON value. */
 import type { Address } from 'viem'
 import { z } from 'zod'
-
+import { formatDeadline } from '../../chain/governance/format-time.ts'
 import {
   type AssessedSet,
   assessHost,
   describeSet,
   type HostAssessment,
-} from '../../chain/assess-host.ts'
-import { formatDeadline } from '../../chain/governance/format-time.ts'
+} from '../../chain/why/assess-host.ts'
 import { readCertificates } from '../../lib/files.ts'
 import type { HostPccsArguments } from '../host.ts'
 import { readUrl } from '../input/arguments.ts'

@@ -2,7 +2,7 @@
  * `assent host bond`: deposits a bond for a host. Reads the token and its allowance; sends an approval of the token
  * if it is too small, and the deposit. Only the bond of the operator counts for admission.
  */
-import { depositBond } from '../../chain/bonds.ts'
+import { depositBond } from '../../chain/registries/bonds.ts'
 import { sentSchema } from '../calls/submission.ts'
 import { sendCalls } from '../calls/submit-calls.ts'
 import type { ArgumentsOf } from '../command.ts'

@@ -5,7 +5,7 @@
  * @throws SIGNATURE_INVALID if the statement is malformed or is for another chain or registry
  */
 import { z } from 'zod'
-import { continueAs } from '../../chain/hosts.ts'
+import { continueAs } from '../../chain/registries/hosts.ts'
 import { AssentError } from '../../errors/index.ts'
 import { describeIssues } from '../../lib/config.ts'
 import { addressSchema, bytes32Schema } from '../../lib/schema.ts'

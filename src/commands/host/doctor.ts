@@ -4,9 +4,8 @@
  */
 import type { Address } from 'viem'
 import type { z } from 'zod'
-
-import { examineHost } from '../../chain/examine-host.ts'
-import { findProofQuote, readHost } from '../../chain/hosts.ts'
+import { findProofQuote, readHost } from '../../chain/registries/hosts.ts'
+import { examineHost } from '../../chain/why/examine-host.ts'
 import { AssentError } from '../../errors/index.ts'
 import type { Hex } from '../../lib/bytes.ts'
 import type { ArgumentsOf } from '../command.ts'

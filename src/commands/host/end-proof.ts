@@ -2,7 +2,7 @@
  * `assent host end-proof`: ends a host proof whose quote no longer verifies, for example because its certificate is
  * revoked. Reads the quote file of the proof and sends it; the contract verifies it again. Anyone may do it.
  */
-import { endProof } from '../../chain/hosts.ts'
+import { endProof } from '../../chain/registries/hosts.ts'
 import { sentSchema } from '../calls/submission.ts'
 import { sendCalls } from '../calls/submit-calls.ts'
 import type { ArgumentsOf } from '../command.ts'

@@ -8,13 +8,18 @@ import { z } from 'zod'
 import { stateAt } from '../../chain/approval.ts'
 import { onChainStatuses } from '../../chain/governance/call-descriptions/kms.ts'
 import { formatDeadline } from '../../chain/governance/format-time.ts'
-import { type Host, listProvenHosts, readAdmission, readHost } from '../../chain/hosts.ts'
+import {
+  type Host,
+  listProvenHosts,
+  readAdmission,
+  readHost,
+} from '../../chain/registries/hosts.ts'
 import {
   countApprovals,
   type Listed,
   listApprovals,
   pageOfApprovals,
-} from '../../chain/registry.ts'
+} from '../../chain/registries/registry.ts'
 import { mapWithConcurrency } from '../../lib/map-with-concurrency.ts'
 import type { ArgumentsOf } from '../command.ts'
 import type { list as command } from '../host.ts'

@@ -3,7 +3,11 @@ import { access } from 'node:fs/promises'
 
 import type { Address } from 'viem'
 
-import { bindToNewestBlock, type HostBinding, hostReportData } from '../../chain/hosts.ts'
+import {
+  bindToNewestBlock,
+  type HostBinding,
+  hostReportData,
+} from '../../chain/registries/hosts.ts'
 import { AssentError } from '../../errors/index.ts'
 import { agentSockets, createAgentClient } from '../../tee/agent.ts'
 import type { RawAttestation } from '../../tee/source.ts'

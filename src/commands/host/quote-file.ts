@@ -2,7 +2,7 @@
 import type { Address } from 'viem'
 import { z } from 'zod'
 
-import { type HostBinding, hostReportData } from '../../chain/hosts.ts'
+import { type HostBinding, hostReportData } from '../../chain/registries/hosts.ts'
 import { AssentError } from '../../errors/index.ts'
 import { equalBytes, type Hex, to0x, toHex } from '../../lib/bytes.ts'
 import { describeIssues } from '../../lib/config.ts'

@@ -4,7 +4,7 @@
  * with `--operator` it pays for another operator's permit.
  */
 import { z } from 'zod'
-import { registerHost, registerHostFor } from '../../chain/hosts.ts'
+import { registerHost, registerHostFor } from '../../chain/registries/hosts.ts'
 import { AssentError } from '../../errors/index.ts'
 import { sentSchema } from '../calls/submission.ts'
 import { sendCalls } from '../calls/submit-calls.ts'

@@ -4,7 +4,7 @@
  */
 import type { Address } from 'viem'
 
-import { readHost } from '../../chain/hosts.ts'
+import { readHost } from '../../chain/registries/hosts.ts'
 import { AssentError } from '../../errors/index.ts'
 import type { Hex } from '../../lib/bytes.ts'
 import type { ArgumentsOf } from '../command.ts'

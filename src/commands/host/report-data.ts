@@ -3,7 +3,7 @@
  * chain, host registry, operator and newest block, so that nobody can use it elsewhere. Sends nothing.
  */
 import { z } from 'zod'
-import { bindToNewestBlock, hostReportData } from '../../chain/hosts.ts'
+import { bindToNewestBlock, hostReportData } from '../../chain/registries/hosts.ts'
 import { toHex } from '../../lib/bytes.ts'
 import type { ArgumentsOf } from '../command.ts'
 import type { reportData as command } from '../host.ts'

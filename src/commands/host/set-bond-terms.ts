@@ -2,7 +2,7 @@
  * `assent host set-bond-terms`: sets the minimum bond (in the smallest unit of the token) and the unbonding time in
  * seconds. Submits one call; shorter terms do not apply to withdrawals that already run.
  */
-import { setBondTerms } from '../../chain/bonds.ts'
+import { setBondTerms } from '../../chain/registries/bonds.ts'
 import { submissionSchema } from '../calls/submission.ts'
 import { submitCalls } from '../calls/submit-calls.ts'
 import type { ArgumentsOf } from '../command.ts'

@@ -3,7 +3,7 @@
  * to `assent host continue`. The signature ends at `--deadline`.
  */
 import { z } from 'zod'
-import { signContinuity } from '../../chain/hosts.ts'
+import { signContinuity } from '../../chain/registries/hosts.ts'
 import type { ArgumentsOf } from '../command.ts'
 import type { signContinuity as command } from '../host.ts'
 import { readId, readTime } from '../input/arguments.ts'

@@ -2,7 +2,7 @@
  * `assent host slash`: takes an amount from a bond and pays it to an account, because of a proven fault. Submits one
  * call of the DAO with the evidence file, which is published in the event.
  */
-import { slash } from '../../chain/bonds.ts'
+import { slash } from '../../chain/registries/bonds.ts'
 import { to0x } from '../../lib/bytes.ts'
 import { submissionSchema } from '../calls/submission.ts'
 import { submitCalls } from '../calls/submit-calls.ts'

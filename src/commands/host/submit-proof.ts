@@ -5,7 +5,12 @@ import type { Address } from 'viem'
 import { z } from 'zod'
 
 import { formatDeadline } from '../../chain/governance/format-time.ts'
-import { type HostBinding, readHost, registerHost, signHostPermit } from '../../chain/hosts.ts'
+import {
+  type HostBinding,
+  readHost,
+  registerHost,
+  signHostPermit,
+} from '../../chain/registries/hosts.ts'
 import { AssentError } from '../../errors/index.ts'
 import { type Hex, to0x } from '../../lib/bytes.ts'
 import { readBytes } from '../../lib/files.ts'

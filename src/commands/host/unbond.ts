@@ -2,7 +2,7 @@
  * `assent host unbond`: starts the withdrawal of a bond. Sends one call; the amount stops counting for admission at
  * once, can still be slashed, and is paid out after the unbonding time.
  */
-import { unbond } from '../../chain/bonds.ts'
+import { unbond } from '../../chain/registries/bonds.ts'
 import { sentSchema } from '../calls/submission.ts'
 import { sendCalls } from '../calls/submit-calls.ts'
 import type { ArgumentsOf } from '../command.ts'

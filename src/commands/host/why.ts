@@ -4,7 +4,7 @@
  */
 import { z } from 'zod'
 
-import { registryOf } from '../../chain/registry.ts'
+import { registryOf } from '../../chain/registries/registry.ts'
 import { explainHost } from '../../chain/why/explain-boot.ts'
 import type { ArgumentsOf } from '../command.ts'
 import { type ExitCode, exitCodes } from '../exit-code.ts'

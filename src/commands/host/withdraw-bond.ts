@@ -2,7 +2,7 @@
  * `assent host withdraw-bond`: pays out an amount whose unbonding time is over, to the account that deposited it.
  * Sends one call.
  */
-import { withdrawBond } from '../../chain/bonds.ts'
+import { withdrawBond } from '../../chain/registries/bonds.ts'
 import { sentSchema } from '../calls/submission.ts'
 import { sendCalls } from '../calls/submit-calls.ts'
 import type { ArgumentsOf } from '../command.ts'

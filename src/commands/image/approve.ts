@@ -15,7 +15,7 @@ import {
   closeImages,
   setImageName,
 } from '../../chain/governance/settings.ts'
-import { approve } from '../../chain/registry.ts'
+import { approve } from '../../chain/registries/registry.ts'
 import { teeVariants } from '../../chain/tee-variants.ts'
 import { AssentError } from '../../errors/index.ts'
 import { concatBytes, fromHex, type Hex, to0x } from '../../lib/bytes.ts'

@@ -5,8 +5,8 @@
 import { z } from 'zod'
 
 import { stateAt } from '../../chain/approval.ts'
-import { listMeasurementSets, readRegisteredImage } from '../../chain/images.ts'
-import { countApprovals, pageOfApprovals } from '../../chain/registry.ts'
+import { listMeasurementSets, readRegisteredImage } from '../../chain/registries/images.ts'
+import { countApprovals, pageOfApprovals } from '../../chain/registries/registry.ts'
 import { mapWithConcurrency } from '../../lib/map-with-concurrency.ts'
 import type { ArgumentsOf } from '../command.ts'
 import type { list } from '../image.ts'

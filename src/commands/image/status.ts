@@ -5,8 +5,8 @@
 import { z } from 'zod'
 
 import { stateAt } from '../../chain/approval.ts'
-import { listMeasurementSets, readRegisteredImage } from '../../chain/images.ts'
-import { readApproval } from '../../chain/registry.ts'
+import { listMeasurementSets, readRegisteredImage } from '../../chain/registries/images.ts'
+import { readApproval } from '../../chain/registries/registry.ts'
 import { teeVariants } from '../../chain/tee-variants.ts'
 import type { ArgumentsOf } from '../command.ts'
 import type { status } from '../image.ts'

@@ -10,6 +10,7 @@ import {
 } from '../../chain/governance/proposals.ts'
 import { readPinnedCode } from '../../chain/proven/pinning.ts'
 import type { PinnedCode, PinnedDeployment } from '../../chain/proven/read-boot-facts.ts'
+import { readStateOf, type StateReader } from '../../chain/rpc/state-reader.ts'
 import { openBlockState } from '../../chain/simulate/block-state.ts'
 import { LocalChain } from '../../chain/simulate/local-chain.ts'
 import { readStateOfLocalCopy } from '../../chain/simulate/local-reader.ts'
@@ -17,7 +18,6 @@ import {
   executeProposals,
   type ProposalSimulation,
 } from '../../chain/simulate/simulate-proposal.ts'
-import { readStateOf, type StateReader } from '../../chain/state-reader.ts'
 import type { DecisionTimes } from '../../chain/why/explain-boot.ts'
 import { AssentError } from '../../errors/index.ts'
 import type { Hex } from '../../lib/bytes.ts'

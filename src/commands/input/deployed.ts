@@ -1,7 +1,7 @@
 /** Contracts and registries that a deployment has. */
 import type { Address } from 'viem'
 import { type Kind, kinds } from '../../chain/kinds.ts'
-import { registryOf } from '../../chain/registry.ts'
+import { registryOf } from '../../chain/registries/registry.ts'
 import { AssentError } from '../../errors/index.ts'
 import type { Session } from '../session/session.ts'
 

@@ -1,6 +1,6 @@
 /** Reads `--kms-contract`: a KmsAuth, which needs no deployment record. */
 import type { Address } from 'viem'
-import { findDeployment } from '../../chain/deployments.ts'
+import { findDeployment } from '../../chain/record/deployments.ts'
 import { AssentError } from '../../errors/index.ts'
 import type { ChainContext } from '../session/session.ts'
 import { readAddress } from './arguments.ts'

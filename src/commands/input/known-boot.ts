@@ -1,5 +1,5 @@
 /** Reads the facts of a boot from a quote and from options. */
-import { registryOf } from '../../chain/registry.ts'
+import { registryOf } from '../../chain/registries/registry.ts'
 import type { KnownBoot } from '../../chain/why/explain-boot.ts'
 import { AssentError } from '../../errors/index.ts'
 import { to0x } from '../../lib/bytes.ts'

@@ -1,9 +1,9 @@
 /** Releases of an app on-chain, and their published manifests. */
 import type { Address } from 'viem'
 
-import { readEpochs } from '../../chain/app.ts'
-import { findManifest } from '../../chain/published-manifest.ts'
-import { type Listed, listApprovals } from '../../chain/registry.ts'
+import { readEpochs } from '../../chain/registries/app.ts'
+import { findManifest } from '../../chain/registries/published-manifest.ts'
+import { type Listed, listApprovals } from '../../chain/registries/registry.ts'
 import { AssentError } from '../../errors/index.ts'
 import type { Hex } from '../../lib/bytes.ts'
 import type { Manifest } from '../../manifest/manifest.ts'

@@ -3,8 +3,8 @@
  * Reads the code through one endpoint; compare it with a second one before you use it.
  */
 import { z } from 'zod'
-import { deploymentFile, findDeployment } from '../../chain/deployments.ts'
 import { readPinnedCode } from '../../chain/proven/pinning.ts'
+import { deploymentFile, findDeployment } from '../../chain/record/deployments.ts'
 import type { Hex } from '../../lib/bytes.ts'
 import type { ArgumentsOf } from '../command.ts'
 import { readKmsContract } from '../input/kms-contract.ts'

@@ -2,7 +2,7 @@
  * `assent kms register-root`: registers the root keys of a bootstrap with their quote. Reads the statement of `kms
  * bootstrap` and sends one call; the DAO then approves the printed id.
  */
-import { proveRootKey, rootKeyId } from '../../chain/root-keys.ts'
+import { proveRootKey, rootKeyId } from '../../chain/registries/root-keys.ts'
 import { sentSchema } from '../calls/submission.ts'
 import { sendCalls } from '../calls/submit-calls.ts'
 import type { ArgumentsOf } from '../command.ts'

@@ -2,7 +2,7 @@
  * `assent kms set-gateway`: sets the app id of the gateway that guests accept; `any` accepts every peer and is
  * refused by a KMS with default settings. Submits one call.
  */
-import { setGatewayAppId } from '../../chain/registry.ts'
+import { setGatewayAppId } from '../../chain/registries/registry.ts'
 import { submissionSchema } from '../calls/submission.ts'
 import { submitCalls } from '../calls/submit-calls.ts'
 import type { ArgumentsOf } from '../command.ts'

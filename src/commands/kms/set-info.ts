@@ -2,7 +2,7 @@
  * `assent kms set-info`: records the public keys, quote and attestation of a KMS in `KmsAuth`, as dstack does. Reads
  * the statement of `kms bootstrap` and submits one call.
  */
-import { setKmsInfo } from '../../chain/registry.ts'
+import { setKmsInfo } from '../../chain/registries/registry.ts'
 import { to0x } from '../../lib/bytes.ts'
 import { submissionSchema } from '../calls/submission.ts'
 import { submitCalls } from '../calls/submit-calls.ts'

@@ -11,8 +11,8 @@ import { kmsAuthAbi } from '../../chain/abi.ts'
 import { type State, stateAt, states } from '../../chain/approval.ts'
 import { toChainError } from '../../chain/call.ts'
 import { formatDeadline } from '../../chain/governance/format-time.ts'
-import { readApproval } from '../../chain/registry.ts'
-import { type RootKeyPair, readProof, rootKeyId } from '../../chain/root-keys.ts'
+import { readApproval } from '../../chain/registries/registry.ts'
+import { type RootKeyPair, readProof, rootKeyId } from '../../chain/registries/root-keys.ts'
 import { isAssentError } from '../../errors/index.ts'
 import {
   type KmsClientOptions,

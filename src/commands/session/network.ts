@@ -9,7 +9,7 @@ import {
   type Transport,
 } from 'viem'
 
-import { checkedTransport } from '../../chain/checked-transport.ts'
+import { checkedTransport } from '../../chain/rpc/checked-transport.ts'
 import { AssentError } from '../../errors/index.ts'
 import { openAccounts } from './accounts.ts'
 import type { Network } from './session.ts'

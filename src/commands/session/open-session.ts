@@ -2,7 +2,11 @@
 import type { Address } from 'viem'
 
 import { type Clients, toChainError } from '../../chain/call.ts'
-import { deployedAddresses, readDeployment, requireContract } from '../../chain/deployments.ts'
+import {
+  deployedAddresses,
+  readDeployment,
+  requireContract,
+} from '../../chain/record/deployments.ts'
 import type { ContractSources } from '../../deploy/contract-sources.ts'
 import { AssentError } from '../../errors/index.ts'
 import { readAddress } from '../input/arguments.ts'

@@ -2,7 +2,7 @@
 import type { Account, Address, Chain, PublicClient, Transport, WalletClient } from 'viem'
 
 import type { Clients } from '../../chain/call.ts'
-import type { Addresses, Deployment } from '../../chain/deployments.ts'
+import type { Addresses, Deployment } from '../../chain/record/deployments.ts'
 import type { ContractSources } from '../../deploy/contract-sources.ts'
 import type { Context } from './context.ts'
 

@@ -1,5 +1,5 @@
 /** Asks the chain about a boot. A denial becomes a typed error; a failure to read the chain stays an outage. */
-import type { BootDecision, BootQuestion, EvaluatedBoot } from '../../chain/boot.ts'
+import type { BootDecision, BootQuestion, EvaluatedBoot } from '../../chain/boot/boot.ts'
 import { AssentError } from '../../errors/index.ts'
 import { toHex } from '../../lib/bytes.ts'
 import type { BootInfo } from '../../quote/measurements/measure.ts'

@@ -12,7 +12,7 @@ import { hkdf } from '@noble/hashes/hkdf.js'
 import { sha256 } from '@noble/hashes/sha2.js'
 import { keccak_256 } from '@noble/hashes/sha3.js'
 
-import { instanceSignerMessage } from '../../chain/instance-statements.ts'
+import { instanceSignerMessage } from '../../chain/registries/instance-statements.ts'
 import { AssentError } from '../../errors/index.ts'
 import { concatBytes, fromHex, requireLength, utf8ToBytes } from '../../lib/bytes.ts'
 import { k256Address, recoverK256Digest, signK256, signK256Digest } from '../../lib/k256.ts'

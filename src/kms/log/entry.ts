@@ -2,7 +2,7 @@
  * Entries of the release log. Every field is public, or known to the caller that got the answer; nothing is secret.
  * Bytes are lower-case hex.
  */
-import type { DecisionBlock, KeyEpochs } from '../../chain/boot.ts'
+import type { DecisionBlock, KeyEpochs } from '../../chain/boot/boot.ts'
 import { toHex } from '../../lib/bytes.ts'
 import type { BootInfo } from '../../quote/measurements/measure.ts'
 

@@ -13,7 +13,7 @@ import {
   type NamedNode,
   type RollupEvidence,
   type TriePath,
-} from '../../chain/evidence.ts'
+} from '../../chain/boot/evidence.ts'
 import { to0x, utf8ToBytes } from '../../lib/bytes.ts'
 import { keccak256 } from '../../lib/keccak.ts'
 

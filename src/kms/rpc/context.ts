@@ -1,5 +1,5 @@
 /** Dependencies of the KMS methods, and the caller of one request. */
-import type { BootAuthorizer, KmsFacts } from '../../chain/boot.ts'
+import type { BootAuthorizer, KmsFacts } from '../../chain/boot/boot.ts'
 import { AssentError } from '../../errors/index.ts'
 import { toHex } from '../../lib/bytes.ts'
 import type { Clock } from '../../lib/clock.ts'

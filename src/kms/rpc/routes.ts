@@ -3,7 +3,7 @@
  * caller's certificate before. Messages and the order of checks are dstack's.
  */
 
-import { instanceStatementDigest } from '../../chain/instance-statements.ts'
+import { instanceStatementDigest } from '../../chain/registries/instance-statements.ts'
 import { AssentError } from '../../errors/index.ts'
 import { concatBytes, requireLength, to0x, toHex } from '../../lib/bytes.ts'
 import type { BootInfo } from '../../quote/measurements/measure.ts'

@@ -5,7 +5,7 @@
  * that would be refused.
  */
 import { join } from 'node:path'
-import type { TriePath } from '../../chain/evidence.ts'
+import type { TriePath } from '../../chain/boot/evidence.ts'
 import { AssentError } from '../../errors/index.ts'
 import type { Hex } from '../../lib/bytes.ts'
 import type { Entry } from '../log/entry.ts'

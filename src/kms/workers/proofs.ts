@@ -1,7 +1,7 @@
 /** Storage proofs for workers: the process that writes the log fetches and verifies each proof once for all. */
 
-import type { EndpointFault } from '../../chain/boot.ts'
-import { type BootChainConfig, openProver } from '../../chain/boot-config.ts'
+import type { EndpointFault } from '../../chain/boot/boot.ts'
+import { type BootChainConfig, openProver } from '../../chain/boot/boot-config.ts'
 import type { FetchProof, ProofQuestion } from '../../chain/proven/prover.ts'
 import type { Hex } from '../../lib/bytes.ts'
 import type { Channel, Handlers } from './channel.ts'

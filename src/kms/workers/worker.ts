@@ -1,5 +1,5 @@
 /** A worker: one of several processes that serve a node. Its parent sends it everything that it needs. */
-import { openChain } from '../../chain/boot-config.ts'
+import { openChain } from '../../chain/boot/boot-config.ts'
 import { systemClock } from '../../lib/clock.ts'
 import { createLog, standardOutput } from '../../lib/log.ts'
 import { clearOwnCache } from '../admin.ts'

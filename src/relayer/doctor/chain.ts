@@ -2,8 +2,8 @@
 import { formatEther, type PublicClient, type Transport } from 'viem'
 
 import { hostsAbi, quoteVerifierAbi, rootKeysAbi } from '../../chain/abi.ts'
-import { readHost } from '../../chain/hosts.ts'
-import { listApprovals } from '../../chain/registry.ts'
+import { readHost } from '../../chain/registries/hosts.ts'
+import { listApprovals } from '../../chain/registries/registry.ts'
 import { qeIdentityFamily, readHeld, tcbInfoFamily } from '../../chain/verifier/collateral.ts'
 import { equalBytes, fromHex, type Hex } from '../../lib/bytes.ts'
 import type { Clock } from '../../lib/clock.ts'

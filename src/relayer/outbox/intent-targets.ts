@@ -10,8 +10,8 @@ import {
   readHost,
   registerHost,
   registerHostFor,
-} from '../../chain/hosts.ts'
-import { proveRootKey, rootKeyId } from '../../chain/root-keys.ts'
+} from '../../chain/registries/hosts.ts'
+import { proveRootKey, rootKeyId } from '../../chain/registries/root-keys.ts'
 import { AssentError } from '../../errors/index.ts'
 import { equalBytes, fromHex, type Hex, to0x } from '../../lib/bytes.ts'
 import { describeIssues, namesOfIssues } from '../../lib/config.ts'

@@ -1,7 +1,7 @@
 /** Sources of fresh quotes for renewals: the guest agent on a host, or an agent hook of the operator. */
 import { z } from 'zod'
 
-import { type HostBinding, hostReportData } from '../../chain/hosts.ts'
+import { type HostBinding, hostReportData } from '../../chain/registries/hosts.ts'
 import { AssentError } from '../../errors/index.ts'
 import { fromHex, type Hex, to0x } from '../../lib/bytes.ts'
 import { describeIssues } from '../../lib/config.ts'

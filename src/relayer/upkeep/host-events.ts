@@ -4,7 +4,7 @@ import type { PgUpdateSetSource } from 'drizzle-orm/pg-core'
 import { type PublicClient, parseEventLogs, TransactionNotFoundError } from 'viem'
 
 import { hostsAbi, quoteVerifierAbi } from '../../chain/abi.ts'
-import { quoteOfRegistration } from '../../chain/hosts.ts'
+import { quoteOfRegistration } from '../../chain/registries/hosts.ts'
 import { readAdvisory } from '../../chain/verifier/verdicts.ts'
 import { isAssentError } from '../../errors/index.ts'
 import type { Hex } from '../../lib/bytes.ts'

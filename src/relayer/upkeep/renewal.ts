@@ -8,7 +8,7 @@ import { z } from 'zod'
 
 import { hostsAbi, quoteVerifierAbi } from '../../chain/abi.ts'
 import { decodeApproval, stateAt } from '../../chain/approval.ts'
-import { readHost } from '../../chain/hosts.ts'
+import { readHost } from '../../chain/registries/hosts.ts'
 import { AssentError } from '../../errors/index.ts'
 import { fromHex, type Hex, to0x, utf8ToBytes } from '../../lib/bytes.ts'
 import type { Clock } from '../../lib/clock.ts'

@@ -6,15 +6,15 @@ import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
 import { z } from 'zod'
 import { approvalSlot } from '../../../src/chain/approval.ts'
-import type { BootDecision, ChainEvent } from '../../../src/chain/boot.ts'
+import type { BootDecision, ChainEvent } from '../../../src/chain/boot/boot.ts'
 import {
   bootChainShape,
   initCheckpoint,
   type OpenChainOptions,
   openChain,
-} from '../../../src/chain/boot-config.ts'
+} from '../../../src/chain/boot/boot-config.ts'
+import type { ChainEvidence } from '../../../src/chain/boot/evidence.ts'
 import type { Network } from '../../../src/chain/consensus/network.ts'
-import type { ChainEvidence } from '../../../src/chain/evidence.ts'
 import { isAssentError } from '../../../src/errors/index.ts'
 import { type Entry, loggedBlock, loggedBoot } from '../../../src/kms/log/entry.ts'
 import { deriveLogKey } from '../../../src/kms/log/key.ts'

@@ -40,12 +40,6 @@ import {
   findingCodes,
 } from '../../../src/chain/check/finding.ts'
 import {
-  type Addresses,
-  type DeployedContract,
-  type Deployment,
-  readDeployment,
-} from '../../../src/chain/deployments.ts'
-import {
   delegate,
   execute,
   propose,
@@ -60,7 +54,13 @@ import {
   transferOwnership,
   upgrade,
 } from '../../../src/chain/governance/settings.ts'
-import { setHosts } from '../../../src/chain/registry.ts'
+import {
+  type Addresses,
+  type DeployedContract,
+  type Deployment,
+  readDeployment,
+} from '../../../src/chain/record/deployments.ts'
+import { setHosts } from '../../../src/chain/registries/registry.ts'
 import {
   type DeployOptions,
   deploy,

@@ -9,7 +9,7 @@ import {
   deployedAddresses,
   parseDeployment,
   readDeployment,
-} from '../../../src/chain/deployments.ts'
+} from '../../../src/chain/record/deployments.ts'
 import { type DeployOptions, deploy } from '../../../src/deploy/deploy.ts'
 import { isAssentError } from '../../../src/errors/index.ts'
 import { connect, hardhatArtifacts, testRules } from '../dao.ts'

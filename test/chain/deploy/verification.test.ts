@@ -7,7 +7,7 @@ import solc from 'solc'
 import { type EIP1193Provider, getAddress } from 'viem'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { isNightly } from '../../../scripts/test-effort.ts'
-import { type Deployment, readDeployment } from '../../../src/chain/deployments.ts'
+import { type Deployment, readDeployment } from '../../../src/chain/record/deployments.ts'
 import { compiledSources } from '../../../src/deploy/contract-sources.ts'
 import { deploy, standardHostRules } from '../../../src/deploy/deploy.ts'
 import {

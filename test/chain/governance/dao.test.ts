@@ -20,7 +20,7 @@ import {
   suspend,
   textEvidence,
   withdraw,
-} from '../../../src/chain/registry.ts'
+} from '../../../src/chain/registries/registry.ts'
 import { timelockRoles } from '../../../src/deploy/deploy.ts'
 import { isAssentError } from '../../../src/errors/index.ts'
 import type { Hex } from '../../../src/lib/bytes.ts'

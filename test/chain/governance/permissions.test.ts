@@ -20,7 +20,7 @@ import { beforeAll, describe, expect, test } from 'vitest'
 import * as abis from '../../../src/chain/abi.ts'
 import { noEnd } from '../../../src/chain/approval.ts'
 import { revertData, sendCall } from '../../../src/chain/call.ts'
-import { deployAndRegisterApp, deployedApp } from '../../../src/chain/registry.ts'
+import { deployAndRegisterApp, deployedApp } from '../../../src/chain/registries/registry.ts'
 import type { Hex } from '../../../src/lib/bytes.ts'
 import { createDao, type Dao, hardhatArtifacts } from '../dao.ts'
 

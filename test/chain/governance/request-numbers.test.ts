@@ -19,7 +19,7 @@ import {
   approve,
   listApprovals,
   pageOfApprovals,
-} from '../../../src/chain/registry.ts'
+} from '../../../src/chain/registries/registry.ts'
 import { createDao, type Dao, daoTimes, hardhatArtifacts } from '../dao.ts'
 
 interface Request {

@@ -2,7 +2,7 @@
 import { beforeEach, describe, expect, test } from 'vitest'
 
 import { approvalSlot } from '../../../src/chain/approval.ts'
-import type { BootDecision, ChainEvent } from '../../../src/chain/boot.ts'
+import type { BootDecision, ChainEvent } from '../../../src/chain/boot/boot.ts'
 import {
   createHeartbeat,
   type NonceRelayer,

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { z } from 'zod'
 
-import { bootChainShape, initCheckpoint, openChain } from '../../../src/chain/boot-config.ts'
+import { bootChainShape, initCheckpoint, openChain } from '../../../src/chain/boot/boot-config.ts'
 import type { Network } from '../../../src/chain/consensus/network.ts'
 import { isAssentError } from '../../../src/errors/index.ts'
 import { fromHex, to0x } from '../../../src/lib/bytes.ts'

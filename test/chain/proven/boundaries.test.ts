@@ -2,8 +2,8 @@
 import { beforeAll, describe, expect, test } from 'vitest'
 
 import { appKey, approvalSlot } from '../../../src/chain/approval.ts'
-import { trustSingleEndpoint } from '../../../src/chain/ask-contracts.ts'
-import type { EvaluatedBoot } from '../../../src/chain/boot.ts'
+import { trustSingleEndpoint } from '../../../src/chain/boot/ask-contracts.ts'
+import type { EvaluatedBoot } from '../../../src/chain/boot/boot.ts'
 import { type BlockReference, volatileCheckpoint } from '../../../src/chain/proven/checkpoint.ts'
 import type { PinnedCode } from '../../../src/chain/proven/read-boot-facts.ts'
 import { appSlots } from '../../../src/chain/proven/slots.ts'

@@ -1,6 +1,6 @@
 /** A process with a view of the chain and nothing else, which tells how much of its heap is in use. */
 
-import type { EvaluatedBoot } from '../../../src/chain/boot.ts'
+import type { EvaluatedBoot } from '../../../src/chain/boot/boot.ts'
 import { volatileCheckpoint } from '../../../src/chain/proven/checkpoint.ts'
 import { agreedHeaders } from '../../../src/chain/proven/header-quorum.ts'
 import { connectEndpoint } from '../../../src/chain/proven/rpc-endpoint.ts'

@@ -7,7 +7,7 @@ import { keccak256 } from 'viem'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { z } from 'zod'
 
-import type { ChainEvent } from '../../../src/chain/boot.ts'
+import type { ChainEvent } from '../../../src/chain/boot/boot.ts'
 import { volatileCheckpoint } from '../../../src/chain/proven/checkpoint.ts'
 import { agreedHeaders } from '../../../src/chain/proven/header-quorum.ts'
 import { connectEndpoint } from '../../../src/chain/proven/rpc-endpoint.ts'

@@ -10,7 +10,7 @@ import type { AddressInfo } from 'node:net'
 import { createMerkleProof, MerklePatriciaTrie } from '@ethereumjs/mpt'
 import { concat, fromRlp, hexToBytes, keccak256, numberToHex, stringToHex, toRlp } from 'viem'
 import { appKey, approvalSlot, uint256 } from '../../../src/chain/approval.ts'
-import type { EvaluatedBoot } from '../../../src/chain/boot.ts'
+import type { EvaluatedBoot } from '../../../src/chain/boot/boot.ts'
 import { blockSchema, encodeHeader } from '../../../src/chain/proven/header.ts'
 import type { PinnedCode } from '../../../src/chain/proven/read-boot-facts.ts'
 import {

@@ -1,5 +1,5 @@
 /** A view of the chain in memory, with what each endpoint knows and says under the hand of a test. */
-import type { Finality } from '../../../src/chain/boot.ts'
+import type { Finality } from '../../../src/chain/boot/boot.ts'
 import { volatileCheckpoint } from '../../../src/chain/proven/checkpoint.ts'
 import { agreedHeaders } from '../../../src/chain/proven/header-quorum.ts'
 import type { Endpoint } from '../../../src/chain/proven/rpc-endpoint.ts'

@@ -8,7 +8,7 @@ import type { EIP1193Provider } from 'viem'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { noEnd } from '../../../src/chain/approval.ts'
 
-import type { ChainEvent, EvaluatedBoot, Finality } from '../../../src/chain/boot.ts'
+import type { ChainEvent, EvaluatedBoot, Finality } from '../../../src/chain/boot/boot.ts'
 import { openCheckpoint, volatileCheckpoint } from '../../../src/chain/proven/checkpoint.ts'
 import { agreedHeaders } from '../../../src/chain/proven/header-quorum.ts'
 import type { Endpoint } from '../../../src/chain/proven/rpc-endpoint.ts'

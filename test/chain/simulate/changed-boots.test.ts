@@ -6,8 +6,8 @@ import { hostsAbi, kmsAuthAbi } from '../../../src/chain/abi.ts'
 import { appKey } from '../../../src/chain/approval.ts'
 import { type Call, callOf, sendCall } from '../../../src/chain/call.ts'
 import * as settings from '../../../src/chain/governance/settings.ts'
-import { hostReportData } from '../../../src/chain/hosts.ts'
-import * as registry from '../../../src/chain/registry.ts'
+import { hostReportData } from '../../../src/chain/registries/hosts.ts'
+import * as registry from '../../../src/chain/registries/registry.ts'
 import {
   type ChangedBoots,
   compareBoots,

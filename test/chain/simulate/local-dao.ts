@@ -14,7 +14,7 @@ import {
   vote,
 } from '../../../src/chain/governance/governance.ts'
 import { type ProposalFacts, readProposal } from '../../../src/chain/governance/proposals.ts'
-import { deployAndRegisterApp, deployedApp } from '../../../src/chain/registry.ts'
+import { deployAndRegisterApp, deployedApp } from '../../../src/chain/registries/registry.ts'
 import { openBlockState } from '../../../src/chain/simulate/block-state.ts'
 import { LocalChain } from '../../../src/chain/simulate/local-chain.ts'
 import {

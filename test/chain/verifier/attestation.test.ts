@@ -7,7 +7,7 @@ import { beforeAll, describe, expect, test } from 'vitest'
 import { kmsAuthAbi } from '../../../src/chain/abi.ts'
 import { noEnd } from '../../../src/chain/approval.ts'
 import { type Call, sendCall } from '../../../src/chain/call.ts'
-import type { Addresses } from '../../../src/chain/deployments.ts'
+import type { Addresses } from '../../../src/chain/record/deployments.ts'
 import {
   bindToNewestBlock,
   hostReportData,
@@ -15,15 +15,19 @@ import {
   registerHost,
   registerHostFor,
   signHostPermit,
-} from '../../../src/chain/hosts.ts'
+} from '../../../src/chain/registries/hosts.ts'
 import {
   addKmsAggregatedMr,
   addKmsDevice,
   approve,
   readState,
   suspend,
-} from '../../../src/chain/registry.ts'
-import { proveRootKey, readCurrentRootKey, rootKeyId } from '../../../src/chain/root-keys.ts'
+} from '../../../src/chain/registries/registry.ts'
+import {
+  proveRootKey,
+  readCurrentRootKey,
+  rootKeyId,
+} from '../../../src/chain/registries/root-keys.ts'
 import { uploadCollateral } from '../../../src/chain/verifier/collateral.ts'
 import { standardHostRules } from '../../../src/deploy/deploy.ts'
 import { isAssentError } from '../../../src/errors/index.ts'

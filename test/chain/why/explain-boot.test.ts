@@ -14,7 +14,7 @@ import {
   kmsAuthSlots,
   statusSlot,
 } from '../../../src/chain/proven/slots.ts'
-import type { StateReader } from '../../../src/chain/state-reader.ts'
+import type { StateReader } from '../../../src/chain/rpc/state-reader.ts'
 import { explainApp, explainHost, explainKms } from '../../../src/chain/why/explain-boot.ts'
 import type { Hex } from '../../../src/lib/bytes.ts'
 

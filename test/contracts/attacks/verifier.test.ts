@@ -25,8 +25,8 @@ import {
   endProof,
   hostReportData,
   registerHost,
-} from '../../../src/chain/hosts.ts'
-import { approve } from '../../../src/chain/registry.ts'
+} from '../../../src/chain/registries/hosts.ts'
+import { approve } from '../../../src/chain/registries/registry.ts'
 import {
   collateralCalls,
   examineCollateral,

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 
-import { trustSingleEndpoint } from '../../../src/chain/ask-contracts.ts'
+import { trustSingleEndpoint } from '../../../src/chain/boot/ask-contracts.ts'
 import { AssentError } from '../../../src/errors/index.ts'
 import {
   type AttestationRules,

@@ -6,7 +6,7 @@
 import { type EIP1193Provider, http } from 'viem'
 import { type RunningAuth, startAuth } from '../../../src/auth/service.ts'
 import { kinds, noEnd } from '../../../src/chain/approval.ts'
-import type { BootAuthorizer } from '../../../src/chain/boot.ts'
+import type { BootAuthorizer } from '../../../src/chain/boot/boot.ts'
 import { type BlockReference, volatileCheckpoint } from '../../../src/chain/proven/checkpoint.ts'
 import { agreedHeaders } from '../../../src/chain/proven/header-quorum.ts'
 import { connectEndpoint } from '../../../src/chain/proven/rpc-endpoint.ts'

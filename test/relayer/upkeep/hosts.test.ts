@@ -21,7 +21,7 @@ import {
   hostReportData,
   readHost,
   signHostPermit,
-} from '../../../src/chain/hosts.ts'
+} from '../../../src/chain/registries/hosts.ts'
 import { uploadCollateral } from '../../../src/chain/verifier/collateral.ts'
 import { deployVerifier, type LinkableArtifact } from '../../../src/chain/verifier/verifier.ts'
 import { fromHex, type Hex, to0x } from '../../../src/lib/bytes.ts'

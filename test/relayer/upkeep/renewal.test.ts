@@ -14,8 +14,8 @@ import {
   readHost,
   registerHost,
   signHostPermit,
-} from '../../../src/chain/hosts.ts'
-import { revoke } from '../../../src/chain/registry.ts'
+} from '../../../src/chain/registries/hosts.ts'
+import { revoke } from '../../../src/chain/registries/registry.ts'
 import { uploadCollateral } from '../../../src/chain/verifier/collateral.ts'
 import { fromHex, type Hex, to0x } from '../../../src/lib/bytes.ts'
 import { type Collateral, parseCollateral } from '../../../src/quote/collateral/collateral.ts'

@@ -10,8 +10,8 @@ import {
   approve,
   readApproval,
   suspend,
-} from '../../../src/chain/registry.ts'
-import { rootKeyId } from '../../../src/chain/root-keys.ts'
+} from '../../../src/chain/registries/registry.ts'
+import { rootKeyId } from '../../../src/chain/registries/root-keys.ts'
 import { uploadCollateral } from '../../../src/chain/verifier/collateral.ts'
 import { fromHex, type Hex, to0x } from '../../../src/lib/bytes.ts'
 import { parseCollateral } from '../../../src/quote/collateral/collateral.ts'

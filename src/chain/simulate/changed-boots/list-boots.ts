@@ -13,7 +13,6 @@ import { tcbStatuses } from '../../../quote/verdict.ts'
 import { approvalRegistryAbi, imagesAbi } from '../../abi.ts'
 import { appKey, approvalSlot, decodeApproval, type Kind, kinds, stateAt } from '../../approval.ts'
 import { toChainError } from '../../call.ts'
-import type { Addresses } from '../../deployments.ts'
 import {
   appSlots,
   closedSlot,
@@ -24,7 +23,8 @@ import {
   readAppRules,
   readHostProof,
 } from '../../proven/slots.ts'
-import { countApprovals, pageOfApprovals } from '../../registry.ts'
+import type { Addresses } from '../../record/deployments.ts'
+import { countApprovals, pageOfApprovals } from '../../registries/registry.ts'
 import type { LocalChain, LocalLog } from '../local-chain.ts'
 
 /** A boot of an app or of a KMS node, with what a KMS asks the contract. */

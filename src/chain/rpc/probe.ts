@@ -5,8 +5,8 @@
  * runs a few instructions as init code: they call each target with limited gas and return the results as data. So each
  * result of a contract is an answer, and each failure is an outage.
  */
-import { AssentError } from '../errors/index.ts'
-import { concatBytes, fromHex, type Hex, to0x } from '../lib/bytes.ts'
+import { AssentError } from '../../errors/index.ts'
+import { concatBytes, fromHex, type Hex, to0x } from '../../lib/bytes.ts'
 
 /** A call with its gas limit. */
 export interface ProbeCall {

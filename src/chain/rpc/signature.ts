@@ -1,8 +1,8 @@
 /** Checks signatures as OpenZeppelin's `SignatureChecker` does, so that a contract with it comes to the same result. */
 import { type Address, encodeFunctionData, type PublicClient, parseAbi, recoverAddress } from 'viem'
 
-import { fromHex, type Hex } from '../lib/bytes.ts'
-import { revertData } from './call.ts'
+import { fromHex, type Hex } from '../../lib/bytes.ts'
+import { revertData } from '../call.ts'
 
 const abi = parseAbi(['function isValidSignature(bytes32, bytes) view returns (bytes4)'])
 /** EIP-1271: the word that a contract returns for a valid signature. */

@@ -1,8 +1,7 @@
 /** Metrics of a service's chain view. Labels are endpoints by host and error codes. */
 import { Counter, Gauge, type Registry } from 'prom-client'
-
+import type { HeartbeatStatus } from '../heartbeat/heartbeat.ts'
 import type { ChainEvent } from './boot.ts'
-import type { HeartbeatStatus } from './heartbeat/heartbeat.ts'
 
 /**
  * Registers the metrics of a chain view: age of its snapshots, failures, and endpoints that disagree.

@@ -4,11 +4,11 @@ import { join } from 'node:path'
 import type { Address, PublicClient } from 'viem'
 import { z } from 'zod'
 
-import { AssentError } from '../errors/index.ts'
-import { describeIssues } from '../lib/config.ts'
-import { readBytes } from '../lib/files.ts'
-import { addressSchema, bytes32Schema } from '../lib/schema.ts'
-import { toChainError } from './call.ts'
+import { AssentError } from '../../errors/index.ts'
+import { describeIssues } from '../../lib/config.ts'
+import { readBytes } from '../../lib/files.ts'
+import { addressSchema, bytes32Schema } from '../../lib/schema.ts'
+import { toChainError } from '../call.ts'
 
 /** Name of a contract in the record or of its type. A record can come from another person, and its names are printed. */
 const nameSchema = z.string().regex(/^[A-Za-z]\w{0,63}$/, 'a name of letters and digits')

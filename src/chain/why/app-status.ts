@@ -1,9 +1,12 @@
 /** The whole state of an app: who decides, its rules, its releases and devices, and what changes when. */
 import { type Address, keccak256, type PublicClient, parseEventLogs } from 'viem'
 
-import type { Hex } from '../lib/bytes.ts'
-import { mapWithConcurrency } from '../lib/map-with-concurrency.ts'
-import { appAbi } from './abi.ts'
+import type { Hex } from '../../lib/bytes.ts'
+import { mapWithConcurrency } from '../../lib/map-with-concurrency.ts'
+import { appAbi } from '../abi.ts'
+import { type Approval, type State, stateAt } from '../approval.ts'
+import { toChainError } from '../call.ts'
+import { appSlots, readAppRules } from '../proven/slots.ts'
 import {
   type AppState,
   readApp,
@@ -11,15 +14,12 @@ import {
   setAllowAnyDevice,
   setRequireTcbUpToDate,
   setVariants,
-} from './app.ts'
-import { type Approval, type State, stateAt } from './approval.ts'
-import { toChainError } from './call.ts'
-import { historyOf } from './history.ts'
-import { appSlots, readAppRules } from './proven/slots.ts'
-import { type Listed, listApprovals, readApproval } from './registry.ts'
-import { readStateOf } from './state-reader.ts'
-import { describeApproval } from './why/describe-approval.ts'
-import { supersessionOf } from './why/describe-conditions.ts'
+} from '../registries/app.ts'
+import { type Listed, listApprovals, readApproval } from '../registries/registry.ts'
+import { historyOf } from '../rpc/history.ts'
+import { readStateOf } from '../rpc/state-reader.ts'
+import { describeApproval } from './describe-approval.ts'
+import { supersessionOf } from './describe-conditions.ts'
 
 /** An approval of the app, in words and with its next change. */
 export interface ListedStatus {

@@ -1,8 +1,8 @@
 /** Refuses answers of an endpoint that cannot be results of the method, before viem decodes them. */
 import type { Transport } from 'viem'
 
-import { AssentError } from '../errors/index.ts'
-import { revertData } from './call.ts'
+import { AssentError } from '../../errors/index.ts'
+import { revertData } from '../call.ts'
 
 type Check = (answer: unknown) => boolean
 

@@ -4,7 +4,7 @@
  * The endpoints agreed on the header's hash. Its state root proves the accounts, and their storage roots prove the
  * slots. Values are not stored apart from their proofs, so the two cannot differ.
  */
-import type { Hex } from '../lib/bytes.ts'
+import type { Hex } from '../../lib/bytes.ts'
 
 /**
  * Inclusion evidence of a decision: the block, its header, and the storage proofs of every value that the decision

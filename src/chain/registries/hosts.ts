@@ -16,11 +16,11 @@ import {
   type WalletClient,
 } from 'viem'
 
-import { concatBytes, fromHex, type Hex, to0x } from '../lib/bytes.ts'
-import { hostsAbi } from './abi.ts'
-import { type Call, callOf, toChainError } from './call.ts'
-import { type HistoryOptions, historyOf } from './history.ts'
-import { isSignedBy } from './signature.ts'
+import { concatBytes, fromHex, type Hex, to0x } from '../../lib/bytes.ts'
+import { hostsAbi } from '../abi.ts'
+import { type Call, callOf, toChainError } from '../call.ts'
+import { type HistoryOptions, historyOf } from '../rpc/history.ts'
+import { isSignedBy } from '../rpc/signature.ts'
 
 /**
  * What the report data of a host's quote commits to. It prevents that a quote is used on another chain, in another

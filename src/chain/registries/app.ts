@@ -1,10 +1,10 @@
 /** Rules that the owner of an app sets in addition to approvals, and facts that an app states about itself. */
 import { type Address, keccak256, type PublicClient } from 'viem'
 
-import { type Hex, to0x } from '../lib/bytes.ts'
-import { appAbi } from './abi.ts'
-import { type Call, callOf, toChainError } from './call.ts'
-import { implementationOf } from './check/code.ts'
+import { type Hex, to0x } from '../../lib/bytes.ts'
+import { appAbi } from '../abi.ts'
+import { type Call, callOf, toChainError } from '../call.ts'
+import { implementationOf } from '../check/code.ts'
 
 /**
  * Approves a release of an app by its app-compose file. The file becomes the evidence of the approval.

@@ -5,7 +5,7 @@
  */
 import { keccak_256 } from '@noble/hashes/sha3.js'
 
-import { concatBytes, fromHex, type Hex, requireLength, utf8ToBytes } from '../lib/bytes.ts'
+import { concatBytes, fromHex, type Hex, requireLength, utf8ToBytes } from '../../lib/bytes.ts'
 
 /** An instance's key in one app, registry and chain, after one block. */
 export interface InstanceBinding {

@@ -4,12 +4,12 @@
  */
 import { z } from 'zod'
 
-import { AssentError } from '../errors/index.ts'
-import { fromHex, toHex } from '../lib/bytes.ts'
-import { describeIssues } from '../lib/config.ts'
-import { addressSchema, bytes32Schema } from '../lib/schema.ts'
-import type { AttestedRuntimeEvent } from '../quote/attestation.ts'
-import { parseEventLog, runtimeEvents } from '../quote/measurements/event-log.ts'
+import { AssentError } from '../../errors/index.ts'
+import { fromHex, toHex } from '../../lib/bytes.ts'
+import { describeIssues } from '../../lib/config.ts'
+import { addressSchema, bytes32Schema } from '../../lib/schema.ts'
+import type { AttestedRuntimeEvent } from '../../quote/attestation.ts'
+import { parseEventLog, runtimeEvents } from '../../quote/measurements/event-log.ts'
 import type { InstanceBinding } from './instance-statements.ts'
 import type { IssuedInstance, QuotedInstance } from './instances.ts'
 

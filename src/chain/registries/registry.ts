@@ -9,10 +9,10 @@ import {
   toHex as viemToHex,
 } from 'viem'
 
-import { AssentError } from '../errors/index.ts'
-import type { Hex } from '../lib/bytes.ts'
-import { mapWithConcurrency } from '../lib/map-with-concurrency.ts'
-import { appAbi, approvalRegistryAbi, kmsAuthAbi } from './abi.ts'
+import { AssentError } from '../../errors/index.ts'
+import type { Hex } from '../../lib/bytes.ts'
+import { mapWithConcurrency } from '../../lib/map-with-concurrency.ts'
+import { appAbi, approvalRegistryAbi, kmsAuthAbi } from '../abi.ts'
 import {
   type Approval,
   decodeApproval,
@@ -22,9 +22,9 @@ import {
   type State,
   stateAt,
   states,
-} from './approval.ts'
-import { type Call, toChainError } from './call.ts'
-import type { Addresses } from './deployments.ts'
+} from '../approval.ts'
+import { type Call, toChainError } from '../call.ts'
+import type { Addresses } from '../record/deployments.ts'
 
 /** One thing to approve. Times in Unix seconds. */
 export interface ApprovalTerms {

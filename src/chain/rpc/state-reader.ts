@@ -6,9 +6,9 @@
  */
 import { keccak256, type PublicClient } from 'viem'
 
-import type { Hex } from '../lib/bytes.ts'
-import { mapWithConcurrency } from '../lib/map-with-concurrency.ts'
-import { toChainError } from './call.ts'
+import type { Hex } from '../../lib/bytes.ts'
+import { mapWithConcurrency } from '../../lib/map-with-concurrency.ts'
+import { toChainError } from '../call.ts'
 
 /** Reads accounts and storage words of one block. */
 export interface StateReader {

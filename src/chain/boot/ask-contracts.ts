@@ -12,10 +12,12 @@ import {
 } from 'viem'
 import { call, getBlock, getBlockNumber, getStorageAt } from 'viem/actions'
 
-import { AssentError } from '../errors/index.ts'
-import { type Hex, requireLength, to0x } from '../lib/bytes.ts'
-import type { Clock } from '../lib/clock.ts'
-import { uint256 } from './approval.ts'
+import { AssentError } from '../../errors/index.ts'
+import { type Hex, requireLength, to0x } from '../../lib/bytes.ts'
+import type { Clock } from '../../lib/clock.ts'
+import { uint256 } from '../approval.ts'
+import { appSlots, readAppRules } from '../proven/slots.ts'
+import { decodeProbe, encodeProbe, type ProbeAnswer, type ProbeCall } from '../rpc/probe.ts'
 import {
   type BootAuthorizer,
   type BootDecision,
@@ -27,8 +29,6 @@ import {
   type KmsFacts,
   toTuple,
 } from './boot.ts'
-import { decodeProbe, encodeProbe, type ProbeAnswer, type ProbeCall } from './probe.ts'
-import { appSlots, readAppRules } from './proven/slots.ts'
 
 /** The chain as one trusted endpoint serves it. */
 export interface BootChain {

@@ -1,11 +1,11 @@
 /** Reads the image registry (`Images`): names, which images are closed, and their measurement sets. */
 import type { Address, PublicClient } from 'viem'
 
-import type { Hex } from '../lib/bytes.ts'
-import { mapWithConcurrency } from '../lib/map-with-concurrency.ts'
-import { imagesAbi } from './abi.ts'
-import type { Approval } from './approval.ts'
-import { toChainError } from './call.ts'
+import type { Hex } from '../../lib/bytes.ts'
+import { mapWithConcurrency } from '../../lib/map-with-concurrency.ts'
+import { imagesAbi } from '../abi.ts'
+import type { Approval } from '../approval.ts'
+import { toChainError } from '../call.ts'
 import { listApprovals } from './registry.ts'
 
 /** The entry of one base image in the image registry. */

@@ -1,7 +1,7 @@
 /** Reads the events of a contract from endpoints that limit the range of blocks in one request. */
 import type { Abi, AbiEvent, Address, Block, Log, PublicClient } from 'viem'
 
-import { toChainError } from './call.ts'
+import { toChainError } from '../call.ts'
 
 /** The events to read, and an observer of the progress. */
 export interface HistoryOptions {

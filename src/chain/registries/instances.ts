@@ -9,15 +9,15 @@ import {
   zeroAddress,
 } from 'viem'
 
-import { fromHex, type Hex, to0x } from '../lib/bytes.ts'
-import { k256Address, k256Coordinate } from '../lib/k256.ts'
-import { mapWithConcurrency } from '../lib/map-with-concurrency.ts'
-import type { AttestedRuntimeEvent } from '../quote/attestation.ts'
+import { fromHex, type Hex, to0x } from '../../lib/bytes.ts'
+import { k256Address, k256Coordinate } from '../../lib/k256.ts'
+import { mapWithConcurrency } from '../../lib/map-with-concurrency.ts'
+import type { AttestedRuntimeEvent } from '../../quote/attestation.ts'
 import {
   RUNTIME_EVENT_TYPE,
   replayRtmr3,
   runtimeEventDigest,
-} from '../quote/measurements/event-log.ts'
+} from '../../quote/measurements/event-log.ts'
 import {
   appAbi,
   appSignersAbi,
@@ -27,13 +27,13 @@ import {
   instancesAbi,
   kmsAuthAbi,
   rootKeysAbi,
-} from './abi.ts'
-import { type Approval, appKey, decodeApproval, kinds, stateAt } from './approval.ts'
-import { type Call, callOf, toChainError } from './call.ts'
-import { historyOf } from './history.ts'
+} from '../abi.ts'
+import { type Approval, appKey, decodeApproval, kinds, stateAt } from '../approval.ts'
+import { type Call, callOf, toChainError } from '../call.ts'
+import { historyOf } from '../rpc/history.ts'
+import { contractStatuses } from '../verifier/verdicts.ts'
 import type { InstanceBinding } from './instance-statements.ts'
 import { type RootKeyPair, readProof } from './root-keys.ts'
-import { contractStatuses } from './verifier/verdicts.ts'
 
 export {
   type InstanceBinding,

@@ -1,13 +1,13 @@
 /** Manifests of releases, which an app publishes as evidence of their approval. */
 import { type Address, type PublicClient, parseEventLogs } from 'viem'
 
-import { isAssentError } from '../errors/index.ts'
-import { fromHex, type Hex, utf8ToBytes } from '../lib/bytes.ts'
-import { type Manifest, maxPublishedBytes, readManifest } from '../manifest/manifest.ts'
-import { approvalRegistryAbi } from './abi.ts'
-import { readEvidence } from './governance/approval-evidence.ts'
-import { historyOf } from './history.ts'
-import { kinds } from './kinds.ts'
+import { isAssentError } from '../../errors/index.ts'
+import { fromHex, type Hex, utf8ToBytes } from '../../lib/bytes.ts'
+import { type Manifest, maxPublishedBytes, readManifest } from '../../manifest/manifest.ts'
+import { approvalRegistryAbi } from '../abi.ts'
+import { readEvidence } from '../governance/approval-evidence.ts'
+import { kinds } from '../kinds.ts'
+import { historyOf } from '../rpc/history.ts'
 
 /** Blocks whose events are searched, and progress for people who wait. */
 export interface ManifestSearch {

@@ -1,18 +1,18 @@
 /** `assent host doctor`: checks what keeps a host admitted, and what ends soon. It changes nothing. */
 import { type Address, type PublicClient, zeroAddress } from 'viem'
 
-import type { Hex } from '../lib/bytes.ts'
-import { type DoctorFinding, failed, ok, warning } from '../lib/doctor-finding.ts'
-import { hostsAbi } from './abi.ts'
-import { type Approval, noEnd, stateAt } from './approval.ts'
+import type { Hex } from '../../lib/bytes.ts'
+import { type DoctorFinding, failed, ok, warning } from '../../lib/doctor-finding.ts'
+import { hostsAbi } from '../abi.ts'
+import { type Approval, noEnd, stateAt } from '../approval.ts'
+import { toChainError } from '../call.ts'
+import { onChainStatuses } from '../governance/call-descriptions/kms.ts'
+import { formatDeadline } from '../governance/format-time.ts'
+import { readBond, readBondTerms } from '../registries/bonds.ts'
+import { type Host, readAdmission, readCurrentId, readHost } from '../registries/hosts.ts'
+import { readApproval } from '../registries/registry.ts'
 import { type AssessedSet, describeSet, type HostAssessment } from './assess-host.ts'
-import { readBond, readBondTerms } from './bonds.ts'
-import { toChainError } from './call.ts'
-import { onChainStatuses } from './governance/call-descriptions/kms.ts'
-import { formatDeadline } from './governance/format-time.ts'
-import { type Host, readAdmission, readCurrentId, readHost } from './hosts.ts'
-import { readApproval } from './registry.ts'
-import { describeApproval } from './why/describe-approval.ts'
+import { describeApproval } from './describe-approval.ts'
 
 export interface HostExamination {
   /** Contract `Hosts`. */

@@ -1,10 +1,10 @@
 /** The registry of root keys (`RootKeys`): registered with the bootstrap quote, active after the DAO's approval. */
 import { type Address, concat, encodeFunctionData, keccak256, type PublicClient } from 'viem'
 
-import { type Hex, to0x } from '../lib/bytes.ts'
-import { rootKeysAbi } from './abi.ts'
-import { type State, states } from './approval.ts'
-import { type Call, toChainError } from './call.ts'
+import { type Hex, to0x } from '../../lib/bytes.ts'
+import { rootKeysAbi } from '../abi.ts'
+import { type State, states } from '../approval.ts'
+import { type Call, toChainError } from '../call.ts'
 
 /** Public halves: SubjectPublicKeyInfo of the root CA (91 bytes) and the compressed secp256k1 key (33). */
 export interface RootKeyPair {

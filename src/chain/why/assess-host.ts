@@ -1,26 +1,26 @@
 /** The answer of the host registry to a quote: today, and once Intel's early collateral is the standard. */
 import type { Address, PublicClient } from 'viem'
 
-import { concatBytes, equalBytes, fromHex, type Hex, to0x } from '../lib/bytes.ts'
-import { intelRootKey } from '../quote/certificates/intel-root.ts'
-import { SPKI_PREFIX } from '../quote/certificates/p256.ts'
-import { nextStandard, readEvaluationNumbers } from '../quote/collateral/evaluation-numbers.ts'
+import { concatBytes, equalBytes, fromHex, type Hex, to0x } from '../../lib/bytes.ts'
+import { intelRootKey } from '../../quote/certificates/intel-root.ts'
+import { SPKI_PREFIX } from '../../quote/certificates/p256.ts'
+import { nextStandard, readEvaluationNumbers } from '../../quote/collateral/evaluation-numbers.ts'
 import {
   fetchCollateral,
   fetchEvaluationNumbers,
   type PccsOptions,
   platformFamily,
-} from '../quote/collateral/pccs.ts'
-import { parseQuote } from '../quote/parse.ts'
-import { verifyQuote } from '../quote/verify.ts'
-import { hostsAbi, quoteVerifierAbi } from './abi.ts'
-import { toChainError } from './call.ts'
+} from '../../quote/collateral/pccs.ts'
+import { parseQuote } from '../../quote/parse.ts'
+import { verifyQuote } from '../../quote/verify.ts'
+import { hostsAbi, quoteVerifierAbi } from '../abi.ts'
+import { toChainError } from '../call.ts'
 import {
   advisoryWord,
   contractStatuses,
   contractVerdicts,
   readAdvisories,
-} from './verifier/verdicts.ts'
+} from '../verifier/verdicts.ts'
 
 /** A verdict under one set of collateral, and whether the rules of the registry accept it. */
 export interface AssessedSet {

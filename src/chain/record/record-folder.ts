@@ -10,8 +10,8 @@ import { dirname, join } from 'node:path'
 
 import { sha256 } from '@noble/hashes/sha2.js'
 
-import { utf8ToBytes } from '../lib/bytes.ts'
-import { flushFolder, isAbsent, writeFlushed } from '../lib/durable-file.ts'
+import { utf8ToBytes } from '../../lib/bytes.ts'
+import { flushFolder, isAbsent, writeFlushed } from '../../lib/durable-file.ts'
 
 /** Paths of the records, highest first; none if the folder does not exist. @throws Error of the file system */
 export async function listRecords(folder: string, namePattern: RegExp): Promise<string[]> {

@@ -4,11 +4,11 @@
  * All reads of an answer are at one block. A denial is a value with a reason. An outage is an error, so the two cannot
  * be confused.
  */
-import { type Hex, requireLength, to0x } from '../lib/bytes.ts'
-import type { BootInfo } from '../quote/measurements/measure.ts'
+import { type Hex, requireLength, to0x } from '../../lib/bytes.ts'
+import type { BootInfo } from '../../quote/measurements/measure.ts'
+import type { HeartbeatEvent } from '../heartbeat/heartbeat.ts'
+import { zeroAddress } from '../proven/slots.ts'
 import type { ChainEvidence } from './evidence.ts'
-import type { HeartbeatEvent } from './heartbeat/heartbeat.ts'
-import { zeroAddress } from './proven/slots.ts'
 
 /** Finality: a tag of the chain, or the newest block minus a number of confirmations. */
 export type Finality = 'finalized' | 'safe' | { readonly confirmations: number }

@@ -1,10 +1,10 @@
 /** Bonds of operators for their hosts (`HostBonds`). */
 import { type Address, erc20Abi, type PublicClient } from 'viem'
 
-import { AssentError } from '../errors/index.ts'
-import type { Hex } from '../lib/bytes.ts'
-import { hostBondsAbi } from './abi.ts'
-import { type Call, callOf, toChainError } from './call.ts'
+import { AssentError } from '../../errors/index.ts'
+import type { Hex } from '../../lib/bytes.ts'
+import { hostBondsAbi } from '../abi.ts'
+import { type Call, callOf, toChainError } from '../call.ts'
 
 /** Bond of one holder for one host, in the token's smallest unit. */
 export interface Bond {

@@ -3,9 +3,9 @@ import { join } from 'node:path'
 
 import { z } from 'zod'
 
-import { AssentError, isAssentError } from '../errors/index.ts'
-import { fromHex } from '../lib/bytes.ts'
-import type { Clock } from '../lib/clock.ts'
+import { AssentError, isAssentError } from '../../errors/index.ts'
+import { fromHex } from '../../lib/bytes.ts'
+import type { Clock } from '../../lib/clock.ts'
 import {
   addressSchema,
   bytes32Schema,
@@ -13,22 +13,22 @@ import {
   isRemoteHttp,
   urlListSchema,
   urlSchema,
-} from '../lib/schema.ts'
+} from '../../lib/schema.ts'
+import type { LightClient } from '../consensus/light-client.ts'
+import type { Network } from '../consensus/network.ts'
+import { publicNetworks } from '../consensus/networks.ts'
+import { type Consensus, consensusSchema } from '../consensus/settings.ts'
+import { createHeartbeat, type Heartbeat } from '../heartbeat/heartbeat.ts'
+import { connectNonceRelayer } from '../heartbeat/nonce-relayer.ts'
+import { opStackHeaders } from '../op-stack/op-stack-headers.ts'
+import { gameRulesOf, type OpStack, opStackChains, opStackSchema } from '../op-stack/settings.ts'
+import { type ChainCheckpoint, openCheckpoint, volatileCheckpoint } from '../proven/checkpoint.ts'
+import { headerFieldsSchema } from '../proven/header.ts'
+import { agreedHeaders, type HeaderSource, type QuorumRules } from '../proven/header-quorum.ts'
+import { type FetchProof, proveForMany } from '../proven/prover.ts'
+import { connectEndpoint, type Endpoint, endpointNames } from '../proven/rpc-endpoint.ts'
+import { openView } from '../proven/view.ts'
 import type { BootAuthorizer } from './boot.ts'
-import type { LightClient } from './consensus/light-client.ts'
-import type { Network } from './consensus/network.ts'
-import { publicNetworks } from './consensus/networks.ts'
-import { type Consensus, consensusSchema } from './consensus/settings.ts'
-import { createHeartbeat, type Heartbeat } from './heartbeat/heartbeat.ts'
-import { connectNonceRelayer } from './heartbeat/nonce-relayer.ts'
-import { opStackHeaders } from './op-stack/op-stack-headers.ts'
-import { gameRulesOf, type OpStack, opStackChains, opStackSchema } from './op-stack/settings.ts'
-import { type ChainCheckpoint, openCheckpoint, volatileCheckpoint } from './proven/checkpoint.ts'
-import { headerFieldsSchema } from './proven/header.ts'
-import { agreedHeaders, type HeaderSource, type QuorumRules } from './proven/header-quorum.ts'
-import { type FetchProof, proveForMany } from './proven/prover.ts'
-import { connectEndpoint, type Endpoint, endpointNames } from './proven/rpc-endpoint.ts'
-import { openView } from './proven/view.ts'
 
 /** Bounds the age of final blocks without the clock. */
 const heartbeatSchema = z.strictObject({
@@ -322,7 +322,7 @@ function openSignedHeaders(
   const network = networkOf(consensus, rules.chainId)
   let opening: Promise<HeaderSource> | undefined
   const open = async () => {
-    const { signedHeaders } = await import('./consensus/signed-headers.ts')
+    const { signedHeaders } = await import('../consensus/signed-headers.ts')
     const client = await openLightClient(config, consensus, network, options)
     return signedHeaders(rules, client, { network, clock: options.clock })
   }
@@ -391,9 +391,9 @@ async function openLightClient(
   { clock, checkpointKey, readOnly = false }: OpenChainOptions,
 ): Promise<LightClient> {
   const [{ connectBeaconEndpoint }, { createLightClient }, folders] = await Promise.all([
-    import('./consensus/beacon-endpoint.ts'),
-    import('./consensus/light-client.ts'),
-    import('./consensus/store-folder.ts'),
+    import('../consensus/beacon-endpoint.ts'),
+    import('../consensus/light-client.ts'),
+    import('../consensus/store-folder.ts'),
   ])
   const names = endpointNames(beaconApis)
   const isNew = checkpointKey === 'none-yet'
