@@ -8,7 +8,7 @@
  * Then apps that ask in turn while blocks are mined every 12 seconds, so that no release finds the proofs of the
  * one before: `ASSENT_BENCH_APPS` says how many. And what a view of the chain keeps of each block.
  */
-import { type ChildProcess, fork } from 'node:child_process'
+import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { availableParallelism } from 'node:os'
 import { setTimeout as pause } from 'node:timers/promises'
@@ -17,7 +17,7 @@ import type { HeapJob, HeapRound } from '../test/chain/proven/heap-process.ts'
 import { buildChain, serveChain } from '../test/chain/proven/synthetic.ts'
 import { benchNumber } from './environment.ts'
 import { rows as offchainRows } from './offchain/quote.ts'
-import type { Ran, Run } from './release/client.ts'
+import { type Client, startClient } from './release/client-process.ts'
 import {
   type BenchNode,
   buildGrowingSite,
@@ -57,9 +57,9 @@ async function appRows(): Promise<BenchRow[]> {
   try {
     return await withNode(site, 1, async (node, client) => {
       const job = { connections: 16, requests: apps }
-      await run(client, job)
+      await client.run(job)
       const [before, logBefore] = [node.usage(), await node.logBytes()]
-      const { latencies } = await run(client, job)
+      const { latencies } = await client.run(job)
       const [after, logAfter] = [node.usage(), await node.logBytes()]
       const cpu = (after.cpuMs - before.cpuMs) / apps
       const logBytes = (logAfter - logBefore) / apps
@@ -121,25 +121,23 @@ async function heapRows(): Promise<BenchRow[]> {
 async function withNode(
   site: Site,
   count: number,
-  measureIt: (node: BenchNode, client: ChildProcess) => Promise<BenchRow[]>,
+  measureIt: (node: BenchNode, client: Client) => Promise<BenchRow[]>,
 ): Promise<BenchRow[]> {
   const node = await startNode(site, count)
-  const client = fork(new URL('./release/client.ts', import.meta.url))
-  await once(client, 'message')
-  client.send({ identities: node.identities, port: node.port })
+  const client = await startClient(node)
   try {
     return await measureIt(node, client)
   } finally {
-    client.kill()
+    client.stop()
     await node.stop()
   }
 }
 
-async function measure(node: BenchNode, client: ChildProcess): Promise<BenchRow[]> {
-  await run(client, { connections: 64, requests: warmUp })
+async function measure(node: BenchNode, client: Client): Promise<BenchRow[]> {
+  await client.run({ connections: 64, requests: warmUp })
   await pause(1_000)
   const before = node.usage()
-  const long = await run(client, { connections: 64, requests: longRun })
+  const long = await client.run({ connections: 64, requests: longRun })
   const busy = node.usage()
   await pause(1_000)
   const growth = (node.usage().rss - before.rss) / 2 ** 20
@@ -147,7 +145,7 @@ async function measure(node: BenchNode, client: ChildProcess): Promise<BenchRow[
   const spectrum: BenchRow[] = []
   for (const connections of [1, 16, 256]) {
     const requests = Math.min(connections === 1 ? 1_000 : 5_000, longRun)
-    const { latencies } = await run(client, { connections, requests })
+    const { latencies } = await client.run({ connections, requests })
     for (const share of [50, 99]) {
       const name = `release.p${share}-ms-${connections}`
       spectrum.push({ ...none, name, value: percentile(latencies, share), unit: 'ms' })
@@ -169,10 +167,10 @@ async function measure(node: BenchNode, client: ChildProcess): Promise<BenchRow[
 }
 
 /** The same with a process for each processor, the client among them. */
-async function measureScale(node: BenchNode, client: ChildProcess): Promise<BenchRow[]> {
-  await run(client, { connections: 64, requests: Math.min(5_000, longRun) })
+async function measureScale(node: BenchNode, client: Client): Promise<BenchRow[]> {
+  await client.run({ connections: 64, requests: Math.min(5_000, longRun) })
   const before = node.usage()
-  const { latencies, seconds } = await run(client, { connections: 64, requests: scaleRun })
+  const { latencies, seconds } = await client.run({ connections: 64, requests: scaleRun })
   const cpu = (node.usage().cpuMs - before.cpuMs) / scaleRun
   const name = (what: string) => `release.workers-${workers}.${what}`
   return [
@@ -185,13 +183,6 @@ async function measureScale(node: BenchNode, client: ChildProcess): Promise<Benc
 /** The same verification alone beside another library, as the verifier's own bench measures it. */
 async function quoteRows(): Promise<BenchRow[]> {
   return (await offchainRows()).map((row) => ({ ...row, section: 'kms', aim: null }))
-}
-
-async function run(client: ChildProcess, job: Run): Promise<Ran> {
-  client.send(job)
-  const [ran] = (await once(client, 'message')) as [Ran | { failed: string }]
-  if ('failed' in ran) throw new Error(ran.failed)
-  return ran
 }
 
 function percentile(sorted: readonly number[], share: number): number {

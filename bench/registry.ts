@@ -5,21 +5,9 @@
  */
 
 import hre from 'hardhat'
-import {
-  type Account,
-  type Address,
-  type Chain,
-  createPublicClient,
-  createWalletClient,
-  custom,
-  type EIP1193Provider,
-  encodeFunctionData,
-  type PublicClient,
-  type Transport,
-  type WalletClient,
-} from 'viem'
-import { hardhat } from 'viem/chains'
-import { erc1967ProxyAbi, heartbeatAbi, kmsAuthAbi, rootKeysAbi } from '../src/chain/abi.ts'
+import { type Address, encodeFunctionData } from 'viem'
+
+import { kmsAuthAbi, rootKeysAbi } from '../src/chain/abi.ts'
 import { noEnd } from '../src/chain/approval.ts'
 import { type Call, type Clients, sendCall } from '../src/chain/call.ts'
 import * as registry from '../src/chain/registries/registry.ts'
@@ -31,6 +19,7 @@ import { parseCollateral } from '../src/quote/collateral/collateral.ts'
 import { bootstrapReportData, mrAggregated } from '../src/quote/measurements/measure.ts'
 import { parseQuote } from '../src/quote/parse.ts'
 import { createSimulator } from '../src/tee/simulator/simulator.ts'
+import { connect, place } from './registry/hardhat-chain.ts'
 import type { BenchRow } from './result-row.ts'
 
 const section = 'registry'
@@ -68,21 +57,6 @@ export async function rows(): Promise<BenchRow[]> {
     row('app.deploy', Number(created.gasUsed), 250_000, 272_600),
     row('app.is-allowed', asked, 70_000, 53_700),
     row('kms.register-root', await registerRootKey(clients, kmsAuth), 700_000, 9_500_000),
-    ...(await heartbeatRows(clients)),
-  ]
-}
-
-/** The first post of an account writes a new slot; later ones change it. */
-async function heartbeatRows(clients: Clients): Promise<BenchRow[]> {
-  const to = await place(clients, 'Heartbeat', [])
-  const post = async (root: Hex) => {
-    const data = encodeFunctionData({ abi: heartbeatAbi, functionName: 'beat', args: [root] })
-    return Number((await sendCall(clients, { to, data, summary: 'post a heartbeat' })).gasUsed)
-  }
-  const first = await post(hash(1))
-  return [
-    { ...row('heartbeat.gas', first, 45_000, 0), peer: null, peerValue: null },
-    { ...row('heartbeat.next', await post(hash(2)), 28_000, 0), peer: null, peerValue: null },
   ]
 }
 
@@ -94,22 +68,6 @@ function hash(n: number): Hex {
   return `0x${n.toString(16).padStart(64, 'a')}`
 }
 
-async function connect(): Promise<Clients> {
-  const { provider } = await hre.network.create()
-  const transport = custom(provider as unknown as EIP1193Provider)
-  const publicClient = createPublicClient({ chain: hardhat, transport, pollingInterval: 10 })
-  const [account] = (await provider.request({ method: 'eth_accounts' })) as readonly Address[]
-  const walletClient = createWalletClient({
-    account: account as Address,
-    chain: hardhat,
-    transport,
-  })
-  return {
-    publicClient: publicClient as PublicClient,
-    walletClient: walletClient as unknown as WalletClient<Transport, Chain, Account>,
-  }
-}
-
 async function deployKmsAuth(clients: Clients): Promise<Address> {
   const app = await place(clients, 'App', [])
   const implementation = await place(clients, 'KmsAuth', [])
@@ -119,18 +77,6 @@ async function deployKmsAuth(clients: Clients): Promise<Address> {
     args: [clients.walletClient.account.address, app, app, 86_400],
   })
   return place(clients, 'ERC1967Proxy', [implementation, init])
-}
-
-async function place(clients: Clients, contract: string, args: unknown[]): Promise<Address> {
-  const { abi, bytecode } = await hre.artifacts.readArtifact(contract)
-  const { walletClient, publicClient } = clients
-  const hash = await walletClient.deployContract({
-    abi: contract === 'ERC1967Proxy' ? erc1967ProxyAbi : abi,
-    bytecode: bytecode as Hex,
-    args,
-  })
-  const receipt = await publicClient.waitForTransactionReceipt({ hash })
-  return receipt.contractAddress as Address
 }
 
 /** A root key with its quote, verified on-chain, of a platform that nobody registered before. */

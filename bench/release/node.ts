@@ -10,8 +10,10 @@ import { mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type EIP1193Provider, http } from 'viem'
-import { noEnd } from '../../src/chain/approval.ts'
+import type { z } from 'zod'
 
+import { noEnd } from '../../src/chain/approval.ts'
+import type { consensusSchema } from '../../src/chain/consensus/settings.ts'
 import { kinds } from '../../src/chain/kinds.ts'
 import { verifyAttestation, verifyBoot } from '../../src/kms/authorization/verify-attestation.ts'
 import { keyToPem, toPem } from '../../src/kms/certificates/certificate.ts'
@@ -58,6 +60,9 @@ export interface BenchNode {
 }
 
 export type Site = Awaited<ReturnType<typeof buildSite>>
+
+/** Settings of a light client; each node has a store of its own. */
+export type BeaconSettings = Omit<z.input<typeof consensusSchema>, 'storeFolder'>
 
 /** Machines, files and settings: the same for every node that is measured. */
 async function buildMachines() {
@@ -125,6 +130,7 @@ export async function buildSite() {
   const ids = await approveAll(chain, shown)
   return {
     folder,
+    rpcUrl: anvil.url,
     guests: ids.map(boot),
     settings: {
       ...settings,
@@ -171,6 +177,7 @@ export async function buildGrowingSite(apps: number): Promise<Site> {
   const mining = setInterval(() => void mine(), everySeconds * 1000)
   return {
     folder,
+    rpcUrl: node.url,
     guests: chain.apps.map(boot),
     settings: {
       ...settings,
@@ -220,14 +227,22 @@ async function approveAll(
 }
 
 /** A node of its own, with keys and a log of its own. */
-export async function startNode(site: Site, workers: number): Promise<BenchNode> {
+export async function startNode(
+  site: Site,
+  workers: number,
+  beacon?: BeaconSettings,
+): Promise<BenchNode> {
   const folder = await mkdtemp(join(site.folder, 'node-'))
   const configFile = join(folder, 'config.json')
   const { chainView, ...settings } = site.settings
   const log = { folder: join(folder, 'log'), node: 'bench', witnesses: 'insecure-none' }
   const config = {
     ...settings,
-    chainView: { ...chainView, checkpointFolder: join(folder, 'memory') },
+    chainView: {
+      ...chainView,
+      checkpointFolder: join(folder, 'memory'),
+      ...(beacon && { consensus: { ...beacon, storeFolder: join(folder, 'consensus') } }),
+    },
     keysFolder: join(folder, 'keys'),
     releaseLog: { ...log, entries: 'private' },
     workers,

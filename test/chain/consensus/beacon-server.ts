@@ -25,6 +25,7 @@ export type Behaviour = (
 ) => void
 
 export interface BeaconServer {
+  readonly url: string
   readonly endpoint: BeaconEndpoint
   readonly view: View
   readonly requests: string[]
@@ -45,6 +46,7 @@ export async function serveBeacon(
   await new Promise<void>((done) => server.listen(0, '127.0.0.1', done))
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
   return {
+    url,
     endpoint: connectBeaconEndpoint({ url, name: url, timeoutMs }),
     view,
     requests,

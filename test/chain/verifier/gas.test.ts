@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 
 import { beforeAll, describe, expect, test } from 'vitest'
 
+import { heartbeatRows } from '../../../bench/chain/heartbeat.ts'
 import { rows } from '../../../bench/registry.ts'
 import type { BenchRow } from '../../../bench/result-row.ts'
 
@@ -17,7 +18,7 @@ const table = page
 describe('the table of gas in the documentation', () => {
   let measured: readonly BenchRow[]
   beforeAll(async () => {
-    measured = await rows()
+    measured = [...(await rows()), ...(await heartbeatRows())]
   })
 
   test('has every row once', () => {
