@@ -4,7 +4,7 @@ pragma solidity ^0.8.28;
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
 
-import {IBonded, IHostBonds} from "./IHostBonds.sol";
+import {IBonded, IFaultBonds, IHostBonds} from "./IHostBonds.sol";
 import {RenounceableUpgrades} from "./RenounceableUpgrades.sol";
 
 /// @notice Keeps the bonds. It is a contract of its own, so that a malicious token can harm nothing else.
@@ -17,13 +17,15 @@ contract HostBonds is IHostBonds, RenounceableUpgrades {
 
     /// @dev A bond belongs to one host and one holder: nobody can withdraw what another account deposited.
     mapping(bytes32 deviceId => mapping(address holder => Bond)) private _bonds;
-    /// @inheritdoc IHostBonds
+    /// @inheritdoc IFaultBonds
     uint96 public minimum;
     /// @inheritdoc IHostBonds
     uint32 public unbondingTime;
     /// @notice The token of all bonds; fixed at initialization.
     IERC20 public token;
-    uint256[50] private __gap;
+    /// @inheritdoc IHostBonds
+    mapping(address slasher => uint96) public slashLimitOf;
+    uint256[49] private __gap;
 
     /// @custom:oz-upgrades-unsafe-allow constructor
     constructor() {
@@ -108,6 +110,18 @@ contract HostBonds is IHostBonds, RenounceableUpgrades {
         uint40 notAfter
     ) external onlyOwner {
         require(block.timestamp <= notAfter, ExecutionDeadlinePassed(block.timestamp, notAfter));
+        _slash(deviceId, holder, amount, to, evidence);
+    }
+
+    /// @inheritdoc IFaultBonds
+    function slashFault(bytes32 deviceId, address holder, uint96 amount, bytes calldata evidence) external {
+        uint96 limit = slashLimitOf[msg.sender];
+        require(amount <= limit, SlashLimitExceeded(msg.sender, amount, limit));
+        _slash(deviceId, holder, amount, owner(), evidence);
+    }
+
+    /// @dev Takes from what is unbonding first.
+    function _slash(bytes32 deviceId, address holder, uint96 amount, address to, bytes calldata evidence) private {
         Bond storage bond = _bonds[deviceId][holder];
         uint256 total = uint256(bond.bonded) + bond.unbonding;
         require(amount != 0, BondTermsInvalid());
@@ -126,6 +140,14 @@ contract HostBonds is IHostBonds, RenounceableUpgrades {
     function setTerms(uint96 newMinimum, uint32 newUnbondingTime, uint40 notAfter) external onlyOwner {
         require(block.timestamp <= notAfter, ExecutionDeadlinePassed(block.timestamp, notAfter));
         _setTerms(newMinimum, newUnbondingTime);
+    }
+
+    /// @inheritdoc IHostBonds
+    function setSlashLimit(address slasher, uint96 limit, uint40 notAfter) external onlyOwner {
+        require(block.timestamp <= notAfter, ExecutionDeadlinePassed(block.timestamp, notAfter));
+        slashLimitOf[slasher] = limit;
+
+        emit SlashLimitSet(slasher, limit);
     }
 
     /// @dev Checks the bounds and emits `BondTermsSet`.

@@ -9,13 +9,28 @@ interface IBonded {
     function isBonded(bytes32 deviceId, address operator) external view returns (bool);
 }
 
-/// @notice Bonds: deposits of operators for their hosts. The DAO can slash them because of a proven fault.
+/// @notice The functions of the bonds that a contract calls which proves faults.
+interface IFaultBonds is IBonded {
+    /// @notice Takes an amount from a bond for one proven fault: as `IHostBonds.slash`, but only for the owner. Only contracts that
+    /// the owner named (`setSlashLimit`), and at most their limit. Emits `BondSlashed`.
+    /// @dev Reverts with `SlashLimitExceeded`, and with `BondTermsInvalid` for 0.
+    /// @param amount in the smallest unit of the token.
+    /// @param evidence what was proven; only in the event.
+    function slashFault(bytes32 deviceId, address holder, uint96 amount, bytes calldata evidence) external;
+
+    /// @notice The minimum bond of a host, in the smallest unit of the token.
+    function minimum() external view returns (uint96);
+}
+
+/// @notice Bonds: deposits of operators for their hosts. The DAO can slash them because of a proven fault, and can let a contract
+/// slash for faults that the contract proves itself, up to a limit for each fault.
 /// @dev A bond belongs to a pair of host and holder, so nobody can block the bond of another operator.
 /// Amounts are in the smallest unit of the token. Functions marked "owner" revert with `OwnableUnauthorizedAccount` for
 /// anyone else.
-/// Trust: the DAO alone decides what a fault is. The event carries the evidence; nothing on-chain checks it. The token is
+/// Trust: the DAO alone decides what a fault is, or names a contract whose code decides. For the DAO's own decisions nothing
+/// on-chain checks the evidence in the event. The token is
 /// fixed at initialization. A deposit of a token that takes a fee reverts.
-interface IHostBonds is IBonded, IExecutionDeadline {
+interface IHostBonds is IFaultBonds, IExecutionDeadline {
     /// @notice The deposit of one holder for one host.
     struct Bond {
         /// @notice The amount that counts for `isBonded`.
@@ -53,6 +68,9 @@ interface IHostBonds is IBonded, IExecutionDeadline {
     /// @param minimum in the smallest unit of the token.
     /// @param unbondingTime seconds.
     event BondTermsSet(uint96 minimum, uint32 unbondingTime);
+    /// @notice A contract may take up to `limit` for each fault that it proves; 0 = nothing any more.
+    /// @param limit in the smallest unit of the token.
+    event SlashLimitSet(address indexed slasher, uint96 limit);
     /// @notice The token of all bonds. Emitted once, at initialization.
     event BondTokenSet(address token);
 
@@ -70,6 +88,9 @@ interface IHostBonds is IBonded, IExecutionDeadline {
     /// @param unbonding amount that is unbonding; 0 = nothing.
     /// @param unbondsAt first second in which it can be withdrawn, unix seconds.
     error BondNotReturnable(uint256 unbonding, uint256 unbondsAt);
+
+    /// @notice The caller may not slash that much; `limit` is 0 if the owner did not name it.
+    error SlashLimitExceeded(address slasher, uint96 amount, uint96 limit);
 
     /// @notice An amount is zero, or the unbonding time is shorter than an hour or longer than a year.
     error BondTermsInvalid();
@@ -116,11 +137,18 @@ interface IHostBonds is IBonded, IExecutionDeadline {
     /// @param notAfter execution deadline, unix seconds.
     function setTerms(uint96 newMinimum, uint32 newUnbondingTime, uint40 notAfter) external;
 
+    /// @notice Lets a contract slash bonds for faults that it proves. Owner. Emits `SlashLimitSet`.
+    /// @dev Reverts with `ExecutionDeadlinePassed`.
+    /// @param slasher the contract: read its code, because it decides what a fault is.
+    /// @param limit the most for one fault, in the smallest unit of the token; 0 = nothing any more.
+    /// @param notAfter execution deadline, unix seconds.
+    function setSlashLimit(address slasher, uint96 limit, uint40 notAfter) external;
+
+    /// @notice The most that a contract may take for one fault; 0 = it may not slash.
+    function slashLimitOf(address slasher) external view returns (uint96);
+
     /// @notice The bond of a holder for a host; all zero if nothing was deposited.
     function bondOf(bytes32 deviceId, address holder) external view returns (Bond memory);
-
-    /// @notice The minimum bond of a host, in the smallest unit of the token.
-    function minimum() external view returns (uint96);
 
     /// @notice Seconds from `unbond` to `withdraw`.
     function unbondingTime() external view returns (uint32);

@@ -22,6 +22,7 @@ const kept = [
   'RootKeys',
   'Heartbeat',
   'Instances',
+  'Requests',
 ]
 
 /** Where the last release keeps what. */

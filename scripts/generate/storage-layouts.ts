@@ -19,6 +19,7 @@ const contracts = [
   'Images',
   'RootKeys',
   'Instances',
+  'Requests',
   'AssentGovernor',
   'TimelockController',
   'AssentVotes',

@@ -123,6 +123,7 @@ export async function deploy(options: DeployOptions): Promise<Addresses> {
   // the last ones, so that running an older deployment again adds them
   await place(run, { name: 'heartbeat', contract: 'Heartbeat', args: [] })
   if (attestation) await placeInstances(run)
+  if (attestation) await placeRequests(run, timelock)
   return deployedAddresses(run.deployment)
 }
 
@@ -263,6 +264,16 @@ async function placeInstances(run: Run): Promise<void> {
   })
   const signer = await place(run, { name: 'appSigner', contract: 'AppSigner', args: [instances] })
   await place(run, { name: 'appSigners', contract: 'AppSigners', args: [signer] })
+}
+
+/** The DAO's share of each fee, in hundredths of a percent. */
+const daoShareOfFees = 500
+
+/** Deploys the contract of paid requests. It has no owner; the DAO receives its share, and decides if it may slash bonds. */
+async function placeRequests(run: Run, timelock: Address): Promise<void> {
+  const { instances, hostBonds = zeroAddress } = deployedAddresses(run.deployment)
+  const args = [instances, hostBonds, timelock, daoShareOfFees]
+  await place(run, { name: 'requests', contract: 'Requests', args })
 }
 
 /** Deploys the DaoFactory. Its creation codes are in accounts of their own, because together they exceed the size limit. */

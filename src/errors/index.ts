@@ -14,6 +14,7 @@ import { kmsErrors } from './kms.ts'
 import { manifestErrors } from './manifest.ts'
 import { quoteErrors } from './quote.ts'
 import { relayerErrors } from './relayer.ts'
+import { requestErrors } from './requests.ts'
 import { rollupErrors } from './rollup.ts'
 import { teeErrors } from './tee.ts'
 
@@ -38,6 +39,7 @@ export const errorCatalogue = {
   ...chainErrors,
   ...consensusErrors,
   ...rollupErrors,
+  ...requestErrors,
   ...relayerErrors,
   ...indexerErrors,
   ...kmsErrors,

@@ -40,6 +40,7 @@ export * from '../chain/registries/instance-proof.ts'
 export * from '../chain/registries/instances.ts'
 /** Reads and calls of the registries. A namespace, because names such as `approve` and `list` are general. */
 export * as registry from '../chain/registries/registry.ts'
+export * from '../chain/registries/requests.ts'
 export * from '../chain/registries/root-keys.ts'
 export {
   collateralCalls,

@@ -17,6 +17,8 @@ interface Vm {
 
     function warp(uint256 timestamp) external;
 
+    function deal(address account, uint256 balance) external;
+
     function roll(uint256 number) external;
 
     function assume(bool condition) external pure;

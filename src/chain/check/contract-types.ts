@@ -22,6 +22,7 @@ const typesByName: Readonly<Record<string, readonly string[]>> = {
   instances: ['Instances'],
   appSigner: ['AppSigner'],
   appSigners: ['AppSigners'],
+  requests: ['Requests'],
   daoFactory: ['DaoFactory'],
   ...Object.fromEntries(Object.keys(upgradeableContracts).map((name) => [name, [proxyType]])),
 }

@@ -49,6 +49,7 @@ export const findingCodes = {
   BONDS: 'the host registry uses another bond contract',
   KMS_AUTH: 'the root key registry uses another `KmsAuth`',
   INSTANCES: 'the registry of instances, or the signers of apps, ask other contracts',
+  REQUESTS: 'the contract of requests asks other contracts, or pays another account than the DAO',
   ROOT: 'the root of trust differs from the expected one',
   P256: 'P-256 signatures cannot be verified on this chain, or by unknown code',
   DAO_FACTORY: 'the DAO factory uses other creation code than recorded',

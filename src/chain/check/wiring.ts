@@ -8,6 +8,7 @@ import {
   hostsAbi,
   instancesAbi,
   kmsAuthAbi,
+  requestsAbi,
   rootKeysAbi,
 } from '../abi.ts'
 import { implementationName } from '../record/deployments.ts'
@@ -27,6 +28,7 @@ export async function checkWiring(context: CheckContext): Promise<DeploymentFind
     ...(await checkRootKeys(context)),
     ...(await checkBootLog(context)),
     ...(await checkInstances(context)),
+    ...(await checkRequests(context)),
   ]
 }
 
@@ -85,6 +87,20 @@ async function checkBootLog({ client, addresses }: CheckContext): Promise<Deploy
   const at = { address: bootLog, abi: bootLogAbi } as const
   const verifier = await client.readContract({ ...at, functionName: 'verifier' })
   return [exactly('VERIFIER', 'verifier of bootLog', [verifier], [quoteVerifier ?? zeroAddress])]
+}
+
+/** Requests asks the instances of this deployment, slashes its bonds, and pays its DAO. */
+async function checkRequests({ client, addresses }: CheckContext): Promise<DeploymentFinding[]> {
+  const { requests, instances, hostBonds, timelock } = addresses
+  if (requests === undefined) return []
+  const at = { address: requests, abi: requestsAbi } as const
+  const asked = await Promise.all([
+    client.readContract({ ...at, functionName: 'instances' }),
+    client.readContract({ ...at, functionName: 'bonds' }),
+    client.readContract({ ...at, functionName: 'dao' }),
+  ])
+  const recorded = [instances, hostBonds, timelock].map((each) => each ?? zeroAddress)
+  return [exactly('REQUESTS', 'contracts of requests, and its DAO', asked, recorded)]
 }
 
 /** Instances asks the registries of this deployment, and the signers of apps ask it. */

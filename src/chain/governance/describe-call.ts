@@ -37,6 +37,7 @@ import {
   verifierDescriptions,
 } from './call-descriptions/kms.ts'
 import { deadlineDescription } from './call-descriptions/registry.ts'
+import { requestsDescriptions } from './call-descriptions/requests.ts'
 import type {
   CallerRole,
   DescriptionContext,
@@ -59,6 +60,7 @@ export const describedContracts = {
   Instances: { abi: abis.instancesAbi, descriptions: instancesDescriptions },
   AppSigners: { abi: abis.appSignersAbi, descriptions: appSignersDescriptions },
   AssentValidator: { abi: abis.assentValidatorAbi, descriptions: assentValidatorDescriptions },
+  Requests: { abi: abis.requestsAbi, descriptions: requestsDescriptions },
 } as const
 
 /** A contract type that Assent can describe. */
@@ -77,6 +79,7 @@ const typesInDeployments: Readonly<Record<string, ContractType>> = {
   daoFactory: 'DaoFactory',
   instances: 'Instances',
   appSigners: 'AppSigners',
+  requests: 'Requests',
 }
 
 /** Names and contract types of known addresses, by address in lower case. */

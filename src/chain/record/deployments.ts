@@ -125,6 +125,7 @@ export type Addresses = Record<ContractName, Address> & {
   readonly appSigner?: Address
   /** Creates the ERC-1271 signers of apps. */
   readonly appSigners?: Address
+  readonly requests?: Address
 }
 
 /**

@@ -55,6 +55,22 @@ export async function depositBond(
 }
 
 /**
+ * Lets a contract slash bonds for faults that it proves itself. The owner of `HostBonds` sends it.
+ *
+ * @param limit the most for one fault, in the token's smallest unit; 0: nothing any more
+ * @param notAfter Unix seconds after which it must not be executed
+ */
+export function setSlashLimit(
+  bonds: Address,
+  slasher: Address,
+  limit: bigint,
+  notAfter: number,
+): Call {
+  const args = [slasher, limit, notAfter] as const
+  return callOf(bonds, hostBondsAbi, 'setSlashLimit', args, `let ${slasher} slash up to ${limit}`)
+}
+
+/**
  * Starts to take an amount out of the sender's bond. From now on it does not count, but the DAO can still slash it. The
  * unbonding time starts again for everything that is unbonding.
  *

@@ -31,5 +31,8 @@ export const hostBondsEvents = contractEvents(hostBondsAbi, {
     setting(event, 'minimum', String(event.args.minimum)),
     setting(event, 'unbondingTime', event.args.unbondingTime),
   ],
+  SlashLimitSet: (event) => [
+    setting(event, `slashLimit:${event.args.slasher}`, String(event.args.limit)),
+  ],
   BondTokenSet: (event) => [setting(event, 'token', event.args.token)],
 })

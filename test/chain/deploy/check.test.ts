@@ -838,6 +838,14 @@ describe('the check of references finds', () => {
 
     expect(await wrong({ ...deployment, contracts })).toEqual(['INSTANCES', 'INSTANCES'])
   })
+
+  test('requests that pay another account than the DAO', async () => {
+    const { instances } = addresses
+    const requests = await create('Requests', [instances, elsewhere, elsewhere, 500])
+    const contracts = { ...deployment.contracts, requests }
+
+    expect(await wrong({ ...deployment, contracts })).toEqual(['REQUESTS'])
+  })
 })
 
 describe('the check of the quote verifier finds', () => {

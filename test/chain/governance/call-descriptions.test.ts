@@ -308,6 +308,70 @@ const rows: Record<ContractType, readonly Row[]> = {
       `write into the validation registry whether the wallet of agent 5 is a live instance of app ${A} now`,
     ],
   ],
+  Requests: [
+    [
+      'request',
+      [alice, id('01'), '0x00', soon, 0],
+      [
+        `ask app ${A} to work on the input ${id('01')} until 2027-01-15 08:00:00 UTC, for the ether that is sent along`,
+        'call nobody with the result',
+      ],
+      'The fee is returned only if no instance answers in time.',
+    ],
+    [
+      'request',
+      [alice, id('01'), '0x00', soon, 90_000],
+      [
+        `ask app ${A} to work on the input ${id('01')} until 2027-01-15 08:00:00 UTC, for the ether that is sent along`,
+        'call the sender with the result, with 90000 gas',
+      ],
+      'The fee is returned only if no instance answers in time.',
+    ],
+    ['assign', [id('01')], `assign the next worker to request ${id('01')}`],
+    ['refund', [id('01')], `return the fee of request ${id('01')} to the balance of its requester`],
+    [
+      'recordMissed',
+      [id('01')],
+      `record that the last worker of request ${id('01')} missed its time`,
+    ],
+    [
+      'join',
+      [alice, bob, id('0d'), 7, '0x01'],
+      `let the key ${B} work for app ${A} with the bond for host ${id('0d')}, on at most 7 requests at the same time, and be paid for it`,
+    ],
+    ['retire', [bob], `take the key ${B} from the workers of its app`],
+    [
+      'fulfil',
+      [id('01'), '0x0102', '0x03'],
+      `bring the result of request ${id('01')} (2 bytes), if its worker signed it, and pay the worker`,
+      'A result is final.',
+    ],
+    ['decline', [id('01')], `give request ${id('01')} to another worker`],
+    [
+      'proveContradiction',
+      [id('01'), bob, id('02'), '0x01', id('03'), '0x02'],
+      `show that the key ${B} signed two results of request ${id('01')}`,
+      'The key can never work again.',
+    ],
+    [
+      'slash',
+      [bob],
+      `slash the bond of the key ${B} for one fault, in favour of the DAO`,
+      'Only the DAO can pay the amount back.',
+    ],
+    [
+      'setTerms',
+      [alice, { payee: bob, minFee: 5n, ownerShare: 2_050, answerTime: 600 }],
+      `let app ${A} take requests for 5 wei or more, of which ${B} receives 20.5 percent; each worker has 10 minutes`,
+    ],
+    [
+      'setTerms',
+      [alice, { payee: bob, minFee: 5n, ownerShare: 0, answerTime: 0 }],
+      `let app ${A} take no further requests`,
+    ],
+    ['withdraw', [alice], `pay ${A} its balance of Requests`],
+    ['withdrawTo', [alice], `pay the sender's balance of Requests to ${A}`],
+  ],
   KmsAuth: [
     ...registry,
     ...upgrades,
@@ -661,6 +725,21 @@ const rows: Record<ContractType, readonly Row[]> = {
         inTime,
       ],
       'Only the recipient can pay the amount back.',
+    ],
+    [
+      'setSlashLimit',
+      [alice, 5n, soon],
+      [
+        `let the contract ${A} slash up to 5 smallest units of any bond for each fault that it proves, in favour of the DAO`,
+        inTime,
+      ],
+    ],
+    ['setSlashLimit', [alice, 0n, noEnd], [`let ${A} slash no bonds any more`, everLate]],
+    [
+      'slashFault',
+      [id('0d'), alice, 5n, '0x1234'],
+      `slash up to 5 smallest units of the bond of ${A} for host ${id('0d')} in favour of the DAO, if the caller may, with evidence ${keccak256('0x1234')} (2 bytes, not an evidence document)`,
+      'Only the DAO can pay the amount back.',
     ],
     [
       'setTerms',

@@ -47,6 +47,7 @@ const contracts: Record<string, Abi> = {
   Instances: abis.instancesAbi,
   AppSigners: abis.appSignersAbi,
   AssentValidator: abis.assentValidatorAbi,
+  Requests: abis.requestsAbi,
 }
 
 /** Parts of the contracts above, proxies, and code that is not a contract of its own. */
@@ -204,6 +205,7 @@ describe('a deployed contract', () => {
       Instances: await place('Instances', [kmsAuth, votes, votes, votes, 1n, 1n]),
       AppSigners: await place('AppSigners', [votes]),
       AssentValidator: await place('AssentValidator', [votes, votes]),
+      Requests: await place('Requests', [votes, votes, votes, 0]),
     }
   }
 

@@ -63,6 +63,28 @@ contract BondAttacks is Test {
         assertTrue(!returned, "a stranger got another's bond");
     }
 
+    function test_B1_NamedContractTakesUpToItsLimitAndOnlyForTheDao() public {
+        bytes memory unknown = abi.encodeWithSelector(IHostBonds.SlashLimitExceeded.selector, STRANGER, 1, 0);
+        vm.expectRevert(unknown);
+        vm.prank(STRANGER);
+        bonds.slashFault(DEVICE, OPERATOR, 1, "");
+        (bool done, ) = address(bonds).call(abi.encodeCall(bonds.setSlashLimit, (STRANGER, 100, NEVER)));
+        assertTrue(!done, "a stranger named a contract");
+        vm.prank(DAO);
+        bonds.setSlashLimit(STRANGER, 100, NEVER);
+        vm.expectRevert(abi.encodeWithSelector(IHostBonds.SlashLimitExceeded.selector, STRANGER, 101, 100));
+        vm.prank(STRANGER);
+        bonds.slashFault(DEVICE, OPERATOR, 101, "");
+        vm.prank(STRANGER);
+        bonds.slashFault(DEVICE, OPERATOR, 100, "");
+        assertEq(coin.balanceOf(DAO), 100, "for the DAO");
+        vm.prank(DAO);
+        bonds.setSlashLimit(STRANGER, 0, NEVER);
+        vm.expectRevert(unknown);
+        vm.prank(STRANGER);
+        bonds.slashFault(DEVICE, OPERATOR, 1, "");
+    }
+
     /// @dev He keeps one unit ready to leave, or all of it, and takes it out just before.
     function test_B2_HolderCannotMakeASlashFail() public {
         vm.prank(OPERATOR);

@@ -470,6 +470,23 @@ export const hostBondsDescriptions: FunctionDescriptions<typeof hostBondsAbi> = 
     ],
     command: 'host set-bond-terms',
   },
+  setSlashLimit: {
+    caller: 'owner',
+    describe: ([slasher, limit, notAfter], context) => [
+      limit === 0n
+        ? `let ${context.name(slasher)} slash no bonds any more`
+        : `let the contract ${context.name(slasher)} slash up to ${limit} smallest units of any bond for each fault that it proves, in favour of the DAO`,
+      describeDeadline(notAfter, context),
+    ],
+    command: '[assent/chain has the call]',
+  },
+  slashFault: {
+    caller: 'anyone',
+    describe: ([device, holder, amount, evidence], { name }) =>
+      `slash up to ${amount} smallest units of the bond of ${name(holder)} for host ${device} in favour of the DAO, if the caller may, ${describeEvidence(evidence)}`,
+    irreversible: 'Only the DAO can pay the amount back.',
+    command: '[only contracts that the DAO named can call it]',
+  },
 }
 
 /** Descriptions of the functions of the image registry. */

@@ -1,0 +1,13 @@
+/** Errors of paid requests and their workers. */
+import type { ErrorEntry } from './index.ts'
+
+export const requestErrors = {
+  REQUEST_KEY_UNTRUSTED: {
+    why: 'The key to which an input should be encrypted is of another app or key epoch, does not lead to the root key on-chain, or has a small order.',
+    fix: 'Do not encrypt to it. Get the request key from another worker of the app, and check that the app has not opened a new key epoch.',
+  },
+  REQUEST_INPUT_UNREADABLE: {
+    why: 'An input or result of a request was encrypted to another key, is for another request or requester, or was changed.',
+    fix: 'Encrypt the input again, to the request key of the current epoch, for the account that sends the request.',
+  },
+} as const satisfies Record<string, ErrorEntry>
