@@ -13,6 +13,7 @@ import {
   type CallDescription,
   describeCall,
 } from '../chain/governance/describe-call.ts'
+import { findRepeats } from '../chain/governance/find-repeats.ts'
 import { timelockDelay } from '../chain/governance/governance.ts'
 import { listChanges } from '../chain/governance/proposal-text.ts'
 import { type ProposalFacts, readQueuedProposals } from '../chain/governance/proposals.ts'
@@ -21,7 +22,7 @@ import { openBlockState } from '../chain/simulate/block-state.ts'
 import { type ChangedBoots, compareBoots } from '../chain/simulate/changed-boots/compare-boots.ts'
 import { listBoots } from '../chain/simulate/changed-boots/list-boots.ts'
 import { LocalChain } from '../chain/simulate/local-chain.ts'
-import { connectToLocalCopy } from '../chain/simulate/local-reader.ts'
+import { connectToLocalCopy, readStateOfLocalCopy } from '../chain/simulate/local-reader.ts'
 import { proposeLocally } from '../chain/simulate/propose-locally.ts'
 import {
   executeProposals,
@@ -132,12 +133,18 @@ export async function reviewProposal(
     files,
     executedAt: simulation.executedAt,
   })
+  const repeats = await findRepeats(readStateOfLocalCopy(stateBefore), {
+    calls: facts.calls,
+    book,
+    at: simulation.executedAt,
+  })
   const warnings = findWarnings({
     calls: facts.calls,
     descriptions,
     book,
     simulation,
     approvals,
+    repeats,
     text: 'text' in subject ? subject.text : undefined,
     generatedList: listChanges(descriptions, book),
   })

@@ -3,6 +3,7 @@
 import type { Call } from '../chain/call.ts'
 import type { AddressBook, CallDescription } from '../chain/governance/describe-call.ts'
 import { nameOf, withoutDeadline } from '../chain/governance/describe-call.ts'
+import type { RepeatedTerms } from '../chain/governance/find-repeats.ts'
 import { formatTime } from '../chain/governance/format-time.ts'
 import type { TracedCall } from '../chain/simulate/local-chain.ts'
 import type { ProposalSimulation } from '../chain/simulate/simulate-proposal.ts'
@@ -26,6 +27,7 @@ export const warningCodes = {
   IRREVERSIBLE: 'a change cannot be undone',
   MANY_CALLS: 'the proposal has so many calls that one can be overlooked',
   DEADLINE_SHORT: 'a call can be executed only for a short time after the timelock',
+  CHANGES_NOTHING: 'an approval is given by the same terms already',
   NO_EVIDENCE: 'a release or image is approved without evidence',
   TEXT_HIDDEN: 'the text has characters that are not shown or that reorder it',
   TEXT_LOOK_ALIKE: 'the text has words with letters that look like others',
@@ -52,6 +54,8 @@ export interface WarningInput {
   /** The execution on a local copy. */
   readonly simulation: ProposalSimulation
   readonly approvals: readonly ApprovalReview[]
+  /** Approvals that change nothing, in the order of the calls. */
+  readonly repeats: readonly RepeatedTerms[]
   /** The text of the proposal; undefined for a draft. */
   readonly text: string | undefined
   /** The list of changes that the calls give, as in a generated text. */
@@ -78,7 +82,7 @@ export function findWarnings(input: WarningInput): Warning[] {
   return found.sort((a, b) => order.indexOf(a.code) - order.indexOf(b.code))
 }
 
-function callWarnings({ calls, descriptions, book, approvals }: WarningInput): Warning[] {
+function callWarnings({ calls, descriptions, book, approvals, repeats }: WarningInput): Warning[] {
   const warnings: Warning[] = []
   for (const [index, { to, data, value = 0n }] of calls.entries()) {
     const { contract, functionName, irreversible } = descriptions[index] as CallDescription
@@ -102,6 +106,9 @@ function callWarnings({ calls, descriptions, book, approvals }: WarningInput): W
   if (calls.length > maxCalls) {
     const message = `The proposal has ${calls.length} calls.`
     warnings.push({ code: 'MANY_CALLS', message })
+  }
+  for (const { call, sentence } of repeats) {
+    warnings.push({ code: 'CHANGES_NOTHING', message: `Call ${call + 1}: ${sentence}.` })
   }
   for (const { kind, id, evidence, release } of approvals) {
     if (kind !== 'release' && kind !== 'osImage') continue

@@ -54,6 +54,25 @@ describe.skipIf(absent)('a voter', () => {
     expect(text).toContain('Assumed: The vote succeeds.')
   })
 
+  test('is told before sending that an approval changes nothing', async () => {
+    const from = fixture.account('voter')
+    const draft = join(folder, 'twice.json')
+    const add = ['dao', 'approve', 'kms-device', `0x${'c3'.repeat(32)}`, '--draft', draft]
+    await assent(...add, '--from', from)
+    await assent(...add, '--from', from)
+    const propose = ['dao', 'propose', draft, '--from', from, '--dry-run'] as const
+    const { text } = await assent(...propose)
+    const { descriptions, proposals } = await json(...propose)
+
+    const sentence = `KMS device 0x${'c3'.repeat(32)} is approved by the same terms earlier in this list`
+    expect(text).toContain(`Changes nothing: ${sentence}.`)
+    expect(descriptions.map(({ repeats }: { repeats: string[] }) => repeats)).toEqual([
+      [],
+      [sentence],
+    ])
+    expect(proposals[0].description).toContain(`these approvals changed nothing:\n\n- ${sentence}`)
+  })
+
   test('gets the review as JSON with a schema, and none with --quick', async () => {
     const full = proposal.schema.parse(await json('dao', 'proposal', id))
     const quick = proposal.schema.parse(await json('dao', 'proposal', id, '--quick'))

@@ -127,6 +127,33 @@ describe.skipIf(absent)('a review', () => {
     expect(withOther.warnings.map(({ code }) => code)).toEqual(['NO_EVIDENCE'])
   })
 
+  test('warns of an approval that changes nothing, and of no other', async () => {
+    const { kmsAuth } = dao.addresses
+    const image = (terms: object = {}) =>
+      approve(kmsAuth, [{ kind: 'osImage', id: id('a1'), ...terms }], noEnd)
+    const first = manifest('a', ['TOKEN'])
+    const fresh = approve(kmsAuth, [{ kind: 'kmsDevice', id: id('b7') }], noEnd)
+    const isRepeat = async (calls: readonly Call[]) =>
+      (await review(calls)).warnings.flatMap(({ code, message }) =>
+        code === 'CHANGES_NOTHING' ? [message] : [],
+      )
+
+    const sentence = `base image ${id('a1')} is approved by the same terms already.`
+    expect(await isRepeat([fresh, image()])).toEqual([`Call 2: ${sentence}`])
+    expect(await isRepeat([addOsImageHash(kmsAuth, id('a1'))])).toEqual([`Call 1: ${sentence}`])
+    expect(
+      await isRepeat([approveManifest(dao.app, sha256(first), first, { notAfter: noEnd })]),
+    ).toHaveLength(1)
+    expect(await isRepeat([fresh, fresh])).toEqual([
+      `Call 2: KMS device ${id('b7')} is approved by the same terms earlier in this list.`,
+    ])
+
+    expect(await isRepeat([image({ expiresAt: 9_999_999_999 })])).toEqual([])
+    expect(await isRepeat([image({ evidence: textEvidence('why') })])).toEqual([])
+    expect(await isRepeat([withdraw(kmsAuth, 'osImage', [id('a1')]), image()])).toEqual([])
+    expect(await isRepeat([addOsImageHash(kmsAuth, id('a9'))])).toEqual([])
+  })
+
   test('shows the evidence of an image', async () => {
     const evidence = {
       source: { repository: 'https://example.org/image', commit: '5'.repeat(40) },

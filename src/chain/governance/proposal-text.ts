@@ -4,6 +4,7 @@ import type { Address } from 'viem'
 import { escapeLines, escapeMarkdown, escapeText } from '../../lib/printable.ts'
 import type { Call } from '../call.ts'
 import { type AddressBook, type CallDescription, describeCall, nameOf } from './describe-call.ts'
+import type { RepeatedTerms } from './find-repeats.ts'
 
 /** Input for the text of a proposal. */
 export interface DescriptionOptions {
@@ -15,6 +16,8 @@ export interface DescriptionOptions {
   readonly title?: string
   /** The proposer's reason: plain text, which becomes a Markdown quotation. */
   readonly reason?: string
+  /** Approvals among the calls that change nothing now; they are named after the list of changes. */
+  readonly repeats?: readonly Pick<RepeatedTerms, 'sentence'>[]
 }
 
 /**
@@ -22,7 +25,7 @@ export interface DescriptionOptions {
  * cannot add lines, links or HTML.
  */
 export function describeProposal(calls: readonly Call[], options: DescriptionOptions): string {
-  const { book, proposer, reason } = options
+  const { book, proposer, reason, repeats = [] } = options
   const descriptions = calls.map((call) => describeCall(book, call))
   const { first, more } = summarize(descriptions)
   const title =
@@ -32,10 +35,16 @@ export function describeProposal(calls: readonly Call[], options: DescriptionOpt
     ...(reason === undefined ? [] : [quotation(reason)]),
     '## What it changes',
     listChanges(descriptions, book),
+    ...(repeats.length === 0 ? [] : [listRepeats(repeats)]),
     'Assent generated this list from the calls of this proposal. Compare it with the output of your own tools.',
     // OpenZeppelin's suffix: no other account can create, and then cancel, the same proposal
     `#proposer=${proposer.toLowerCase()}`,
   ].join('\n\n')
+}
+
+function listRepeats(repeats: readonly Pick<RepeatedTerms, 'sentence'>[]): string {
+  const lines = repeats.map(({ sentence }) => `- ${escapeMarkdown(sentence)}`)
+  return `When this text was made, these approvals changed nothing:\n\n${lines.join('\n')}`
 }
 
 /** The effects of each call as a Markdown list, as a generated text has it. */

@@ -9,7 +9,7 @@ import { deployAndRegisterApp, deployedApp, setGuardian } from '../../chain/regi
 import { AssentError } from '../../errors/index.ts'
 import type { Hex } from '../../lib/bytes.ts'
 import type { create } from '../app.ts'
-import { callSchema, sentSchema } from '../calls/submission.ts'
+import { plannedCallSchema, sentSchema } from '../calls/submission.ts'
 import { sendCalls } from '../calls/submit-calls.ts'
 import type { ArgumentsOf } from '../command.ts'
 import { readAddress, readDuration, readId } from '../input/arguments.ts'
@@ -20,7 +20,7 @@ import type { Session } from '../session/session.ts'
 const guardianSchema = z.strictObject({
   address,
   suspension: seconds,
-  descriptions: z.array(callSchema),
+  descriptions: z.array(plannedCallSchema),
   outcome: z.literal('sent'),
   by: address,
   transactions: z.array(bytes32),

@@ -12,6 +12,13 @@ export const callSchema = z.strictObject({
   irreversible: z.string().nullable().describe('what cannot be undone afterwards'),
 })
 
+/** A call that a command is about to make. */
+export const plannedCallSchema = callSchema.extend({
+  repeats: z
+    .array(z.string())
+    .describe('approvals in the call that change nothing, one sentence for each'),
+})
+
 const sent = {
   outcome: z.literal('sent'),
   by: address,
@@ -61,7 +68,7 @@ const outcomes = [
   { outcome: z.literal('exported'), calls: z.array(rawCall) },
 ] as const
 
-const descriptions = z.array(callSchema)
+const descriptions = z.array(plannedCallSchema)
 
 /** Which of the two schemas below a schema is, and what the command adds. The page of commands explains each only once. */
 export interface CallResult {
@@ -107,6 +114,8 @@ export interface CallJson {
   readonly effects: readonly string[]
   /** The effect that cannot be undone; null: everything can be undone. */
   readonly irreversible: string | null
+  /** One sentence for each approval that is given by the same terms already. */
+  readonly repeats: readonly string[]
 }
 
 /** A proposal that was made now, or that was open already. */

@@ -22,6 +22,7 @@ import {
   requireOwner,
 } from '../../chain/governance/execution-method.ts'
 import { safeBatch, timelockOperation } from '../../chain/governance/export-calls.ts'
+import { findRepeatsNow, type RepeatedTerms } from '../../chain/governance/find-repeats.ts'
 import { formatDeadline, formatDuration } from '../../chain/governance/format-time.ts'
 import {
   proposalCall,
@@ -54,6 +55,8 @@ interface Plan {
   readonly calls: readonly Call[]
   readonly descriptions: readonly CallDescription[]
   readonly book: AddressBook
+  /** Approvals among the calls that change nothing. */
+  readonly repeats: readonly RepeatedTerms[]
   /** Contracts that will exist at execution time but do not exist yet, for simulations. */
   readonly stateOverride: StateOverride
 }
@@ -120,24 +123,32 @@ async function createPlan(
     await requireGovernor(session, governor),
   )
   const descriptions = calls.map((call) => describeCall(book, call, session.now))
-  return { calls, descriptions, book, stateOverride: [] }
+  const repeats = await findRepeatsNow(session.publicClient, { calls, book, at: session.now })
+  return { calls, descriptions, book, repeats, stateOverride: [] }
 }
 
-function printPlan({ output, name, chainId }: Session, { descriptions, book }: Plan): void {
+/** The approvals of one call that change nothing. */
+function repeatsOf({ repeats }: Plan, call: number): string[] {
+  return repeats.filter((each) => each.call === call).map(({ sentence }) => sentence)
+}
+
+function printPlan({ output, name, chainId }: Session, plan: Plan): void {
   output.heading(`On ${name} (chain ${chainId}) this would:`)
-  for (const { to, effects, irreversible } of descriptions) {
-    output.line(`  ${nameOf(book, to)}`)
+  for (const [index, { to, effects, irreversible }] of plan.descriptions.entries()) {
+    output.line(`  ${nameOf(plan.book, to)}`)
     for (const each of effects) output.line(`    - ${each}`)
     if (irreversible !== undefined) output.warning(`    Cannot be undone: ${irreversible}`)
+    for (const each of repeatsOf(plan, index)) output.warning(`    Changes nothing: ${each}.`)
   }
 }
 
-function planToJson({ descriptions }: Plan): CallJson[] {
-  return descriptions.map(({ to, contract, effects, irreversible }) => ({
+function planToJson(plan: Plan): CallJson[] {
+  return plan.descriptions.map(({ to, contract, effects, irreversible }, index) => ({
     to,
     contract: contract ?? null,
     effects,
     irreversible: irreversible ?? null,
+    repeats: repeatsOf(plan, index),
   }))
 }
 
@@ -200,7 +211,7 @@ async function sendAll(session: Session, plan: Plan, clients: Clients): Promise<
   await session.confirm()
   const transactions: Hex[] = []
   plan.calls.forEach((call, i) => {
-    clients.explain?.(call, toWords(plan.descriptions[i] as CallDescription))
+    clients.explain?.(call, toWords(plan, i))
   })
   for (const call of plan.calls) {
     const { transactionHash, blockNumber } = await sendCall(clients, call)
@@ -211,9 +222,11 @@ async function sendAll(session: Session, plan: Plan, clients: Clients): Promise<
 }
 
 /** What a person reads who confirms the call in a wallet. */
-function toWords({ contract, effects, irreversible }: CallDescription): CallWords {
+function toWords(plan: Plan, index: number): CallWords {
+  const { contract, effects, irreversible } = plan.descriptions[index] as CallDescription
   const warning = irreversible === undefined ? [] : [`Cannot be undone: ${irreversible}`]
-  return { contract: contract ?? null, effects: [...effects, ...warning] }
+  const repeats = repeatsOf(plan, index).map((each) => `Changes nothing: ${each}.`)
+  return { contract: contract ?? null, effects: [...effects, ...warning, ...repeats] }
 }
 
 function printSending({ output }: Session, { calls }: Plan, by: Address): void {
@@ -236,7 +249,7 @@ function requireKnownContracts({ descriptions }: Plan): void {
 
 async function proposeAll(
   session: Session,
-  { calls, book, stateOverride }: Plan,
+  { calls, book, repeats, stateOverride }: Plan,
   args: OwnerArguments,
   by: { clients: Clients; governor: Address; settings: DaoSettings },
 ): Promise<Outcome> {
@@ -256,6 +269,7 @@ async function proposeAll(
     describeProposal(part, {
       book,
       proposer,
+      repeats: repeats.filter(({ call }) => part.includes(calls[call] as Call)),
       ...(title === undefined ? {} : { title }),
       ...(args.reason === undefined ? {} : { reason: args.reason }),
     })
