@@ -46,13 +46,8 @@ const steps: readonly Step[] = [
     commands: [
       ['biome', 'check', '--error-on-warnings', '.'],
       ['prettier', '--check', '--log-level=warn', 'contracts/**/*.sol', 'test/contracts/**/*.sol'],
-      [
-        'node',
-        'scripts/generate/all.ts',
-        '--check',
-        '--only',
-        'errors,erc7730,protobuf,migrations',
-      ],
+      // those two need compiled contracts: the steps build and solidity check them
+      ['node', 'scripts/generate/all.ts', '--check', '--except', 'abi,storage'],
     ],
     isBeside: true,
   },

@@ -3,6 +3,7 @@
  *
  *   npm run generate                        all of them
  *   npm run generate -- --only abi,errors   some of them; --list names them
+ *   npm run generate -- --except abi        all others
  *   npm run generate -- --name add_fees     the name of a new migration, after a change to the relayer's tables
  *   npm run generate -- --check             writes nothing; exit code 1 if a file differs
  *
@@ -71,6 +72,7 @@ const generators: readonly Generator[] = [
 const { values } = parseArgs({
   options: {
     check: { type: 'boolean', default: false },
+    except: { type: 'string' },
     list: { type: 'boolean', default: false },
     name: { type: 'string' },
     only: { type: 'string' },
@@ -81,8 +83,10 @@ if (values.list) {
     console.log(`${name.padEnd(12)}${from} → ${writes}`)
   process.exit(0)
 }
-const wanted = values.only?.split(',') ?? generators.map(({ name }) => name)
-const unknown = wanted.filter((each) => !generators.some(({ name }) => name === each))
+const named = values.only?.split(',') ?? generators.map(({ name }) => name)
+const left = values.except?.split(',') ?? []
+const wanted = named.filter((name) => !left.includes(name))
+const unknown = [...named, ...left].filter((each) => !generators.some(({ name }) => name === each))
 if (unknown.length > 0) {
   console.error(`No such file: ${unknown.join(', ')}. See npm run generate -- --list`)
   process.exit(2)
