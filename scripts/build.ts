@@ -1,4 +1,6 @@
-/** Builds the package in `dist/`: ABIs are checked, then ethers bindings, JavaScript, SQL and compiled contracts are written. */
+/** Builds the package in `dist/`: ABIs are checked, then ethers bindings, JavaScript, SQL, dashboard and compiled contracts are written. */
+import { spawnSync } from 'node:child_process'
+import { existsSync } from 'node:fs'
 import { cp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 
@@ -25,9 +27,24 @@ for (const name of ['page.js', 'page.css']) {
   const place = `commands/session/browser/${name}`
   await cp(`src/${place}`, `dist/${place}`)
 }
+buildDashboard()
+await cp('web/dist', 'dist/dashboard/page', { recursive: true })
 // what tasks deploy and `quote verify --onchain` runs
 await run('node', 'scripts/package/package-artifacts.ts')
 console.log(`Built dist/ in ${Math.round((Date.now() - started) / 1000)} s.`)
+
+/** The page has packages of its own, so that the package and its users need none of them. */
+function buildDashboard(): void {
+  const npm = (...args: readonly string[]) => {
+    const { status } = spawnSync('npm', [...args, '--prefix', 'web'], {
+      stdio: 'inherit',
+      shell: process.platform === 'win32',
+    })
+    if (status !== 0) process.exit(1)
+  }
+  if (!existsSync('web/node_modules')) npm('ci', '--no-audit', '--no-fund', '--loglevel=error')
+  npm('run', 'build')
+}
 
 async function run(...command: string[]): Promise<void> {
   if (!(await runTool(command))) process.exit(1)

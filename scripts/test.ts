@@ -64,6 +64,15 @@ const steps: readonly Step[] = [
       ],
     ],
   },
+  {
+    name: 'web',
+    says: 'the dashboard: types, size of the first view, and its pages in Chromium; needs the build',
+    commands: [
+      ['tsc', '-p', 'web'],
+      ['node', 'web/scripts/bundle-size.ts'],
+      ['vitest', 'run', '--root', 'web'],
+    ],
+  },
 ]
 
 const { values } = parseArgs({

@@ -75,7 +75,7 @@ passwordFile = "/run/secrets/voter-password"
 | \`account\` | \`--browser\`; \`--from\` selects one | \`ASSENT_KEYSTORE\`, \`ASSENT_SIGNER\` | see below |
 | \`governor\` | \`--governor\` | | governor of another DAO than the deployment's |
 | \`app\` | \`--app\` | | the app of commands of the group \`app\` |
-| \`kms\`, \`relayer\`, \`pccs\` | | | URLs of these services |
+| \`kms\`, \`relayer\`, \`indexer\`, \`pccs\` | | | URLs of these services |
 | \`simulatedHost\` | | | folder of the simulated host on which \`simulate boot\` boots a CVM |
 | \`names\` | | | names of apps, proposals, hosts and images |
 

@@ -98,6 +98,7 @@ const requiredFiles: readonly string[] = [
   'dist/artifacts/QuoteVerifier.json',
   'dist/artifacts/sources.json',
   'dist/cli/main.js',
+  'dist/dashboard/page/index.html',
   'dist/ethers/index.js',
   'dist/index.d.ts',
   'dist/relayer/database/migrations/meta/_journal.json',
@@ -168,8 +169,8 @@ function checklist(tag: string | undefined): readonly Check[] {
     {
       name: 'lock files name no registry',
       problems: () =>
-        ['package-lock.json', 'bin/runtime/package-lock.json'].flatMap((name) =>
-          lockFileProblems(name, readJson<LockFile>(name)),
+        ['package-lock.json', 'bin/runtime/package-lock.json', 'web/package-lock.json'].flatMap(
+          (name) => lockFileProblems(name, readJson<LockFile>(name)),
         ),
     },
     {

@@ -1,6 +1,7 @@
 /** The groups of commands. A group is loaded when one of its commands is used or listed. */
 import type { Command, Group } from './command.ts'
 import { completion } from './completion.ts'
+import { dashboard } from './dashboard.ts'
 
 export const groups: readonly Group[] = [
   {
@@ -81,7 +82,7 @@ export const groups: readonly Group[] = [
 ]
 
 /** Commands of one word. */
-export const singleCommands: readonly Command[] = [completion]
+export const singleCommands: readonly Command[] = [dashboard, completion]
 
 /** All commands of all groups. */
 export async function loadCommands(): Promise<readonly Command[]> {

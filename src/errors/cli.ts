@@ -40,6 +40,10 @@ export const cliErrors = {
     why: 'A case in the folder or list lacks a required file or has an unknown one.',
     fix: 'Give each folder a `quote.bin` and a `collateral.json`, and each line of a list a quote and its collateral.',
   },
+  DASHBOARD_NOT_BUILT: {
+    why: 'A clone of the repository has no built page. The published package contains it.',
+    fix: 'Run `npm ci --prefix web` and `npm run build --prefix web`.',
+  },
   ADDRESS_IN_USE: {
     why: 'Another process listens on this port or socket, or a process that was killed left the file of its socket.',
     fix: 'Choose another port or path, or stop the other process. If no process listens on the socket, delete its file.',

@@ -111,6 +111,7 @@ describe('the published package', () => {
     'dist/artifacts/QuoteVerifier.json',
     'dist/artifacts/sources.json',
     'dist/cli/main.js',
+    'dist/dashboard/page/index.html',
     'dist/ethers/index.js',
     'dist/index.d.ts',
     'dist/indexer/database/migrations/meta/_journal.json',

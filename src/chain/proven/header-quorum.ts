@@ -96,6 +96,37 @@ export function agreedHeaders(rules: QuorumRules): HeaderSource {
   }
 }
 
+/**
+ * The block at one height, as an RPC quorum returns it: for a reader that compares the chain with another source at the
+ * block of that source.
+ *
+ * @throws CHAIN_NO_AGREEMENT, CHAIN_FORKED, CHAIN_ID_WRONG
+ */
+export async function agreedHeaderAt(
+  rules: Omit<QuorumRules, 'finality'>,
+  height: bigint,
+): Promise<AgreedHeader> {
+  const { endpoints, required, chainId, headerFields } = rules
+  const asked = endpoints.map(async (endpoint): Promise<HeaderVote> => {
+    try {
+      const [header] = await Promise.all([
+        fetchHeader(endpoint, height, headerFields),
+        requireChain(endpoint, chainId),
+      ])
+      return { endpoint, header }
+    } catch (error) {
+      if (isAssentError(error)) return { endpoint, error }
+      throw error
+    }
+  })
+  const isEnough = (votes: readonly HeaderVote[]) => largestGroup(votes) >= required
+  const late = (index: number): HeaderVote => tooLate(endpoints[index] as Endpoint)
+  const votes = await collectAnswers(asked, isEnough, late)
+  const agreed = count(votes, height, rules)
+  if (agreed !== undefined) return agreed
+  throw disagreement(votes, rules)
+}
+
 /** The newest block with a quorum, if there is one. */
 async function agree(
   ownHeads: readonly HeaderVote[],
@@ -251,7 +282,7 @@ async function voteAt(
 function count(
   votes: readonly HeaderVote[],
   height: bigint,
-  { required, endpoints }: QuorumRules,
+  { required, endpoints }: Pick<QuorumRules, 'required' | 'endpoints'>,
 ): AgreedHeader | undefined {
   const byHash = new Map<string, { header: BlockHeader; names: string[] }>()
   for (const vote of votes) {
@@ -289,7 +320,10 @@ const shareable = [
 ] as const
 
 /** The error when there is no quorum: the common reason of the endpoints if there is one. */
-function disagreement(votes: readonly HeaderVote[], { required, endpoints }: QuorumRules) {
+function disagreement(
+  votes: readonly HeaderVote[],
+  { required, endpoints }: Pick<QuorumRules, 'required' | 'endpoints'>,
+) {
   const found = votes.map((vote) => ({
     endpoint: vote.endpoint.name,
     code: 'error' in vote ? vote.error.code : 'counted',

@@ -117,7 +117,9 @@ export function connectEndpoint(options: RpcEndpointOptions): Endpoint {
 function openDeadline(timeoutMs: number, needed: AbortSignal | undefined) {
   const controller = new AbortController()
   const abort = () => controller.abort()
-  const timer = setTimeout(abort, timeoutMs).unref()
+  const timer = setTimeout(abort, timeoutMs)
+  // in a browser a timer is a number, and holds no process open
+  timer.unref?.()
   if (needed?.aborted) abort()
   needed?.addEventListener('abort', abort, { once: true })
   const release = () => {

@@ -43,6 +43,7 @@ function settingsOf(profile: Profile) {
     app: profile.app,
     kms: profile.kms && withoutPath(profile.kms),
     relayer: profile.relayer && withoutPath(profile.relayer),
+    indexer: profile.indexer && withoutPath(profile.indexer),
     pccs: profile.pccs && withoutPath(profile.pccs),
     simulatedHost: profile.simulatedHost,
     names: Object.fromEntries(profile.names),

@@ -13,6 +13,7 @@ export const emptyProfile: Profile = {
   app: undefined,
   kms: undefined,
   relayer: undefined,
+  indexer: undefined,
   pccs: undefined,
   simulatedHost: undefined,
   names: new Map(),

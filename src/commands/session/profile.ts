@@ -58,6 +58,7 @@ const profileSchema = z.strictObject({
   app: z.string().min(1).optional(),
   kms: urlSchema.optional(),
   relayer: urlSchema.optional(),
+  indexer: urlSchema.optional(),
   pccs: urlSchema.optional(),
   simulatedHost: z.string().min(1).optional(),
   names: z
@@ -232,6 +233,7 @@ function merge(
     app: choose('app', [[label, section.app]]),
     kms: choose('kms', [[label, section.kms]]),
     relayer: choose('relayer', [[label, section.relayer]]),
+    indexer: choose('indexer', [[label, section.indexer]]),
     pccs: choose('pccs', [[label, section.pccs]]),
     simulatedHost: choose('simulatedHost', [[label, inFile(section.simulatedHost)]]),
     names: new Map(Object.entries(choose('names', [[label, section.names]]) ?? {})),

@@ -32,6 +32,8 @@ export interface Profile {
   readonly kms: string | undefined
   /** URL of a relayer. */
   readonly relayer: string | undefined
+  /** URL of an indexer's API. */
+  readonly indexer: string | undefined
   /** URL of a PCCS. */
   readonly pccs: string | undefined
   /** Folder of the simulated host on which `simulate boot` boots a CVM. */

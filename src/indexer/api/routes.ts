@@ -3,13 +3,13 @@
  * critical values with storage proofs.
  */
 import { createRoute, OpenAPIHono, z } from '@hono/zod-openapi'
-import { and, asc, eq, gt, type SQL, sql } from 'drizzle-orm'
+import { and, asc, desc, eq, gt, type SQL, sql } from 'drizzle-orm'
 import type { PgColumn, PgTable } from 'drizzle-orm/pg-core'
 import { cors } from 'hono/cors'
 
 import { createReadiness } from '../../lib/readiness.ts'
 import type { Database, DatabaseTransaction } from '../database/database.ts'
-import { events, positions } from '../database/schema.ts'
+import { blocks, events, positions } from '../database/schema.ts'
 import { stateTables } from '../database/tables.ts'
 import type { IndexerMetrics } from '../metrics.ts'
 import { type Collection, collections, rowSchema } from './collections.ts'
@@ -28,7 +28,11 @@ const maxPage = 200
 /** Longest time of one query on a Postgres server, milliseconds. PGlite has no limit; each query reads one page. */
 const queryMs = 2_000
 
-const at = { block: z.int(), time: z.int() }
+const at = {
+  block: z.int(),
+  time: z.int(),
+  hash: z.string().nullable().describe('of the block; null before the first one'),
+}
 const atSchema = z.object(at)
 const errorSchema = z.object({ error: z.string() })
 const text = z.string().min(1).max(200)
@@ -241,5 +245,7 @@ function readOnly<T>(db: Database, read: (tx: DatabaseTransaction) => Promise<T>
 /** The last indexed block. */
 async function readAt(tx: DatabaseTransaction): Promise<z.infer<typeof atSchema>> {
   const [row] = await tx.select().from(positions)
-  return { block: (row?.next ?? 0) - 1, time: row?.time ?? 0 }
+  const [last] = await tx.select().from(blocks).orderBy(desc(blocks.number)).limit(1)
+  const block = (row?.next ?? 0) - 1
+  return { block, time: row?.time ?? 0, hash: last?.number === block ? last.hash : null }
 }

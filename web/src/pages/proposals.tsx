@@ -1,0 +1,73 @@
+/** All proposals, newest first. */
+import { Link } from '@tanstack/react-router'
+import { useMemo } from 'react'
+
+import { useHead, useList } from '../data/context.tsx'
+import { titleOf, useProposalStates } from '../data/facts.ts'
+import { Origin } from '../ui/origin.tsx'
+import { Day, Hash, Heading, Panel, Pending } from '../ui/parts.tsx'
+import { ProposalState } from '../ui/proposal-state.tsx'
+
+/** States that are read at once: the newest ones. */
+const maxStates = 100
+
+export function Page() {
+  const list = useList('proposals')
+  const head = useHead()
+  const rows = useMemo(
+    () => [...(list.data?.rows ?? [])].sort((a, b) => b.voteStart - a.voteStart),
+    [list.data],
+  )
+  const ids = useMemo(() => rows.slice(0, maxStates).map(({ id }) => id), [rows])
+  const states = useProposalStates(ids, list.data?.at)
+  if (list.data === undefined)
+    return <Pending error={list.error ?? head.error} what="the proposals" />
+  return (
+    <>
+      <Heading title="Proposals">
+        <p>Decisions of the DAO, newest first.</p>
+      </Heading>
+      <Panel title="All proposals" note={rows.length}>
+        {rows.length === 0 ? (
+          <p className="none">Nothing was proposed yet.</p>
+        ) : (
+          <div className="scroll">
+            <table>
+              <thead>
+                <tr>
+                  <th scope="col">Title</th>
+                  <th scope="col">State</th>
+                  <th scope="col">Vote from</th>
+                  <th scope="col">until</th>
+                  <th scope="col">Proposer</th>
+                </tr>
+              </thead>
+              <tbody>
+                {rows.map((row) => (
+                  <tr key={row.id}>
+                    <td>
+                      <Link to={`/proposals/${row.id}`}>{titleOf(row)}</Link>{' '}
+                      <Origin name="claim" />
+                    </td>
+                    <td>
+                      <ProposalState state={states.data?.get(row.id)} error={states.error} />
+                    </td>
+                    <td>
+                      <Day at={row.voteStart} />
+                    </td>
+                    <td>
+                      <Day at={row.voteEnd} />
+                    </td>
+                    <td>
+                      <Hash value={row.proposer} digits={4} /> <Origin name="event" />
+                    </td>
+                  </tr>
+                ))}
+              </tbody>
+            </table>
+          </div>
+        )}
+      </Panel>
+    </>
+  )
+}
