@@ -1,28 +1,18 @@
 /** Finds who gave an approval: the transaction, and the proposal with its votes if a DAO decided. */
 import { type Address, type Log, type PublicClient, parseEventLogs } from 'viem'
 
-import { approvalRegistryAbi, assentGovernorAbi } from '../chain/abi.ts'
-import { decodeApproval, type Kind, kinds } from '../chain/approval.ts'
+import { approvalRegistryAbi } from '../chain/abi.ts'
+import { decodeApproval, kinds } from '../chain/approval.ts'
 import { toChainError } from '../chain/call.ts'
-import { readProposal } from '../chain/governance/proposals.ts'
 import { readApproval } from '../chain/registries/registry.ts'
 import { historyOf } from '../chain/rpc/history.ts'
 import type { Hex } from '../lib/bytes.ts'
-
-/** An approval in one registry. */
-export interface ApprovalRef {
-  readonly registry: Address
-  readonly kind: Kind
-  readonly id: Hex
-}
-
-/** The vote behind an approval. Votes in smallest units. */
-export interface DecidingVote {
-  readonly governor: Address
-  readonly proposal: bigint
-  readonly proposer: Address
-  readonly votes: { readonly for: bigint; readonly against: bigint; readonly abstain: bigint }
-}
+import {
+  type ApprovalRef,
+  type DecidingVote,
+  findVote,
+  type KnownGovernance,
+} from './deciding-vote.ts'
 
 /** The transaction that gave an approval, and the vote behind it. */
 export interface ApprovalDecision extends ApprovalRef {
@@ -32,7 +22,7 @@ export interface ApprovalDecision extends ApprovalRef {
   readonly at: number
   /** Account that sent the transaction: of a vote, anyone who executed it. */
   readonly sender: Address
-  /** undefined: the transaction executed no proposal. */
+  /** undefined: no proposal of a known DAO gave it. */
   readonly vote: DecidingVote | undefined
   /** Later approvals of the same version, oldest first. */
   readonly repeats: readonly RepeatedApproval[]
@@ -51,6 +41,7 @@ export interface RepeatedApproval {
  * version decided at most its times and its evidence, so it is a repeat. Events are as true as the endpoint.
  *
  * @param fromBlock the registry's first block
+ * @param known the governors that can be believed
  * @returns undefined if there is no such event
  * @throws CHAIN_UNREACHABLE
  */
@@ -58,6 +49,7 @@ export async function findDecision(
   client: PublicClient,
   approval: ApprovalRef,
   fromBlock: bigint,
+  known: KnownGovernance,
   onProgress?: (read: bigint, total: bigint) => void,
 ): Promise<ApprovalDecision | undefined> {
   const { registry, kind, id } = approval
@@ -76,14 +68,15 @@ export async function findDecision(
       ? []
       : await historyOf(client, registry, first.block, { ...options, events: ['ApprovalChanged'] })
   const repeats = findRepeats(first, later, eventsOf(changed, approval))
-  const { transaction, block } = first
+  const { transaction, block, logIndex } = first
   try {
     const [receipt, { timestamp }] = await Promise.all([
       client.getTransactionReceipt({ hash: transaction }),
       client.getBlock({ blockNumber: block }),
     ])
     const at = Number(timestamp)
-    const vote = await voteIn(client, receipt.logs)
+    const { logs } = receipt
+    const vote = await findVote(client, approval, { logs, logIndex }, known)
     return { ...approval, transaction, block, at, sender: receipt.from, vote, repeats }
   } catch (cause) {
     throw toChainError(cause, `read the transaction ${transaction}`)
@@ -148,16 +141,4 @@ function findRepeats(
 
 function isAfter(a: WordEvent, b: WordEvent): boolean {
   return a.block > b.block || (a.block === b.block && a.logIndex > b.logIndex)
-}
-
-type Logs = Awaited<ReturnType<PublicClient['getTransactionReceipt']>>['logs']
-
-/** The proposal that the transaction executed. Only a governor that knows it as executed counts. */
-async function voteIn(client: PublicClient, logs: Logs): Promise<DecidingVote | undefined> {
-  const executed = parseEventLogs({ abi: assentGovernorAbi, eventName: 'ProposalExecuted', logs })
-  const [event] = executed
-  if (event === undefined) return undefined
-  const { address: governor } = event
-  const { id, proposer, votes, state } = await readProposal(client, governor, event.args.proposalId)
-  return state === 'executed' ? { governor, proposal: id, proposer, votes } : undefined
 }

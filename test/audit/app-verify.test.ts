@@ -207,7 +207,7 @@ describe.skipIf(findAnvil() === undefined)('an auditor', () => {
       ...['app', 'verify', place, '--root', file('root.der'), ...collateral()],
     )
     expect(text).toMatch(
-      /✓ The base image was approved by proposal \d+ of 0x\S+ \(.* for, 0 against/,
+      /✓ The base image was approved by proposal \d+ of 0x\S+ at the governor 0x\S+ \(.* for, 0 against/,
     )
     expect(text.split('\n').at(-1)).toBe('All steps passed.')
   })

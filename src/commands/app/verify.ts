@@ -5,9 +5,9 @@
 import { access } from 'node:fs/promises'
 import { type Address, formatUnits, getAddress } from 'viem'
 import { z } from 'zod'
-
+import type { ApprovalRef } from '../../audit/deciding-vote.ts'
 import { checkEvidence, type EvidenceAnswer } from '../../audit/evidence-steps.ts'
-import { type ApprovalDecision, type ApprovalRef, findDecision } from '../../audit/find-decision.ts'
+import { type ApprovalDecision, findDecision } from '../../audit/find-decision.ts'
 import type { ProvenApp } from '../../audit/prove-app.ts'
 import { step, type TrustStep } from '../../audit/trust-step.ts'
 import { appKey, stateAt } from '../../chain/approval.ts'
@@ -53,7 +53,9 @@ const decisionSchema = z.strictObject({
       votes: z.strictObject({ for: decimal, against: decimal, abstain: decimal }),
     })
     .nullable()
-    .describe('null: it executed no proposal'),
+    .describe(
+      'null: no proposal of the governor, or of a DAO of the factory that owns the registry, gave it',
+    ),
   repeats: z
     .array(z.strictObject({ transaction: bytes32, block: decimal, hasEffect: z.boolean() }))
     .describe('later approvals of the same version; hasEffect: it changed times or evidence'),
@@ -379,7 +381,7 @@ function approvalsOf({ addresses }: Session, boot: KnownBoot & { readonly appId:
 }
 
 function decisionOn(
-  { publicClient, deployment, output }: Session,
+  { publicClient, deployment, addresses, output }: Session,
   approval: ApprovalRef,
 ): Promise<ApprovalDecision | undefined> {
   const recorded = Object.values(deployment.contracts)
@@ -387,7 +389,12 @@ function decisionOn(
   // no app is older than its KmsAuth
   const block = registry?.block ?? deployment.contracts.kmsAuth?.block ?? 0
   const progress = progressOf(output, `searching for the approval of the ${approval.kind}`)
-  return findDecision(publicClient, approval, BigInt(block), progress)
+  const { governor, timelock, daoFactory } = addresses
+  const factoryBlock = BigInt(deployment.contracts.daoFactory?.block ?? 0)
+  const factory =
+    daoFactory === undefined ? undefined : { address: daoFactory, block: factoryBlock }
+  const known = { governor, timelock, daoFactory: factory }
+  return findDecision(publicClient, approval, BigInt(block), known, progress)
 }
 
 function describeDecision(name: string, decision: ApprovalDecision | undefined): TrustStep {
@@ -398,12 +405,12 @@ function describeDecision(name: string, decision: ApprovalDecision | undefined):
   const place = `in transaction ${transaction}, block ${block}`
   const repeated = describeRepeats(decision)
   if (vote === undefined) {
-    const found = `${name} was approved without a vote, by a call of ${sender} ${place}.${repeated}`
+    const found = `${name} was approved by a call of ${sender} ${place}; no vote of a known DAO is shown for it.${repeated}`
     return step('decision', 'yes', 'event', found)
   }
-  const { proposal, proposer, votes } = vote
+  const { governor, proposal, proposer, votes } = vote
   const counted = `${formatUnits(votes.for, 18)} for, ${formatUnits(votes.against, 18)} against`
-  const found = `${name} was approved by proposal ${proposal} of ${proposer} (${counted}), executed by ${sender} ${place}.${repeated}`
+  const found = `${name} was approved by proposal ${proposal} of ${proposer} at the governor ${governor} (${counted}), executed by ${sender} ${place}.${repeated}`
   return step('decision', 'yes', 'event', found)
 }
 
