@@ -16,7 +16,8 @@ import { mainnet } from '../../../src/chain/consensus/networks.ts'
 import { beginStore, takeUpdate } from '../../../src/chain/consensus/store.ts'
 import { to0x } from '../../../src/lib/bytes.ts'
 import { describeRecorded, readVectorJson, vectorsFolder } from '../../vectors.ts'
-import { findTests, nameOf, runTest } from './spec-suite.ts'
+import { nameOf } from './spec-files.ts'
+import { findTests, runTest } from './spec-suite.ts'
 
 interface Recorded {
   readonly version: string
@@ -36,7 +37,7 @@ function updates(): RawMessage[] {
 }
 
 describeRecorded('tests of the consensus specifications', () => {
-  const folders = findTests(join(vectorsFolder as string, 'light-client/spec-tests'))
+  const { tests: folders } = findTests(join(vectorsFolder as string, 'light-client/spec-tests'))
 
   test.each(folders.map((folder) => [nameOf(folder), folder]))('%s', (_, folder) => {
     const { difference, held } = runTest(folder)

@@ -3,13 +3,10 @@
  * steps, and what holds after each step.
  */
 import { spawnSync } from 'node:child_process'
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
-import { basename, dirname, join } from 'node:path'
-
-import { parse } from 'yaml'
+import { existsSync, readdirSync, statSync } from 'node:fs'
+import { basename, join } from 'node:path'
 
 import { executionOf } from '../../../src/chain/consensus/execution.ts'
-import { forkDigestAt } from '../../../src/chain/consensus/forks.ts'
 import { depthOf, isValidBranch } from '../../../src/chain/consensus/merkle.ts'
 import {
   type LightClientHeader,
@@ -17,24 +14,29 @@ import {
   readUpdate,
   type Update,
 } from '../../../src/chain/consensus/messages.ts'
-import {
-  type ForkName,
-  forkNames,
-  type Network,
-  parseNetwork,
-  periodAt,
-  timeOfSlot,
-} from '../../../src/chain/consensus/network.ts'
+import { type Network, periodAt, timeOfSlot } from '../../../src/chain/consensus/network.ts'
 import {
   beginStore,
   finalize,
+  indicesAt,
   isSupermajority,
   type KnownHeader,
   type LightStore,
   takeUpdate,
 } from '../../../src/chain/consensus/store.ts'
 import { fromHex, to0x } from '../../../src/lib/bytes.ts'
-import { uncompress } from './snappy.ts'
+import { isContainer, runContainer } from './spec-containers.ts'
+import { runDataCollection } from './spec-data-collection.ts'
+import {
+  forkOfDigest,
+  type Mapping,
+  networkOf,
+  networkOfPlace,
+  placeOf,
+  readSnappy,
+  readYaml,
+  requireSame,
+} from './spec-files.ts'
 
 export interface SuiteResult {
   readonly folder: string
@@ -44,37 +46,67 @@ export interface SuiteResult {
   readonly difference: string | undefined
 }
 
-type Mapping = Readonly<Record<string, unknown>>
+export interface FoundTests {
+  /** Folders of light-client tests, and of tests of an unknown kind, which are differences. */
+  readonly tests: readonly string[]
+  /** How many folders belong to other parts of the suite. */
+  readonly others: number
+}
 
-const unscheduled = 2n ** 64n - 1n
-const presets = {
-  minimal: { slotsPerEpoch: 8, epochsPerPeriod: 8, committeeSize: 32 },
-  mainnet: { slotsPerEpoch: 32, epochsPerPeriod: 256, committeeSize: 512 },
-} as const
+/** Folders of the suite (`tests/formats`) that have no light-client tests. */
+const otherParts = new Set(
+  `bls config_spec confirmation_rule eip8025 epoch_processing fast_confirmation finality fork_choice forks general
+  genesis gossip kzg kzg_4844 kzg_7594 merkle merkle_proof networking operations random rewards sanity shuffling
+  ssz_generic transition`.split(/\s+/),
+)
 
-/** Every folder below `folder` that is a test, in order. */
-export function findTests(folder: string): string[] {
-  if (isTest(folder)) return [folder]
-  return readdirSync(folder)
+/** Every folder below `folder` that is a test, in order. A test is a folder with files of the suite. */
+export function findTests(folder: string): FoundTests {
+  if (isTest(folder)) return { tests: [folder], others: 0 }
+  const found = readdirSync(folder)
     .sort()
     .map((name) => join(folder, name))
     .filter((path) => statSync(path).isDirectory())
-    .flatMap(findTests)
+    .map(findTests)
+  const tests = found.flatMap((each) => each.tests)
+  const others = found.reduce((sum, each) => sum + each.others, 0)
+  const isOther =
+    otherParts.has(basename(folder)) || (parentOf(folder) === 'ssz_static' && !isContainer(folder))
+  return isOther ? { tests: [], others: others + tests.length } : { tests, others }
+}
+
+function parentOf(folder: string): string {
+  return basename(join(folder, '..'))
 }
 
 function isTest(folder: string): boolean {
-  return ['steps.yaml', 'proof.yaml', 'updates_0.ssz_snappy'].some((name) =>
-    existsSync(join(folder, name)),
-  )
+  return readdirSync(folder).some((name) => /\.(yaml|ssz_snappy|ssz)$/.test(name))
 }
 
-/** Runs one test; a difference is a result, not an error. */
+/** How many comparisons of a test held. */
+export interface Progress {
+  held: number
+}
+
+type Runner = (folder: string, progress: Progress) => void
+
+/** The kind of a test, by a file that only this kind has. */
+const runners: readonly (readonly [file: string, run: Runner])[] = [
+  ['initial_state.ssz_snappy', runDataCollection],
+  ['bootstrap.ssz_snappy', runSync],
+  ['proof.yaml', runProof],
+  ['updates_0.ssz_snappy', runRanking],
+  ['serialized.ssz_snappy', runContainer],
+]
+
+/** Runs one test; a difference is a result, not an error. A test of an unknown kind is a difference. */
 export function runTest(folder: string): SuiteResult {
   const progress = { held: 0 }
   try {
-    if (existsSync(join(folder, 'steps.yaml'))) runSync(folder, progress)
-    else if (existsSync(join(folder, 'proof.yaml'))) runProof(folder, progress)
-    else runRanking(folder, progress)
+    const run = runners.find(([file]) => existsSync(join(folder, file)))?.[1]
+    if (run === undefined) throw new Error('a test of an unknown kind')
+    run(folder, progress)
+    if (progress.held === 0) throw new Error('nothing was compared')
     return { folder, held: progress.held, difference: undefined }
   } catch (error) {
     const difference = error instanceof Error ? error.message : String(error)
@@ -91,8 +123,10 @@ interface Run {
   best: Update | undefined
 }
 
-function runSync(folder: string, progress: { held: number }): void {
+function runSync(folder: string, progress: Progress): void {
   const meta = readYaml(folder, 'meta.yaml') as Record<string, string>
+  // 2: signatures are not valid and must not be checked, which the client cannot do
+  if (!['0', '1', undefined].includes(meta.bls_setting)) throw new Error('unsigned messages')
   const config = readYaml(folder, 'config.yaml') as Mapping
   const network = networkOf(config, meta.genesis_validators_root as string)
   const bootstrap = readBootstrap(network, {
@@ -109,7 +143,8 @@ function runSync(folder: string, progress: { held: number }): void {
   }
   const steps = readYaml(folder, 'steps.yaml') as Record<string, Mapping>[]
   for (const [index, step] of steps.entries()) {
-    const [kind = '', values = {}] = Object.entries(step)[0] ?? []
+    const [[kind = '', values = {}] = [], ...more] = Object.entries(step)
+    if (more.length > 0) throw new Error(`step ${index} has several kinds`)
     try {
       takeStep(run, kind, values)
       requireChecks(run, (values.checks ?? {}) as Mapping)
@@ -144,14 +179,10 @@ function takeStep(run: Run, kind: string, values: Mapping): void {
   run.store = store
 }
 
-/** `process_slot_for_light_client_store`, which the program itself never does. */
+/** `process_light_client_store_force_update`, which the program itself never does. */
 function forceUpdate(run: Run, slot: number): void {
   const { network, best } = run
   const timeout = network.slotsPerEpoch * network.epochsPerPeriod
-  if (slot % timeout === 0) {
-    const { currentMaxSigners } = run.store
-    run.store = { ...run.store, previousMaxSigners: currentMaxSigners, currentMaxSigners: 0 }
-  }
   if (slot <= run.store.finalized.slot + timeout || best === undefined) return
   const isOld = (best.finality?.header?.slot ?? 0) <= run.store.finalized.slot
   const header = isOld ? best.attested : (best.finality?.header as LightClientHeader)
@@ -161,24 +192,34 @@ function forceUpdate(run: Run, slot: number): void {
 }
 
 function requireChecks({ network, store }: Run, checks: Mapping): void {
+  requireNames('check', checks, ['finalized_header', 'optimistic_header'])
   for (const [name, header] of [
     ['finalized_header', store.finalized],
     ['optimistic_header', store.optimistic],
   ] as const) {
     const expected = checks[name] as Record<string, string> | undefined
     if (expected === undefined) throw new Error(`${name} is not checked`)
+    requireNames(name, expected, ['slot', 'root', 'beacon_root', 'execution_root'])
     requireSame(`${name}.slot`, String(header.slot), String(expected.slot))
-    requireSame(`${name}.beacon_root`, to0x(header.root), String(expected.beacon_root))
+    // `root` in the first versions of the suite
+    const root = expected.beacon_root ?? expected.root
+    requireSame(`${name}.beacon_root`, to0x(header.root), String(root))
     if (expected.execution_root === undefined) continue
-    const root = executionOf(network, header)?.root ?? new Uint8Array(32)
-    requireSame(`${name}.execution_root`, to0x(root), expected.execution_root)
+    const execution = executionOf(network, header)?.root ?? new Uint8Array(32)
+    requireSame(`${name}.execution_root`, to0x(execution), expected.execution_root)
   }
+}
+
+/** @throws Error if there is something else than these, which would not be compared */
+function requireNames(what: string, values: Mapping, known: readonly string[]): void {
+  const unknown = Object.keys(values).find((name) => !known.includes(name))
+  if (unknown !== undefined) throw new Error(`${what}: ${unknown} is unknown`)
 }
 
 /* PROOFS AND RANKING */
 
-/** `single_merkle_proof`: the branch must lead to the root of the whole state or body. */
-function runProof(folder: string, progress: { held: number }): void {
+/** `single_merkle_proof`: the index is one of ours, and the branch leads to the root of the whole state or body. */
+function runProof(folder: string, progress: Progress): void {
   const proof = readYaml(folder, 'proof.yaml') as {
     leaf: string
     leaf_index: string
@@ -187,6 +228,10 @@ function runProof(folder: string, progress: { held: number }): void {
   const branch = proof.branch.map((node) => fromHex(node, 'node', 32))
   const leaf = fromHex(proof.leaf, 'leaf', 32)
   const index = Number(proof.leaf_index)
+  const { fork, network } = networkOfPlace(folder)
+  const payload = fork === 'gloas' ? 2856 : 25
+  if (![...Object.values(indicesAt(network, 0)), payload].includes(index))
+    throw new Error(`the client does not know the index ${index} in ${fork}`)
   const root = rootOfObject(folder)
   if (branch.length !== depthOf(index)) throw new Error('the branch has another length')
   if (!isValidBranch(leaf, branch, index, root)) throw new Error('the branch proves nothing')
@@ -195,13 +240,15 @@ function runProof(folder: string, progress: { held: number }): void {
 
 function rootOfObject(folder: string): Uint8Array {
   const { fork, preset, parts } = placeOf(folder)
-  const name = ['BeaconState', 'BeaconBlockBody'].find((each) => parts.includes(each))
-  if (name === undefined) throw new Error('the object is of an unknown type')
+  // the first versions of the suite have proofs in states only
+  const [name = 'BeaconState', file] = existsSync(join(folder, 'state.ssz_snappy'))
+    ? ['BeaconState', 'state']
+    : [['BeaconState', 'BeaconBlockBody'].find((each) => parts.includes(each)), 'object']
   const { status, stdout, stderr } = spawnSync(
     process.execPath,
     [join(import.meta.dirname, 'object-root.ts'), fork, name],
     {
-      input: readSnappy(folder, 'object'),
+      input: readSnappy(folder, file),
       env: { ...process.env, LODESTAR_PRESET: preset },
       encoding: 'utf8',
     },
@@ -212,8 +259,8 @@ function rootOfObject(folder: string): Uint8Array {
 }
 
 /** `update_ranking`: the files are sorted, the best update first. */
-function runRanking(folder: string, progress: { held: number }): void {
-  const { fork, network } = rankingNetwork(folder)
+function runRanking(folder: string, progress: Progress): void {
+  const { fork, network } = networkOfPlace(folder)
   const count = Number((readYaml(folder, 'meta.yaml') as Mapping).updates_count)
   const updates = Array.from({ length: count }, (_, index) =>
     readUpdate(network, { fork, data: { ssz: readSnappy(folder, `updates_${index}`) } }),
@@ -223,26 +270,6 @@ function runRanking(folder: string, progress: { held: number }): void {
     if (isBetterUpdate(network, worse, better)) throw new Error(`update ${index} ranks higher`)
     progress.held += 1
   }
-}
-
-function rankingNetwork(folder: string): { fork: ForkName; network: Network } {
-  const { fork, preset } = placeOf(folder)
-  const forks = forkNames
-    .slice(0, forkNames.indexOf(fork) + 1)
-    .map((name, index) => ({ name, version: `0x0${index + 1}000001`, epoch: 0 }))
-  return { fork, network: networkWith(preset, forks, {}, `0x${'00'.repeat(32)}`) }
-}
-
-/** Preset and fork are in `manifest.yaml`, or in the path: `tests/PRESET/FORK/light_client/…`. */
-function placeOf(folder: string) {
-  const manifest = existsSync(join(folder, 'manifest.yaml'))
-    ? Object.values(readYaml(folder, 'manifest.yaml') as Record<string, string>)
-    : []
-  const parts = [...manifest, ...folder.split('/').reverse()]
-  const fork = forkNames.find((name) => parts.includes(name))
-  if (fork === undefined) throw new Error('the fork of the folder is unknown')
-  const preset = parts.find((part) => part === 'mainnet' || part === 'minimal') ?? 'minimal'
-  return { fork, preset, parts }
 }
 
 /** `is_better_update` (Altair light client). */
@@ -266,72 +293,4 @@ export function isBetterUpdate(network: Network, update: Update, other: Update):
   const [mine, theirs] = [rank(update), rank(other)]
   const decisive = mine.findIndex((value, index) => value !== theirs[index])
   return decisive !== -1 && (mine[decisive] as number) > (theirs[decisive] as number)
-}
-
-/* READING */
-
-/** The network of a test's `config.yaml`. */
-export function networkOf(config: Mapping, genesisValidatorsRoot: string): Network {
-  const forks = forkNames.flatMap((name) => {
-    const epoch = config[`${name.toUpperCase()}_FORK_EPOCH`]
-    if (epoch === undefined || BigInt(String(epoch)) === unscheduled) return []
-    const version = String(config[`${name.toUpperCase()}_FORK_VERSION`])
-    return [{ name, version, epoch: Number(epoch) }]
-  })
-  return networkWith(String(config.PRESET_BASE), forks, config, genesisValidatorsRoot)
-}
-
-function networkWith(
-  preset: string,
-  forks: readonly object[],
-  config: Mapping,
-  genesisValidatorsRoot: string,
-): Network {
-  if (!(preset in presets)) throw new Error(`an unknown preset: ${preset}`)
-  const schedule = (config.BLOB_SCHEDULE ?? []) as Record<string, string>[]
-  return parseNetwork({
-    ...presets[preset as keyof typeof presets],
-    name: `spec-test-${preset}`,
-    chainId: 1,
-    secondsPerSlot: Number(config.SECONDS_PER_SLOT ?? 12),
-    genesisTime: 0,
-    genesisValidatorsRoot,
-    genesisForkVersion: String(config.GENESIS_FORK_VERSION ?? '0x00000001'),
-    forks,
-    blobSchedule: schedule.map((entry) => ({
-      epoch: Number(entry.EPOCH),
-      maxBlobs: Number(entry.MAX_BLOBS_PER_BLOCK),
-    })),
-    maxBlobsElectra: Number(config.MAX_BLOBS_PER_BLOCK_ELECTRA ?? 9),
-    weakSubjectivityEpochs: 1_000_000,
-  })
-}
-
-function forkOfDigest(network: Network, digest: string): ForkName {
-  const epochs = [
-    ...network.forks.map(({ epoch }) => epoch),
-    ...network.blobSchedule.map(({ epoch }) => epoch),
-  ]
-  const epoch = epochs.find((each) => forkDigestAt(network, each) === digest)
-  const fork = network.forks.findLast((each) => epoch !== undefined && each.epoch <= epoch)
-  if (fork === undefined) throw new Error(`no fork has the digest ${digest}`)
-  return fork.name
-}
-
-function readYaml(folder: string, name: string): unknown {
-  // all scalars as text: versions like 0x01000000 are no numbers
-  return parse(readFileSync(join(folder, name), 'utf8'), { schema: 'failsafe' })
-}
-
-function readSnappy(folder: string, name: string): Uint8Array {
-  return uncompress(readFileSync(join(folder, `${name}.ssz_snappy`)))
-}
-
-function requireSame(what: string, found: string, expected: string): void {
-  if (found !== expected) throw new Error(`${what} is ${found}, not ${expected}`)
-}
-
-/** A short name of a test's folder. */
-export function nameOf(folder: string): string {
-  return `${basename(dirname(folder))}/${basename(folder)}`
 }
