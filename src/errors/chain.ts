@@ -195,4 +195,8 @@ export const chainErrors = {
     why: 'The checkpoint could not be stored durably, so the node does not use the new block.',
     fix: 'Check the folder, its permissions and the free disk space.',
   },
+  HEARTBEAT_TOKEN_INVALID: {
+    why: 'The token for a relayer of the heartbeat is missing in its file, or the relayer does not know it. No nonce of this node is posted there.',
+    fix: 'Write a token of one of the `operators` of that relayer into the file of `tokenFile`. In a CVM this is the user config, which the VMM gives to the CVM at its start.',
+  },
 } as const

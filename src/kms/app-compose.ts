@@ -3,11 +3,13 @@
  *
  * The settings are inside the file, so the compose hash that the DAO approves covers them.
  */
+import { posix } from 'node:path'
+
 import { AssentError } from '../errors/index.ts'
 import { describeIssues } from '../lib/config.ts'
 import { isPemCertificates } from '../lib/files.ts'
 import { serializeCompose } from '../quote/measurements/compose.ts'
-import { type KmsConfig, kmsConfigSchema } from './config.ts'
+import { type KmsConfig, kmsConfigSchema, requireConsistentKms } from './config.ts'
 
 /** Choices of an operator for the CVM of a KMS node. */
 export interface KmsCompose {
@@ -25,6 +27,15 @@ export interface KmsCompose {
 
 const settingsPath = '/etc/assent/kms.json'
 const statePath = '/var/lib/assent'
+const agentPath = '/var/run/dstack.sock'
+
+/**
+ * Where the container finds dstack's user config: a file that the VMM gives to the CVM at each start. It is not measured
+ * and the host can read it.
+ */
+const userConfigPath = '/run/assent/user-config'
+/** Where dstack puts the user config in a CVM. */
+const userConfigSource = '/dstack/.user-config'
 
 /**
  * Writes the app-compose file of a KMS node. Equal input gives equal bytes, so several people can compute the same
@@ -59,7 +70,11 @@ export function writeKmsCompose(compose: KmsCompose): string {
             // a core file would contain the root keys
             ulimits: { core: 0 },
             ports: [`${port}:${port}`, `${onboardPort}:${onboardPort}`],
-            volumes: [`state:${statePath}`, '/var/run/dstack.sock:/var/run/dstack.sock'],
+            volumes: [
+              `state:${statePath}`,
+              `${agentPath}:${agentPath}`,
+              ...(heartbeatOf(settings) === undefined ? [] : [userConfigMount]),
+            ],
             configs: [
               { source: 'kms', target: settingsPath },
               ...(caFile === undefined ? [] : [{ source: 'pccs-ca', target: caFile }]),
@@ -84,6 +99,19 @@ export function writeKmsCompose(compose: KmsCompose): string {
     no_instance_id: true,
     secure_time: true,
   })
+}
+
+/** Without the file the container does not start; Docker would create a folder in its place. */
+const userConfigMount = {
+  type: 'bind',
+  source: userConfigSource,
+  target: userConfigPath,
+  read_only: true,
+  bind: { create_host_path: false },
+}
+
+function heartbeatOf({ chainView }: KmsConfig) {
+  return 'insecureSingleEndpoint' in chainView ? undefined : chainView.heartbeat
 }
 
 /** Docker Compose replaces `$NAME` by a variable; `$$` is a literal dollar sign. */
@@ -118,14 +146,48 @@ function readSettings(config: string) {
   if (!parsed.success) {
     throw new AssentError('CONFIG_INVALID', `Configuration: ${describeIssues(parsed.error)}`)
   }
-  const { keysFolder, releaseLog } = parsed.data
-  const folders = [keysFolder, ...(releaseLog === 'insecure-off' ? [] : [releaseLog.folder])]
-  if (folders.some((folder) => !folder.startsWith(`${statePath}/`))) {
-    throw invalid(`Keys and log must lie under ${statePath}, which is kept over restarts.`)
-  }
+  requireConsistentKms(parsed.data)
+  requireFitsContainer(parsed.data)
   return parsed.data
 }
 
-function invalid(message: string): AssentError {
-  return new AssentError('INPUT_INVALID', message)
+/** The container has one folder that is kept, the socket of the agent, and the user config. @throws INPUT_INVALID */
+function requireFitsContainer(settings: KmsConfig): void {
+  for (const [setting, folder] of foldersOf(settings)) {
+    if (posix.normalize(folder) === folder && folder.startsWith(`${statePath}/`)) continue
+    const message = `\`${setting}\` must lie under ${statePath}, which is kept over restarts.`
+    throw invalid(message, { setting, found: folder })
+  }
+  const { agentSocket, trustedRoot, collateral } = settings
+  if (agentSocket !== undefined && agentSocket !== agentPath) {
+    const message = `\`agentSocket\` must be ${agentPath} or left out: the container has no other socket.`
+    throw invalid(message, { setting: 'agentSocket', found: agentSocket })
+  }
+  if (typeof trustedRoot !== 'string' || 'file' in collateral) {
+    const setting = typeof trustedRoot === 'string' ? 'collateral.file' : 'trustedRoot'
+    throw invalid(`\`${setting}\` names a file, which the container does not have.`, { setting })
+  }
+  for (const { tokenFile } of heartbeatOf(settings)?.relayers ?? []) {
+    if (tokenFile === userConfigPath) continue
+    const setting = 'chainView.heartbeat.relayers.tokenFile'
+    const message = `\`${setting}\` must be ${userConfigPath}: a token gets into the CVM only as its user config.`
+    throw invalid(message, { setting, found: tokenFile })
+  }
+}
+
+/** Every folder that the process writes, by its setting. */
+function foldersOf({ keysFolder, releaseLog, chainView }: KmsConfig): [string, string][] {
+  const folders: [string, string][] = [['keysFolder', keysFolder]]
+  if (releaseLog !== 'insecure-off') folders.push(['releaseLog.folder', releaseLog.folder])
+  if ('insecureSingleEndpoint' in chainView) return folders
+  const { checkpointFolder, consensus, opStack } = chainView
+  folders.push(['chainView.checkpointFolder', checkpointFolder])
+  if (consensus) folders.push(['chainView.consensus.storeFolder', consensus.storeFolder])
+  const l1 = typeof opStack === 'object' ? opStack.l1.consensus : undefined
+  if (l1) folders.push(['chainView.opStack.l1.consensus.storeFolder', l1.storeFolder])
+  return folders
+}
+
+function invalid(message: string, facts: Record<string, string> = {}): AssentError {
+  return new AssentError('INPUT_INVALID', message, { facts })
 }

@@ -1,7 +1,8 @@
 /** Settings of the KMS. docs/kms-settings.md describes each for operators. */
 import { z } from 'zod'
 
-import { bootChainShape } from '../chain/boot/boot-config.ts'
+import { bootChainShape, requireConsistentChain } from '../chain/boot/boot-config.ts'
+import { AssentError } from '../errors/index.ts'
 import { fromHex } from '../lib/bytes.ts'
 import { ingressShape } from '../lib/ingress/settings.ts'
 import { isRemoteHttp, portSchema, urlListSchema } from '../lib/schema.ts'
@@ -199,6 +200,20 @@ export const kmsConfigSchema = z.object({
 
 /** Parsed settings, with defaults. */
 export type KmsConfig = z.output<typeof kmsConfigSchema>
+
+/**
+ * Checks that the settings do not contradict each other. `kms compose`, `kms doctor` and the start of a node call it.
+ *
+ * @throws CONFIG_INVALID with the next step
+ */
+export function requireConsistentKms(config: KmsConfig): void {
+  requireConsistentChain(config)
+  if (config.images === 'on-chain' && 'insecureSingleEndpoint' in config.chainView) {
+    const message = 'Configuration: images: on-chain needs a chainView with storage proofs'
+    const hint = 'State chainView.endpoints, or list the measurement sets in images.'
+    throw new AssentError('CONFIG_INVALID', message, { hint })
+  }
+}
 
 /** Prefix of environment variables. */
 export const kmsConfigPrefix = 'ASSENT_KMS'

@@ -4,13 +4,19 @@ import { access, constants } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import type { BootAuthorizer } from '../chain/boot/boot.ts'
-import { type BootChainConfig, openChain, type ProvenChainView } from '../chain/boot/boot-config.ts'
+import {
+  type BootChainConfig,
+  connectHeartbeatRelayers,
+  openChain,
+  type ProvenChainView,
+} from '../chain/boot/boot-config.ts'
+import type { NonceRelayer } from '../chain/heartbeat/heartbeat.ts'
 import { type BlockHeader, type HeaderField, quantitySchema } from '../chain/proven/header.ts'
 import { fetchHeader } from '../chain/proven/header-quorum.ts'
 import { proofSchema, verifyProof } from '../chain/proven/proof.ts'
 import { connectEndpoint, type Endpoint, endpointNames } from '../chain/proven/rpc-endpoint.ts'
 import { AssentError, isAssentError } from '../errors/index.ts'
-import { type Hex, toHex } from '../lib/bytes.ts'
+import { type Hex, to0x, toHex } from '../lib/bytes.ts'
 import type { Clock } from '../lib/clock.ts'
 import {
   type DoctorFinding,
@@ -57,6 +63,7 @@ export async function examineKms(options: KmsDoctorOptions): Promise<DoctorFindi
     guard('keys', () => examineKeys(options)),
     guard('endpoints', () => examineEndpoints(options)),
     guard('chain view', () => examineView(options)),
+    guard('heartbeat', () => examineHeartbeat(options)),
     guard('collateral services', () => examineCollateral(options)),
     guard('release log', () => examineLog(options)),
     guard('witnesses', () => examineWitnesses(options)),
@@ -214,6 +221,38 @@ async function openView({ config, store, clock }: KmsDoctorOptions): Promise<Boo
   const checkpointKey = deriveCheckpointKey(keys)
   wipeKeys(keys)
   return openChain(config, { clock, checkpointKey, readOnly: true })
+}
+
+/** Each relayer of the heartbeat: its token file, and if it answers. One that works is enough. Nothing is posted. */
+async function examineHeartbeat({ config }: KmsDoctorOptions): Promise<DoctorFinding[]> {
+  const { chainView, rpcTimeoutMs } = config
+  if ('insecureSingleEndpoint' in chainView || chainView.heartbeat === undefined) return []
+  const relayers = connectHeartbeatRelayers(chainView.heartbeat, rpcTimeoutMs)
+  const faults = await Promise.all(relayers.map(faultOfRelayer))
+  const report = faults.includes(undefined) ? warning : failed
+  return relayers.map(({ name }, index) => {
+    const check = `heartbeat relayer ${name}`
+    const fault = faults[index]
+    if (fault === undefined) return ok(check, 'answers and accepts the token')
+    return report(check, describe(fault), nextStepOfRelayer(fault))
+  })
+}
+
+/** Asks for a nonce that no node has sent. undefined: the relayer answers that it does not know it. */
+async function faultOfRelayer({ prove }: NonceRelayer): Promise<unknown> {
+  try {
+    await prove(to0x(randomBytes(32)))
+    return undefined
+  } catch (error) {
+    return error
+  }
+}
+
+function nextStepOfRelayer(fault: unknown): string {
+  if (isAssentError(fault, 'FILE_UNREADABLE') || isAssentError(fault, 'HEARTBEAT_TOKEN_INVALID')) {
+    return 'Give the node the token: docs/heartbeat.md, "The token". Without it no nonce is posted, and the node decides nothing.'
+  }
+  return 'Check the address, and that the relayer runs with the setting `heartbeat`.'
 }
 
 /* COLLATERAL */

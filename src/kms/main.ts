@@ -15,7 +15,13 @@ import { type ClearImages, clearOwnCache, startAdmin } from './admin.ts'
 import { createSelfAuthorizer } from './authorization/self-authorization.ts'
 import { issueCredentials } from './certificates/credentials.ts'
 import { attest } from './certificates/ratls.ts'
-import { type KmsConfig, kmsConfigPrefix, kmsConfigSchema, reservedNamesOf } from './config.ts'
+import {
+  type KmsConfig,
+  kmsConfigPrefix,
+  kmsConfigSchema,
+  requireConsistentKms,
+  reservedNamesOf,
+} from './config.ts'
 import { connectAgent, readRules } from './dependencies.ts'
 import { deriveCheckpointKey } from './keys/derive.ts'
 import { type KeyStore, type KmsSecrets, openKeyStore, wipeKeys } from './keys/key-store.ts'
@@ -287,10 +293,7 @@ async function aborted(signal: AbortSignal): Promise<void> {
 async function readConfig({ configFile, env = process.env }: Omit<ProcessOptions, 'signal'>) {
   const source = { file: configFile, env, prefix: kmsConfigPrefix }
   const config = await loadConfig(kmsConfigSchema, source)
-  if (config.images === 'on-chain' && 'insecureSingleEndpoint' in config.chainView) {
-    const message = 'Configuration: images: on-chain needs a chainView with storage proofs'
-    throw new AssentError('CONFIG_INVALID', message)
-  }
+  requireConsistentKms(config)
   return config
 }
 

@@ -295,6 +295,7 @@ kms = "https://localhost:${ports.kms}"
       ...JSON.parse(await readFile(join(folder, 'kms.json'), 'utf8')),
       keysFolder: '/var/lib/assent/keys',
       agentSocket: undefined,
+      chainView: { insecureSingleEndpoint: 'https://rpc.example.org' },
       trustedRoot: 'intel',
       collateral: { pccsUrls: ['https://pccs.example.org'] },
       releaseLog: {

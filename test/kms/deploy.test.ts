@@ -17,6 +17,8 @@ const read = (name: string) => readFile(join(folder, name), 'utf8')
 const register = new Uint8Array(48)
 const base = { mrTd: register, rtmr0: register, rtmr1: register, rtmr2: register }
 
+const id20 = (digit: string) => `0x${digit.repeat(40)}`
+
 const promtool = (...args: string[]) => spawnSync('promtool', args, { encoding: 'utf8' })
 const hasNoPromtool = promtool('--version').error !== undefined
 if (hasNoPromtool) console.warn('\n*** PROMTOOL ABSENT: the alerts of the KMS are not tried. ***\n')
@@ -183,6 +185,113 @@ describe('the app-compose of the KMS', () => {
     const { configs } = JSON.parse(app.docker_compose_file)
 
     expect(JSON.parse(configs.kms.content)).toMatchObject({ releaseLog: 'insecure-off' })
+  })
+
+  const heartbeat = (tokenFile: string) => ({
+    contract: id20('7'),
+    relayers: [{ url: 'https://relayer.example.org', poster: id20('8'), tokenFile }],
+    maxAgeSeconds: 3_600,
+  })
+  const consensus = {
+    network: 'mainnet',
+    beaconApis: ['https://beacon.example.org'],
+    trustedBlockRoot: `0x${'9'.repeat(64)}`,
+    storeFolder: '/var/lib/assent/light-client',
+  }
+  const opStack = {
+    level: 'anchored',
+    anchorStateRegistry: id20('a'),
+    disputeGameFactory: id20('b'),
+    gameType: 0,
+    gameLayout: 'fault',
+    minAgeSeconds: 600_000,
+    finalityDelaySeconds: 302_400,
+    l1: {
+      chainId: 1,
+      endpoints: ['https://l1.example.org'],
+      quorum: 'light-client',
+      maxBlockAgeSeconds: 3_600,
+      consensus,
+    },
+  }
+  /** The example with changed settings of its chain view. */
+  const composeView = async (view: object, config: object = {}) => {
+    const example = JSON.parse(await read('kms.example.json'))
+    return compose({ config: { ...config, chainView: { ...example.chainView, ...view } } })
+  }
+
+  test('mounts the user config of the CVM only for the token of a heartbeat', async () => {
+    const services = async (text: Promise<string>) =>
+      JSON.parse(JSON.parse(await text).docker_compose_file).services
+    const target = '/run/assent/user-config'
+    const { kms } = await services(composeView({ heartbeat: heartbeat(target) }))
+
+    expect(kms.volumes).toContainEqual({
+      type: 'bind',
+      source: '/dstack/.user-config',
+      target,
+      read_only: true,
+      bind: { create_host_path: false },
+    })
+    expect(JSON.stringify((await services(compose())).kms.volumes)).not.toContain('user-config')
+  })
+
+  const l1 = (changed: object) => ({ opStack: { ...opStack, l1: { ...opStack.l1, ...changed } } })
+  test.each([
+    ['finality "safe" with a light client', { consensus }, { finality: 'safe' }, 'CONFIG_INVALID'],
+    [
+      'a light client of another network',
+      { consensus: { ...consensus, network: 'gnosis' } },
+      {},
+      'CONFIG_INVALID',
+    ],
+    [
+      'a light client of another network for L1',
+      l1({ consensus: { ...consensus, network: 'gnosis' } }),
+      { chainId: 8453 },
+      'CONFIG_INVALID',
+    ],
+    ['an OP Stack chain without opStack', {}, { chainId: 8453 }, 'CONFIG_INVALID'],
+    [
+      'a heartbeat on final dispute games',
+      { opStack, heartbeat: heartbeat('/run/assent/user-config') },
+      { chainId: 8453 },
+      'CONFIG_INVALID',
+    ],
+    ['a checkpoint where nothing is kept', { checkpointFolder: '/data/ck' }, {}, 'INPUT_INVALID'],
+    [
+      'a checkpoint above the kept folder',
+      { checkpointFolder: '/var/lib/assent/../ck' },
+      {},
+      'INPUT_INVALID',
+    ],
+    [
+      'a light-client store where nothing is kept',
+      { consensus: { ...consensus, storeFolder: '/data/lc' } },
+      {},
+      'INPUT_INVALID',
+    ],
+    [
+      'a light-client store of L1 where nothing is kept',
+      l1({ consensus: { ...consensus, storeFolder: '/data/lc' } }),
+      { chainId: 8453 },
+      'INPUT_INVALID',
+    ],
+    [
+      'a token file that does not get into the CVM',
+      { heartbeat: heartbeat('/run/secrets/token') },
+      {},
+      'INPUT_INVALID',
+    ],
+    ['a socket that the container lacks', {}, { agentSocket: '/tmp/agent' }, 'INPUT_INVALID'],
+    ['collateral in a file', {}, { collateral: { file: '/tmp/c.json' } }, 'INPUT_INVALID'],
+    ['a root in a file', {}, { trustedRoot: { insecureRootFile: '/tmp/r.der' } }, 'INPUT_INVALID'],
+  ])('is refused with %s', async (_, view, config, code) => {
+    await expect(composeView(view, config)).rejects.toMatchObject({ code })
+  })
+
+  test('is written for an OP Stack chain with a light client of L1', async () => {
+    await expect(composeView({ opStack }, { chainId: 8453 })).resolves.toContain('light-client')
   })
 
   test('is refused with a release log where nothing is kept', async () => {

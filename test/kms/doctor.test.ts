@@ -1,6 +1,9 @@
 /** Each thing that a release needs is broken alone, and the doctor names it and says what to change. */
+
+import { once } from 'node:events'
 import { mkdir, mkdtemp, writeFile } from 'node:fs/promises'
-import type { ServerResponse } from 'node:http'
+import { createServer, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
@@ -131,6 +134,53 @@ describe.skipIf(absent)('assent kms doctor', () => {
     const wrong = { ...opStack, l1: { ...opStack.l1, chainId: 1 } }
     const [, , other] = endpointsOf(await examine({ chainView: { ...chainView, opStack: wrong } }))
     expect(other?.found).toContain('chain 31337, not 1')
+  })
+
+  test('finds a missing, an empty and a refused token of a heartbeat relayer', async () => {
+    const server = createServer(({ headers }, response) => {
+      response.statusCode = headers.authorization === 'Bearer right' ? 404 : 401
+      response.end('{}')
+    }).listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+    const folder = await mkdtemp(join(tmpdir(), 'kms-doctor-token-'))
+    const file = join(folder, 'user-config')
+    const check = `heartbeat relayer 1:${new URL(url).host}`
+    const ask = async (content?: string, tokenName?: string) => {
+      if (content !== undefined) await writeFile(file, content)
+      const contract = `0x${'11'.repeat(20)}`
+      const relayers = [{ url, poster: contract, tokenFile: file, tokenName }]
+      const heartbeat = { contract, relayers, maxAgeSeconds: 3_600 }
+      const chainView = { ...(settings.chainView as object), heartbeat }
+      return (await examine({ chainView }))[check]
+    }
+    try {
+      expect(await ask()).toMatchObject({
+        status: 'failed',
+        found: expect.stringContaining('FILE_UNREADABLE'),
+      })
+      const empty = await ask('\n')
+      expect(empty).toMatchObject({
+        status: 'failed',
+        found: expect.stringContaining('HEARTBEAT_TOKEN_INVALID'),
+      })
+      expect(empty?.nextStep).toContain('docs/heartbeat.md')
+      const wrong = await ask('wrong-secret')
+      expect(wrong).toMatchObject({
+        status: 'failed',
+        found: expect.stringContaining('HEARTBEAT_TOKEN_INVALID'),
+      })
+      expect(JSON.stringify(wrong)).not.toContain('wrong-secret')
+      expect(await ask('right\n')).toMatchObject({ status: 'ok' })
+
+      const several = '{ "first": "right", "second": "wrong-secret" }'
+      expect(await ask(several, 'first')).toMatchObject({ status: 'ok' })
+      for (const name of ['second', 'third', '__proto__']) {
+        expect(await ask(several, name)).toMatchObject({ status: 'failed' })
+      }
+    } finally {
+      server.close()
+    }
   })
 
   test('repeats the reason why an endpoint gives no proof at the final block', async () => {

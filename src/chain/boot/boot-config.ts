@@ -18,7 +18,7 @@ import type { LightClient } from '../consensus/light-client.ts'
 import type { Network } from '../consensus/network.ts'
 import { publicNetworks } from '../consensus/networks.ts'
 import { type Consensus, consensusSchema } from '../consensus/settings.ts'
-import { createHeartbeat, type Heartbeat } from '../heartbeat/heartbeat.ts'
+import { createHeartbeat, type Heartbeat, type NonceRelayer } from '../heartbeat/heartbeat.ts'
 import { connectNonceRelayer } from '../heartbeat/nonce-relayer.ts'
 import { opStackHeaders } from '../op-stack/op-stack-headers.ts'
 import { gameRulesOf, type OpStack, opStackChains, opStackSchema } from '../op-stack/settings.ts'
@@ -43,6 +43,8 @@ const heartbeatSchema = z.strictObject({
         poster: addressSchema,
         /** File with the token of an operator of the relayer. */
         tokenFile: z.string().min(1),
+        /** The file is a JSON object of several tokens, and this is the name of the relayer's one. */
+        tokenName: z.string().min(1).max(64).optional(),
       }),
     )
     .min(1)
@@ -193,7 +195,7 @@ export interface OpenChainOptions {
  * Creates the authorizer for these settings: a chain view with storage proofs, or one trusted endpoint if `chainView`
  * has `insecureSingleEndpoint`. Nothing is requested yet, unless there is a heartbeat, which begins now.
  *
- * @throws CONFIG_INVALID if the light client is set for another chain, or with another finality than `finalized`
+ * @throws CONFIG_INVALID if the settings contradict each other
  */
 export function openChain(config: BootChainConfig, options: OpenChainOptions): BootAuthorizer {
   const { chainView } = config
@@ -211,16 +213,24 @@ function openHeartbeat(
   { heartbeat }: ProvenChainView,
 ): Heartbeat | undefined {
   if (heartbeat === undefined) return undefined
-  const { contract, relayers, maxAgeSeconds } = heartbeat
-  const names = endpointNames(relayers.map(({ url }) => url))
+  const { contract, maxAgeSeconds } = heartbeat
   return createHeartbeat({
     contract,
     maxAgeSeconds,
-    relayers: relayers.map((relayer, index) =>
-      connectNonceRelayer({ ...relayer, name: names[index] ?? relayer.url, timeoutMs }),
-    ),
+    relayers: connectHeartbeatRelayers(heartbeat, timeoutMs),
     now: () => performance.now(),
   })
+}
+
+/** Connects to the relayers of a heartbeat. Nothing is sent yet. @param timeoutMs for one exchange */
+export function connectHeartbeatRelayers(
+  { relayers }: NonNullable<ProvenChainView['heartbeat']>,
+  timeoutMs: number,
+): NonceRelayer[] {
+  const names = endpointNames(relayers.map(({ url }) => url))
+  return relayers.map((relayer, index) =>
+    connectNonceRelayer({ ...relayer, name: names[index] ?? relayer.url, timeoutMs }),
+  )
 }
 
 /**
@@ -267,6 +277,7 @@ function openProvenView(
   options: OpenChainOptions,
   heartbeat?: Heartbeat,
 ) {
+  requireConsistentChain(config)
   const { clock, checkpointKey, readOnly = false, prove } = options
   const endpoints = connectAll(config, view.endpoints)
   const { chainId, finality } = config
@@ -297,7 +308,37 @@ function openProvenView(
   })
 }
 
-/** @throws CONFIG_INVALID if the settings contradict each other */
+/**
+ * Checks that the settings do not contradict each other. Every program that opens a chain view calls it first, and
+ * `kms compose` before the DAO votes on the settings.
+ *
+ * @throws CONFIG_INVALID with the next step
+ * @example requireConsistentChain(kmsConfigSchema.parse(json))
+ */
+export function requireConsistentChain(config: BootChainConfig): void {
+  const { chainView } = config
+  if ('insecureSingleEndpoint' in chainView) return
+  const { consensus, opStack, heartbeat } = chainView
+  if (opStack === undefined) requireNoRollup(config)
+  if (isProvenOnL1(opStack)) {
+    requireFinalized(config, 'opStack')
+    const { l1, level } = opStack
+    if (l1.consensus !== undefined) networkOf(l1.consensus, l1.chainId, 'opStack.l1.consensus')
+    if (heartbeat !== undefined && level === 'anchored') throw heartbeatTooLate()
+  } else if (consensus !== undefined) {
+    requireFinalized(config, 'consensus')
+    networkOf(consensus, config.chainId, 'consensus')
+  }
+}
+
+/** Blocks of final games are days old, and a heartbeat proves one day at most. */
+function heartbeatTooLate(): AssentError {
+  const message =
+    'Configuration: chainView.heartbeat proves an age of one day at most, and with "level": "anchored" blocks are days old.'
+  const hint = 'Set "level": "proposed" in chainView.opStack, or omit chainView.heartbeat.'
+  return new AssentError('CONFIG_INVALID', message, { facts: { level: 'anchored' }, hint })
+}
+
 function openSource(
   config: BootChainConfig,
   view: ProvenChainView,
@@ -305,14 +346,12 @@ function openSource(
   options: OpenChainOptions,
 ): HeaderSource {
   const { consensus, opStack } = view
-  if (opStack === undefined) requireNoRollup(config)
   if (isProvenOnL1(opStack)) return openRollup(config, { view, opStack }, rules, options)
   if (consensus === undefined) return agreedHeaders(rules)
-  requireFinalized(config, 'consensus')
   return openSignedHeaders(config, consensus, rules, options)
 }
 
-/** Final blocks that a sync committee signed. @throws CONFIG_INVALID if the network is of another chain */
+/** Final blocks that a sync committee signed. */
 function openSignedHeaders(
   config: BootChainConfig,
   consensus: Consensus,
@@ -334,14 +373,13 @@ function openSignedHeaders(
   }
 }
 
-/** Final blocks of an OP Stack chain that are proven through L1. @throws CONFIG_INVALID */
+/** Final blocks of an OP Stack chain that are proven through L1. */
 function openRollup(
   config: BootChainConfig,
   { view, opStack }: { readonly view: ProvenChainView; readonly opStack: OpStack },
   rules: QuorumRules,
   options: OpenChainOptions,
 ): HeaderSource {
-  requireFinalized(config, 'opStack')
   const {
     chainId,
     endpoints: urls,
@@ -375,12 +413,18 @@ function openRollup(
   return opStackHeaders(rules, gameRulesOf(opStack), l1, { clock })
 }
 
-function networkOf({ network: named }: Consensus, chainId: number): Network {
+/** @param setting name below `chainView` @throws CONFIG_INVALID if the network is of another chain */
+function networkOf(
+  { network: named }: Consensus,
+  chainId: number,
+  setting: 'consensus' | 'opStack.l1.consensus' = 'consensus',
+): Network {
   const network = typeof named === 'string' ? publicNetworks[named] : named
   if (network.chainId === chainId) return network
-  const message = `Configuration: chainView.consensus.network is of chain ${network.chainId}, not ${chainId}.`
+  const message = `Configuration: chainView.${setting}.network is of chain ${network.chainId}, not ${chainId}.`
   const facts = { chainId, network: network.name, networkChainId: network.chainId }
-  throw new AssentError('CONFIG_INVALID', message, { facts })
+  const hint = `Name the network of chain ${chainId}, or correct chainId.`
+  throw new AssentError('CONFIG_INVALID', message, { facts, hint })
 }
 
 /** Loaded only where it is configured: its SSZ containers and BLS signatures need several megabytes. */
@@ -429,7 +473,8 @@ async function openLightClient(
 function requireFinalized({ finality }: BootChainConfig, setting: 'consensus' | 'opStack'): void {
   if (finality === 'finalized') return
   const message = `Configuration: chainView.${setting} needs "finality": "finalized".`
-  throw new AssentError('CONFIG_INVALID', message, { facts: { finality } })
+  const hint = 'Set "finality": "finalized".'
+  throw new AssentError('CONFIG_INVALID', message, { facts: { finality }, hint })
 }
 
 /** Blocks of a rollup are not final because endpoints agree on them: the settings must say so. @throws CONFIG_INVALID */
@@ -437,7 +482,8 @@ function requireNoRollup({ chainId }: BootChainConfig): void {
   const name = opStackChains.get(chainId)
   if (name === undefined) return
   const message = `Configuration: ${name} is an OP Stack chain: chainView.opStack must say how its blocks are proven.`
-  throw new AssentError('CONFIG_INVALID', message, { facts: { chainId } })
+  const hint = 'See docs/chains.md; "opStack": "agreed" states that the RPC quorum decides.'
+  throw new AssentError('CONFIG_INVALID', message, { facts: { chainId }, hint })
 }
 
 /** Nothing to do where there is a store. @throws CONSENSUS_* */

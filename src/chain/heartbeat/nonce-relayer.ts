@@ -20,6 +20,8 @@ export interface NonceRelayerOptions {
   readonly poster: Hex
   /** File with the token of an operator of the relayer. */
   readonly tokenFile: string
+  /** Name of the token, if the file is a JSON object of several. */
+  readonly tokenName?: string | undefined
   /** For one whole exchange. */
   readonly timeoutMs: number
 }
@@ -63,11 +65,12 @@ export function connectNonceRelayer(options: NonceRelayerOptions): NonceRelayer 
 }
 
 async function exchange(
-  { url, name, tokenFile, timeoutMs }: NonceRelayerOptions,
+  options: NonceRelayerOptions,
   path: string,
   init: RequestInit,
 ): Promise<{ readonly status: number; readonly text: string }> {
-  const token = (await readBytes(tokenFile)).toString('utf8').trim()
+  const { url, name, timeoutMs } = options
+  const token = await readToken(options)
   const signal = AbortSignal.timeout(timeoutMs)
   try {
     const response = await fetch(`${url.replace(/\/+$/, '')}${path}`, {
@@ -94,7 +97,39 @@ async function exchange(
   }
 }
 
+const maxTokenFile = 65_536
+const tokenSchema = z.string().regex(/^[\x21-\x7e]{1,512}$/)
+
+/** An error names the file and the token's name, and nothing of its content. @throws FILE_UNREADABLE, HEARTBEAT_TOKEN_INVALID */
+async function readToken({ name, tokenFile, tokenName }: NonceRelayerOptions): Promise<string> {
+  const text = (await readBytes(tokenFile, maxTokenFile)).toString('utf8')
+  const token = tokenName === undefined ? text.trim() : tokenIn(text, tokenName)
+  if (tokenSchema.safeParse(token).success) return token as string
+  const what = tokenName === undefined ? 'one token' : `a token with the name ${tokenName}`
+  throw new AssentError('HEARTBEAT_TOKEN_INVALID', `${tokenFile} does not contain ${what}.`, {
+    facts: { endpoint: name, file: tokenFile, tokenName: tokenName ?? null },
+  })
+}
+
+function tokenIn(text: string, name: string): unknown {
+  try {
+    const tokens = z
+      .record(z.string(), z.unknown())
+      .parse(readJson(text, { depth: 1, values: 64 }).value)
+    return Object.hasOwn(tokens, name) ? tokens[name] : undefined
+  } catch {
+    // the cause could quote the file
+    return undefined
+  }
+}
+
 function refused(name: string, status: number): AssentError {
+  if (status === 401 || status === 403) {
+    const message = `${name} refused the token (status ${status}).`
+    return new AssentError('HEARTBEAT_TOKEN_INVALID', message, {
+      facts: { endpoint: name, status },
+    })
+  }
   return new AssentError('CHAIN_UNREACHABLE', `${name} answered with status ${status}.`, {
     facts: { endpoint: name, status },
   })
