@@ -32,6 +32,7 @@ const routes = [
   page('/machines/$id', () => import('./pages/machine.tsx')),
   page('/images', () => import('./pages/images.tsx')),
   page('/kms', () => import('./pages/kms.tsx')),
+  page('/quote', () => import('./pages/quote.tsx')),
 ]
 
 export const router = createRouter({

@@ -19,6 +19,7 @@ import { useHead, useSources } from '../data/context.tsx'
 import { titleOf, useAgreedBlock } from '../data/facts.ts'
 import type { HistoryEvent } from '../data/indexer.ts'
 import { isOwnApp, readPinned } from '../data/pinned.ts'
+import { Decide } from '../ui/decide.tsx'
 import { Origin } from '../ui/origin.tsx'
 import { Hash, Heading, Panel, Pending } from '../ui/parts.tsx'
 import { ProposalState } from '../ui/proposal-state.tsx'
@@ -131,6 +132,7 @@ function Proposal({ id }: { id: string }) {
             })}
           </ol>
         </Panel>
+        <Decide facts={facts} block={block} />
         <Review
           facts={facts}
           text={text}

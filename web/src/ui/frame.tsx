@@ -16,6 +16,7 @@ const pages = [
   ['/machines', 'Machines'],
   ['/images', 'Images'],
   ['/kms', 'KMS'],
+  ['/quote', 'Quote'],
 ] as const
 
 export function Frame() {
