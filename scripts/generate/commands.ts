@@ -96,8 +96,9 @@ The page finds your wallets (EIP-6963), shows in words what the command will do,
 chain, and asks it to send or to sign. The address works once, for one tab, and only while the command runs.
 
 The command trusts neither the page nor the wallet. It reads the transaction from its own endpoint and compares sender, contract, value,
-calldata and chain with what it prepared (\`WALLET_TRANSACTION_DIFFERENT\`); a signature must be of the account. A smart account sends
-other transactions: export the calls for it with \`--via safe\` or \`--via calldata\`. A wallet has ten minutes for each question. A wallet
+calldata and chain with what it prepared (\`WALLET_TRANSACTION_DIFFERENT\`). The transaction must be newer than the question, and has no
+authorizations (EIP-7702) or blobs. A signature must be of the account, in the form that contracts accept. A smart account sends other
+transactions: export the calls for it with \`--via safe\` or \`--via calldata\`. A wallet has ten minutes for each question. A wallet
 that puts its code into pages as an inline script is blocked by the policy of the page.
 
 ## Names

@@ -11,9 +11,11 @@ import {
   type EncodeFunctionDataParameters,
   encodeFunctionData,
   InsufficientFundsError,
+  isAddressEqual,
   type PublicClient,
   RawContractError,
-  type ReplacementReason,
+  type Transaction,
+  TransactionNotFoundError,
   type TransactionReceipt,
   TransactionReceiptNotFoundError,
   type Transport,
@@ -141,46 +143,104 @@ function isShortOfFunds(cause: unknown): boolean {
 }
 
 const waitMs = 180_000
-const askAgainMs = 3_000
 
 /**
  * Waits for the receipt of a transaction, for at most three minutes.
  *
- * viem checks once per block. Local nodes make no block without a transaction, and some nodes show a receipt later than
- * its block. So this asks again every few seconds.
- *
- * A wallet can replace a pending transaction. One with another fee makes the same call. Any other makes none of what was
- * asked for, although it succeeds.
+ * A wallet can replace a pending transaction, and nodes forget the old one at once. So the block that used up its nonce is
+ * searched for as long as the receipt is awaited. A transaction with another fee makes the same call. Any other makes none of
+ * what was asked for, although it succeeds.
  *
  * @throws TRANSACTION_REPLACED if the sender cancelled the transaction, or sent another one with its nonce
- * @throws WaitForTransactionReceiptTimeoutError, TransactionReceiptNotFoundError after three minutes
+ * @throws WaitForTransactionReceiptTimeoutError after three minutes
  * @example const { status } = await waitForReceipt(client, hash)
  */
 export async function waitForReceipt(client: PublicClient, hash: Hex): Promise<TransactionReceipt> {
   const until = Date.now() + waitMs
-  let replacement: ReplacementReason | undefined
-  const onReplaced = ({ reason }: { reason: ReplacementReason }) => {
-    replacement = reason
-  }
+  let sent: SentTransaction | undefined
   for (;;) {
-    try {
-      const receipt = await client.waitForTransactionReceipt({
-        hash,
-        timeout: askAgainMs,
-        onReplaced,
-      })
-      if (replacement === undefined || replacement === 'repriced') return receipt
-      throw new AssentError('TRANSACTION_REPLACED', 'The wallet replaced the transaction.', {
-        facts: { hash, by: receipt.transactionHash, reason: replacement },
-      })
-    } catch (cause) {
-      const isNotShown =
-        cause instanceof WaitForTransactionReceiptTimeoutError ||
-        cause instanceof TransactionReceiptNotFoundError
-      if (!isNotShown || Date.now() >= until) throw cause
-    }
+    sent ??= await findSent(client, hash)
+    const receipt =
+      (await findReceipt(client, hash)) ??
+      (sent === undefined ? undefined : await receiptOfSameCall(client, sent))
+    if (receipt !== undefined) return receipt
+    if (Date.now() >= until) throw new WaitForTransactionReceiptTimeoutError({ hash })
     await new Promise((resolve) => setTimeout(resolve, client.pollingInterval))
   }
+}
+
+/** A transaction as the node showed it first. */
+interface SentTransaction {
+  readonly transaction: Transaction
+  /** A block in which the transaction was not included yet, or its own. */
+  readonly before: bigint
+}
+
+/** undefined: the node does not know it. */
+async function findSent(client: PublicClient, hash: Hex): Promise<SentTransaction | undefined> {
+  const before = await client.getBlockNumber({ cacheTime: 0 })
+  try {
+    return { transaction: await client.getTransaction({ hash }), before }
+  } catch (cause) {
+    if (cause instanceof TransactionNotFoundError) return undefined
+    throw cause
+  }
+}
+
+/** undefined: it is not included, or the node shows receipts later than blocks. */
+async function findReceipt(
+  client: PublicClient,
+  hash: Hex,
+): Promise<TransactionReceipt | undefined> {
+  try {
+    return await client.getTransactionReceipt({ hash })
+  } catch (cause) {
+    if (cause instanceof TransactionReceiptNotFoundError) return undefined
+    throw cause
+  }
+}
+
+/** The receipt of a replacement that makes the same call. @throws TRANSACTION_REPLACED if it makes another one */
+async function receiptOfSameCall(
+  client: PublicClient,
+  sent: SentTransaction,
+): Promise<TransactionReceipt | undefined> {
+  const { transaction } = sent
+  // a node that does not answer about older blocks may still show the receipt
+  const found = await findAtNonce(client, sent).catch(() => undefined)
+  if (found === undefined || found.hash === transaction.hash) return undefined
+  const { from, to, value } = found
+  const isSame = callOfTransaction(found) === callOfTransaction(transaction)
+  if (isSame) return findReceipt(client, found.hash)
+  const reason = to !== null && isAddressEqual(from, to) && value === 0n ? 'cancelled' : 'replaced'
+  throw new AssentError('TRANSACTION_REPLACED', 'The wallet replaced the transaction.', {
+    facts: { hash: transaction.hash, by: found.hash, reason },
+  })
+}
+
+/** What a transaction does, as comparable text. Nodes write addresses in different ways. */
+function callOfTransaction({ to, value, input }: Transaction): string {
+  return `${to} ${value} ${input}`.toLowerCase()
+}
+
+/** The included transaction with the sender and the nonce. undefined: there is none, or the node does not show it yet. */
+async function findAtNonce(
+  client: PublicClient,
+  { transaction: { from, nonce }, before }: SentTransaction,
+): Promise<Transaction | undefined> {
+  let last = await client.getBlockNumber({ cacheTime: 0 })
+  const isUsedAt = async (blockNumber: bigint) =>
+    (await client.getTransactionCount({ address: from, blockNumber })) > nonce
+  if (!(await isUsedAt(last))) return undefined
+  // the first block at whose end the nonce is used
+  let first = before < last ? before : last
+  while (first < last) {
+    const middle = (first + last) / 2n
+    if (await isUsedAt(middle)) last = middle
+    else first = middle + 1n
+  }
+  const block = await client.getBlock({ blockNumber: first, includeTransactions: true })
+  return block.transactions.find((each) => isAddressEqual(each.from, from) && each.nonce === nonce)
 }
 
 /**

@@ -43,9 +43,10 @@ describe.skipIf(findAnvil() === undefined)('a pending transaction that a wallet 
   const account = privateKeyToAccount(anvilKeys[0])
   const to = privateKeyToAccount(anvilKeys[1]).address
 
-  /** Sends one wei to `to`, then another transaction with the same nonce and a higher fee. */
-  async function replaceWith(second: { to: Hex; value: bigint }) {
-    const { client, stop } = await startAnvil({ mining: 'manual' })
+  /** Sends one wei to `to`, then another transaction with the same nonce and a higher fee, which waits for its block. */
+  async function replaceWith(second: { to: Hex; value: bigint }, waitMs = 0) {
+    const { client: fast, stop } = await startAnvil({ mining: 'manual' })
+    const client = Object.assign(fast, { pollingInterval: 200 })
     const send = (transfer: typeof second, gwei: bigint) =>
       client.sendTransaction({
         account,
@@ -64,7 +65,10 @@ describe.skipIf(findAnvil() === undefined)('a pending transaction that a wallet 
       // viem must have read the first transaction
       await setTimeout(500)
       const replacement = await send(second, 9n)
+      // as on a chain with slow blocks: the node forgets the first transaction, and is asked many times in between
+      await setTimeout(waitMs)
       await client.mine({ blocks: 1 })
+      if (waitMs > 0) await client.mine({ blocks: 40 })
       return { hash, replacement, result: await receipt }
     } finally {
       await stop()
@@ -81,6 +85,24 @@ describe.skipIf(findAnvil() === undefined)('a pending transaction that a wallet 
       code: 'TRANSACTION_REPLACED',
       facts: { hash, by: replacement, reason },
     })
+  })
+
+  test.each([
+    ['cancelled', { to: account.address, value: 0n }],
+    ['replaced', { to, value: 2n }],
+  ])('is reported as %s long after it, behind other blocks', async (reason, second) => {
+    const { hash, replacement, result } = await replaceWith(second, 4_000)
+
+    expect(result).toMatchObject({
+      code: 'TRANSACTION_REPLACED',
+      facts: { hash, by: replacement, reason },
+    })
+  })
+
+  test('is the same call long after it, if only its fee differs', async () => {
+    const { replacement, result } = await replaceWith({ to, value: 1n }, 4_000)
+
+    expect(result).toMatchObject({ transactionHash: replacement, status: 'success' })
   })
 
   test('is the same call if only its fee differs', async () => {

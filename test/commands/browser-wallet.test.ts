@@ -194,6 +194,25 @@ describe.skipIf(absent)('with a wallet in the browser', { timeout: 120_000 }, ()
     expect(honest.answer.signature).toMatch(/^0x[0-9a-f]{130}$/)
     expect(other.answer.error.code).toBe('SIGNER_WRONG')
     expect(other.exitCode).toBe(2)
+
+    // forms that the contract would refuse
+    const order = 0xfffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141n
+    const largeS = (signature: string) =>
+      `${signature.slice(0, 66)}${(order - BigInt(`0x${signature.slice(66, 130)}`)).toString(16).padStart(64, '0')}${signature.endsWith('1b') ? '1c' : '1b'}`
+    const parity = (signature: string) =>
+      `${signature.slice(0, 130)}${signature.endsWith('1b') ? '00' : '01'}`
+    for (const change of [largeS, parity]) {
+      const { answer, exitCode } = await run(words, {
+        press,
+        wallet: ({ method, params }) =>
+          method === 'eth_signTypedData_v4'
+            ? fixture.anvil.client
+                .request({ method, params } as never)
+                .then((signature) => change(String(signature)))
+            : undefined,
+      })
+      expect([answer.error?.code, exitCode]).toEqual(['SIGNER_WRONG', 2])
+    }
   })
 
   test('a wallet that sends another transaction is not believed', async () => {
@@ -210,6 +229,22 @@ describe.skipIf(absent)('with a wallet in the browser', { timeout: 120_000 }, ()
     expect(exitCode).toBe(1)
     expect(answer.error.code).toBe('WALLET_TRANSACTION_DIFFERENT')
     expect(answer.error.message).toMatch(/to, data/)
+  })
+
+  test('a wallet that answers with an earlier transaction is not believed', async () => {
+    const press = ['Use Test wallet', 'Send with Test wallet']
+    const earlier = await run(['dao', 'delegate', 'self'], { press })
+    const { exitCode, answer } = await run(['dao', 'delegate', 'self'], {
+      press,
+      wallet: ({ method }) =>
+        method === 'eth_sendTransaction'
+          ? Promise.resolve(earlier.answer.transactions[0])
+          : undefined,
+    })
+
+    expect(exitCode).toBe(1)
+    expect(answer.error.code).toBe('WALLET_TRANSACTION_DIFFERENT')
+    expect(answer.error.message).toMatch(/its nonce differs/)
   })
 
   test('a person who declines sends nothing', async () => {

@@ -270,6 +270,7 @@ describe('the transaction of a wallet', () => {
     data: '0x12345678',
     value: 7n,
     nonce: undefined,
+    firstNonce: 1,
   } as const
   const sent = {
     hash,
@@ -279,6 +280,7 @@ describe('the transaction of a wallet', () => {
     value: '0x7',
     chainId: '0x7a69',
     nonce: '0x1',
+    type: '0x2',
   }
   const check = (found: object | null, wanted: object = {}) =>
     requireSameTransaction(
@@ -295,6 +297,8 @@ describe('the transaction of a wallet', () => {
     await check(sent)
     await check({ ...sent, to: null, input: '0x60' }, { to: null, data: '0x60' })
     await check(sent, { nonce: 1 })
+    const { type: _, ...old } = sent
+    await check(old)
   })
 
   test.each([
@@ -307,6 +311,11 @@ describe('the transaction of a wallet', () => {
     ['no chain (EIP-155)', { chainId: undefined }, /its chainId/],
     ['another hash', { hash: `0x${'78'.repeat(32)}` }, /its hash/],
     ['a value that is no number', { value: 'seven' }, /its value/],
+    ['a nonce that was used before the question', { nonce: '0x0' }, /its nonce/],
+    ['a nonce that is no number', { nonce: 'one' }, /its nonce/],
+    ['authorizations (EIP-7702)', { type: '0x4', authorizationList: [{}] }, /its type, auth/],
+    ['authorizations without their type', { authorizationList: [] }, /its authorizationList/],
+    ['blobs (EIP-4844)', { type: '0x3' }, /its type/],
   ])('with %s is refused', async (_, change, message) => {
     await expect(check({ ...sent, ...change })).rejects.toMatchObject({
       code: 'WALLET_TRANSACTION_DIFFERENT',

@@ -48,8 +48,9 @@ export function browserAccounts(
     account ??= ask({ kind: 'account', chain: place, wanted: address ?? null }).then(getAddress)
     return account
   }
-  const send = async (transaction: ExpectedTransaction) => {
+  const send = async (transaction: Prepared) => {
     const known = words.get(keyOf(transaction))
+    const firstNonce = await nextNonce(node, transaction.from)
     const hash = await ask({
       kind: 'transaction',
       chain: place,
@@ -59,7 +60,7 @@ export function browserAccounts(
       contract: known?.contract ?? null,
       words: known?.effects ?? [],
     })
-    await requireSameTransaction(node, hash as Hex, transaction)
+    await requireSameTransaction(node, hash as Hex, { ...transaction, firstNonce })
     return hash
   }
   const sign = async (from: Address, typedData: string) => {
@@ -125,11 +126,24 @@ interface RawTransaction {
   readonly nonce?: Hex
 }
 
+/**
+ * The nonce after all transactions of the account that the endpoint knows, pending ones included. So an earlier transaction,
+ * even an equal one, is not taken for the answer to a new question.
+ */
+async function nextNonce(node: Request, from: Address): Promise<number> {
+  const count = (block: string) =>
+    node({ method: 'eth_getTransactionCount', params: [from, block] }).then(Number)
+  return Math.max(...(await Promise.all([count('latest'), count('pending')])))
+}
+
+/** A transaction that is ready to be asked for. */
+type Prepared = Omit<ExpectedTransaction, 'firstNonce'>
+
 /** The wallet sets gas and fees itself. */
 function readTransaction(
   { from, to, data, value, nonce }: RawTransaction,
   chainId: number,
-): ExpectedTransaction {
+): Prepared {
   return {
     chainId,
     from,
@@ -148,8 +162,29 @@ async function requireSignatureOf(
   const signed = await recoverTypedDataAddress({ ...JSON.parse(typedData), signature }).catch(
     () => undefined,
   )
-  if (signed?.toLowerCase() === account.toLowerCase()) return
+  if (signed?.toLowerCase() === account.toLowerCase()) return requireForm(signature)
   throw new AssentError('SIGNER_WRONG', 'The wallet returned a signature of another account.', {
     facts: { expected: account, found: signed ?? null },
   })
+}
+
+/** Half the order of secp256k1: the largest `s` that contracts accept (EIP-2). */
+const maxS = 0x7fffffffffffffffffffffffffffffff5d576e7357a4501ddfe92f46681b20a0n
+
+/**
+ * Contracts accept one form of a signature: a small `s`, and 27 or 28 as its last byte (OpenZeppelin's ECDSA). A vote in
+ * another form would be refused when it is submitted, perhaps after the end of the vote.
+ */
+function requireForm(signature: Hex): void {
+  const s = BigInt(`0x${signature.slice(66, 130)}`)
+  const v = Number(`0x${signature.slice(130)}`)
+  if (s <= maxS && (v === 27 || v === 28)) return
+  throw new AssentError(
+    'SIGNER_WRONG',
+    'The wallet returned a signature in a form that contracts refuse.',
+    {
+      facts: { lastByte: v, hasLargeS: s > maxS },
+      hint: 'Use another wallet, or send the vote as a transaction.',
+    },
+  )
 }

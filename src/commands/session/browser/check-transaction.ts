@@ -15,6 +15,8 @@ export interface ExpectedTransaction {
   readonly value: bigint
   /** Undefined: the wallet chooses it. */
   readonly nonce: number | undefined
+  /** Lowest nonce of a new transaction: all lower ones were used before the wallet was asked. */
+  readonly firstNonce: number
 }
 
 /** How long the endpoint may not know a transaction: wallets send it through nodes of their own. */
@@ -28,7 +30,8 @@ export interface Patience {
 type Request = (args: { method: string; params?: unknown }) => Promise<unknown>
 
 /**
- * Reads a transaction from the endpoint of the command, and compares sender, contract, value, calldata and chain.
+ * Reads a transaction from the endpoint of the command, and compares sender, contract, value, calldata and chain. It must be
+ * newer than the question, and must do nothing else: it has no authorizations (EIP-7702) and no blobs (EIP-4844).
  *
  * @param request asks the endpoint (EIP-1474)
  * @throws WALLET_TRANSACTION_DIFFERENT, WALLET_TRANSACTION_UNKNOWN if the endpoint does not know the hash in time
@@ -59,7 +62,12 @@ interface Found {
   readonly value?: string
   readonly chainId?: string
   readonly nonce?: string
+  readonly type?: string
+  readonly authorizationList?: unknown
 }
+
+/** Legacy, access list (EIP-2930), and priority fee (EIP-1559): all that they do is one call. */
+const plainTypes = ['0', '1', '2']
 
 function compare(found: Found, hash: Hex, expected: ExpectedTransaction): void {
   const pairs: Record<string, readonly [string, string]> = {
@@ -72,6 +80,7 @@ function compare(found: Found, hash: Hex, expected: ExpectedTransaction): void {
     ...(expected.nonce === undefined
       ? {}
       : { nonce: [String(expected.nonce), readNumber(found.nonce)] }),
+    ...extrasOf(found, expected),
   }
   const different = Object.entries(pairs).filter(
     ([, [wanted, sent]]) => wanted.toLowerCase() !== sent.toLowerCase(),
@@ -88,6 +97,22 @@ function compare(found: Found, hash: Hex, expected: ExpectedTransaction): void {
       },
     },
   )
+}
+
+/** What an expected transaction does not have, as pairs of what was expected and what was sent. */
+function extrasOf(
+  { nonce, type, authorizationList }: Found,
+  { firstNonce }: ExpectedTransaction,
+): Record<string, readonly [string, string]> {
+  const sentNonce = readNumber(nonce)
+  // nodes before EIP-2718 show no type
+  const sentType = readNumber(type ?? '0x0')
+  const extras: Record<string, readonly [string, string]> = {}
+  if (!(Number(sentNonce) >= firstNonce)) extras.nonce = [`${firstNonce} or more`, sentNonce]
+  if (!plainTypes.includes(sentType)) extras.type = ['0, 1 or 2', sentType]
+  if (authorizationList !== undefined && authorizationList !== null)
+    extras.authorizationList = ['none', 'present']
+  return extras
 }
 
 /** A transaction without replay protection (EIP-155) has no chain id. */
