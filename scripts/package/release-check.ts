@@ -107,18 +107,53 @@ const requiredFiles: readonly string[] = [
   'package.json',
 ]
 
-/** Tests, sources that are compiled, what a machine wrote, and files that may hold secrets. */
-const forbiddenFiles =
-  /(^|\/)(tests?|node_modules|\.assent|coverage)\/|^(src|scripts|bench|vectors)\/|\.test\.|\.t\.sol$|(^|\/)\.env|\.(pem|key|log)$|^deployments\/31337\.json$/
+/**
+ * Everything that a package may contain. Places where people keep files of their own are listed by name, so a key or a
+ * record of a local chain beside them is refused in any form.
+ */
+const allowedFiles: readonly RegExp[] = [
+  /^(CHANGELOG|CONTRIBUTING|README|SECURITY)\.md$/,
+  /^(LICENSE|package\.json)$/,
+  /^bin\/[a-z-]+\.js$/,
+  /^bin\/runtime\/package(-lock)?\.json$/,
+  /^contracts\/(?!test\/)([a-z]+\/)+[A-Z]\w*\.sol$/,
+  /^deploy\/erc7730\/(calldata|eip712)-[A-Z]\w*\.json$/,
+  /^deploy\/kms\/(Dockerfile(\.dockerignore)?|alerts\.yaml|grafana-dashboard\.json|kms\.example\.json)$/,
+  /^deploy\/relayer\/(alerts\.yml|dashboard\.json)$/,
+  // not of a local chain
+  /^deployments\/(README\.md|(?!1337\.|31337\.)\d+\.json)$/,
+  /^docs\/(guides\/)?[a-z0-9-]+\.md$/,
+  /^docs\/examples\/(app-compose|app-dao|approvals|dao-parameters|evidence)\.json$/,
+  /^docs\/examples\/(docker-compose\.yml|shop\.env)$/,
+  /^docs\/pictures\/[a-z-]+\.svg$/,
+  /^dist\/([\w-]+\/)*[\w-]+(\.d\.ts|\.js|\.js\.map)$/,
+  /^dist\/artifacts\/\w+\.json$/,
+  /^dist\/(relayer|indexer)\/database\/migrations\/(\d{4}_\w+\.sql|meta\/(_journal|\d{4}_snapshot)\.json)$/,
+  /^dist\/commands\/session\/browser\/page\.css$/,
+  /^dist\/dashboard\/page\/(index\.html|assets\/[\w-]+\.css)$/,
+]
 
-/** @param files paths in the package, as `npm pack --json` lists them */
-export function packageProblems(files: readonly string[]): string[] {
+/**
+ * @param files paths in the package, as `npm pack --json` lists them
+ * @param tracked paths that git has. All but `dist/` must be among them: what lies in a clone besides is somebody's own
+ */
+export function packageProblems(files: readonly string[], tracked: readonly string[]): string[] {
   const missing = requiredFiles.filter((file) => !files.includes(file))
-  const forbidden = files.filter((file) => forbiddenFiles.test(file))
+  const forbidden = files.filter((file) => !allowedFiles.some((allowed) => allowed.test(file)))
+  const known = new Set(tracked)
+  const unknown = files.filter(
+    (file) => !file.startsWith('dist/') && !known.has(file) && !forbidden.includes(file),
+  )
   return [
     ...missing.map((file) => `the package lacks ${file}`),
     ...forbidden.map((file) => `the package must not contain ${file}`),
+    ...unknown.map((file) => `the package must not contain ${file}: it is not in git`),
   ]
+}
+
+/** Paths that git has. */
+export function trackedFiles(): string[] {
+  return git('ls-files', '-z').split('\0').filter(Boolean)
 }
 
 /** Provenance is refused by the registry unless package.json names the repository that the package is built in. */
@@ -184,7 +219,10 @@ function checklist(tag: string | undefined): readonly Check[] {
     },
     { name: 'generated files up to date', problems: outdated },
     { name: 'reference pages without warnings', problems: () => problemsIn('scripts/docs.ts') },
-    { name: 'content of the package', problems: () => packageProblems(packedFiles()) },
+    {
+      name: 'content of the package',
+      problems: () => packageProblems(packedFiles(), trackedFiles()),
+    },
     {
       name: 'repository for provenance',
       problems: () => repositoryProblems(manifest, process.env.GITHUB_REPOSITORY),

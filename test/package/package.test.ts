@@ -9,7 +9,7 @@ import { promisify } from 'node:util'
 
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 
-import { packageProblems } from '../../scripts/package/release-check.ts'
+import { packageProblems, trackedFiles } from '../../scripts/package/release-check.ts'
 import { toolCommand } from '../../scripts/run-tool.ts'
 import { createSimulator } from '../../src/tee/simulator/simulator.ts'
 import { isBuilt, type Packed, packPackage } from './packed.ts'
@@ -47,8 +47,8 @@ describe.skipIf(!isBuilt)('the npm package', { timeout: 300_000 }, () => {
     writeFile(join(consumer, name), JSON.stringify(content))
   const node = (...args: string[]) => run(process.execPath, args, { cwd: consumer })
 
-  test('contains every required file and no test file', () => {
-    expect(packageProblems(packed.paths)).toEqual([])
+  test('contains every required file and no other than the allowed ones', () => {
+    expect(packageProblems(packed.paths, trackedFiles())).toEqual([])
   })
 
   test('contains every file that its pages link to, but for links of the README into a clone', async () => {

@@ -7,6 +7,7 @@ import {
   packageProblems,
   repositoryProblems,
   storageProblems,
+  trackedFiles,
   versionProblems,
 } from '../../scripts/package/release-check.ts'
 import type { Layouts } from '../../src/deploy/storage-layout.ts'
@@ -121,13 +122,15 @@ describe('the published package', () => {
   ]
 
   test('has its required files', () => {
-    expect(packageProblems([...complete, 'docs/kms.md', 'deployments/1.json'])).toEqual([])
+    const files = [...complete, 'docs/kms.md', 'deployments/1.json', 'dist/kms/rpc/kms_pb.js.map']
+
+    expect(packageProblems(files, files)).toEqual([])
   })
 
   test.each(complete)('is refused without %s', (file) => {
     const rest = complete.filter((each) => each !== file)
 
-    expect(packageProblems(rest)).toEqual([`the package lacks ${file}`])
+    expect(packageProblems(rest, rest)).toEqual([`the package lacks ${file}`])
   })
 
   test.each([
@@ -143,8 +146,50 @@ describe('the published package', () => {
     'deploy/kms/root.key',
     'docs/examples/ca.pem',
     'npm-debug.log',
+    '.npmrc',
+    'bin/notes.txt',
+    'contracts/quote/QuoteVerifier.t.sol',
+    'contracts/quote/keystore.json',
+    'deploy/kms/id_rsa',
+    'deploy/kms/kms.json',
+    'deploy/kms/kms.p12',
+    'deploy/kms/secrets.json',
+    'deploy/relayer/keystore.json',
+    'deployments/1337.json',
+    'dist/env.sealed',
+    'dist/kms/keys.json',
+    'dist/dashboard/page/.env',
+    'docs/examples/keystore.json',
+    'docs/examples/env.sealed',
+    'docs/examples/other.env',
   ])('is refused with %s', (file) => {
-    expect(packageProblems([...complete, file])).toEqual([`the package must not contain ${file}`])
+    const files = [...complete, file]
+
+    expect(packageProblems(files, files)).toEqual([`the package must not contain ${file}`])
+  })
+
+  test('is refused with a file that git does not have, if it was not built', () => {
+    const files = [...complete, 'docs/my-notes.md']
+
+    expect(packageProblems(files, complete)).toEqual([
+      'the package must not contain docs/my-notes.md: it is not in git',
+    ])
+    const sources = complete.filter((file) => !file.startsWith('dist/'))
+    expect(packageProblems(complete, sources)).toEqual([])
+  })
+
+  test('may contain every source file of the packed folders', () => {
+    const tracked = trackedFiles()
+    const excluded = /^contracts\/test\/|\.test\.yaml$|^deployments\/31337\.json$/
+    const packed = tracked.filter(
+      (file) => /^(bin|contracts|deploy|deployments|docs)\//.test(file) && !excluded.test(file),
+    )
+    const built = tracked
+      .filter((file) => /^src\/.*\.(ts|js|css|sql)$/.test(file))
+      .map((file) => file.replace('src/', 'dist/').replace(/\.ts$/, '.js'))
+
+    expect(packed.length + built.length).toBeGreaterThan(600)
+    expect(packageProblems([...complete, ...packed, ...built], tracked)).toEqual([])
   })
 })
 
