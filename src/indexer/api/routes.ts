@@ -5,6 +5,7 @@
 import { createRoute, OpenAPIHono, z } from '@hono/zod-openapi'
 import { and, asc, desc, eq, gt, type SQL, sql } from 'drizzle-orm'
 import type { PgColumn, PgTable } from 'drizzle-orm/pg-core'
+import type { Context } from 'hono'
 import { cors } from 'hono/cors'
 
 import { createReadiness } from '../../lib/readiness.ts'
@@ -34,9 +35,25 @@ const at = {
   hash: z.string().nullable().describe('of the block; null before the first one'),
 }
 const atSchema = z.object(at)
-const errorSchema = z.object({ error: z.string() })
-const text = z.string().min(1).max(200)
-const limit = z.coerce.number().int().min(1).max(maxPage).default(50)
+const errorSchema = z.object({
+  error: z.string(),
+  parameters: z.array(z.string()).optional().describe('Names of the wrong parameters'),
+})
+const noQuery = z.strictObject({})
+/** Control characters: Postgres refuses U+0000, and no id has any of them. */
+const control = /\p{Cc}/u
+const text = z
+  .string()
+  .min(1)
+  .max(200)
+  .refine((value) => !control.test(value))
+const limit = z
+  .string()
+  .regex(/^[1-9]\d{0,2}$/)
+  .transform(Number)
+  .pipe(z.int().max(maxPage))
+  .default(50)
+  .openapi({ type: 'integer', minimum: 1, maximum: maxPage, default: 50 })
 
 const json = <T extends z.ZodType>(schema: T, description: string) => ({
   description,
@@ -48,10 +65,20 @@ const refused = { 400: json(errorSchema, 'A parameter is wrong') }
 export function createApi(options: ApiOptions): OpenAPIHono {
   const app = new OpenAPIHono({
     defaultHook: (result, context) =>
-      result.success ? undefined : context.json({ error: 'INPUT_INVALID' }, 400),
+      result.success ? undefined : refuse(context, wrongNames(result.error)),
   })
   // the data are public, and no answer depends on who asks
   app.use('*', cors({ origin: '*', allowMethods: ['GET'] }))
+  app.use('*', async (context, next) => {
+    const wrong = malformedIn(context.req.url)
+    return wrong.length === 0 ? next() : refuse(context, wrong)
+  })
+  for (const path of ['/health', '/metrics', '/openapi.json']) {
+    app.use(path, async (context, next) => {
+      const names = Object.keys(context.req.query())
+      return names.length === 0 ? next() : refuse(context, names)
+    })
+  }
   addService(app, options)
   addStatus(app, options)
   addEvents(app, options)
@@ -64,6 +91,36 @@ export function createApi(options: ApiOptions): OpenAPIHono {
   app.notFound((context) => context.json({ error: 'NOT_FOUND' }, 404))
   app.onError((_, context) => context.json({ error: 'UNEXPECTED' }, 500))
   return app
+}
+
+function refuse(context: Context, parameters: readonly string[]) {
+  return context.json({ error: 'INPUT_INVALID', parameters: [...new Set(parameters)] }, 400)
+}
+
+/** Names of unknown parameters, and of those with a wrong value. */
+function wrongNames({ issues }: Pick<z.ZodError, 'issues'>): string[] {
+  return issues.flatMap((issue) =>
+    issue.code === 'unrecognized_keys' ? issue.keys : issue.path.slice(0, 1).map(String),
+  )
+}
+
+/** Names of parameters that appear twice, are not UTF-8, or have a control character; as they are in the URL. */
+function malformedIn(url: string): string[] {
+  const [, query = ''] = /\?([^#]*)/.exec(url) ?? []
+  const pairs = query === '' ? [] : query.split('&')
+  const names = pairs.map((pair) => pair.split('=', 1)[0] ?? '')
+  return names.filter(
+    (name, index) => names.indexOf(name) < index || !isCleanText(pairs[index] ?? ''),
+  )
+}
+
+/** Whether the percent codes are UTF-8 without control characters. */
+function isCleanText(encoded: string): boolean {
+  try {
+    return !control.test(decodeURIComponent(encoded))
+  } catch {
+    return false
+  }
 }
 
 function addService(app: OpenAPIHono, { check, metrics }: ApiOptions): void {
@@ -84,7 +141,8 @@ function addStatus(app: OpenAPIHono, { db, chainId }: ApiOptions): void {
     method: 'get',
     path: '/v1/status',
     summary: 'The chain, and the last indexed block',
-    responses: { 200: json(z.object({ chainId: z.int(), ...at }), 'The status') },
+    request: { query: noQuery },
+    responses: { 200: json(z.object({ chainId: z.int(), ...at }), 'The status'), ...refused },
   })
   app.openapi(route, async (context) =>
     context.json({ chainId, ...(await readOnly(db, readAt)) }, 200),
@@ -110,7 +168,7 @@ function addEvents(app: OpenAPIHono, { db }: ApiOptions): void {
     path: '/v1/events',
     summary: 'History of one contract, or of one thing in it, in the order of the chain',
     request: {
-      query: z.object({
+      query: z.strictObject({
         contract: text,
         subject: text.optional(),
         after: z
@@ -167,7 +225,7 @@ function addList(app: OpenAPIHono, { db }: ApiOptions, path: string, collection:
     method: 'get',
     path: `/v1/${path}`,
     summary: collection.summary,
-    request: { query: z.object({ ...filters, after: text.optional(), limit }) },
+    request: { query: z.strictObject({ ...filters, after: text.optional(), limit }) },
     responses: {
       200: json(
         z.object({ at: atSchema, items: z.array(item), next: z.string().nullable() }),
@@ -204,7 +262,7 @@ function addList(app: OpenAPIHono, { db }: ApiOptions, path: string, collection:
     method: 'get',
     path: `/v1/${path}/{id}`,
     summary: `${collection.summary}: one of them`,
-    request: { params: z.object({ id: text }) },
+    request: { params: z.object({ id: text }), query: noQuery },
     responses: {
       200: json(z.object({ at: atSchema, item }), 'The row'),
       404: json(errorSchema, 'It is not known'),
