@@ -10,4 +10,12 @@ export const requestErrors = {
     why: 'An input or result of a request was encrypted to another key, is for another request or requester, or was changed.',
     fix: 'Encrypt the input again, to the request key of the current epoch, for the account that sends the request.',
   },
+  WORKER_INPUT_REFUSED: {
+    why: 'A worker can never answer this request: it is for another app, or its input has another form, place, digest or key.',
+    fix: 'Decline the request. Requesters: send the input in a form of docs/use-from-contracts.md, encrypted to the newest request key.',
+  },
+  WORKER_HANDLER_FAILED: {
+    why: 'The handler of the app did not answer in time, failed, or returned more than a result may have.',
+    fix: 'Look at the log of the app. Try again until the request is due, then decline it.',
+  },
 } as const satisfies Record<string, ErrorEntry>
