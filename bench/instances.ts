@@ -2,15 +2,26 @@
  * What attested instances cost: gas of whole transactions for registrations, and for `isFrom` the gas that a contract spends
  * on the call, with cold and with warm storage. Real quotes of a simulated host, on Hardhat's in-process chain.
  */
-import { type Address, parseAbi } from 'viem'
+import { type Address, keccak256, parseAbi, parseEventLogs, zeroAddress } from 'viem'
 
-import { quoteVerifierAbi } from '../src/chain/abi.ts'
+import { quoteVerifierAbi, requestsAbi } from '../src/chain/abi.ts'
 import { recordBoot } from '../src/chain/registries/instances.ts'
+import {
+  encodeInputReference,
+  fulfilRequest,
+  joinWorkers,
+  requestWork,
+  resultDigest,
+  setRequestTerms,
+  toContractSignature,
+  workerDigest,
+} from '../src/chain/registries/requests.ts'
 import { fromHex, type Hex, to0x } from '../src/lib/bytes.ts'
 import { signK256Digest } from '../src/lib/k256.ts'
 import { encodeWithKnownKey } from '../src/quote/compact.ts'
 import { parseQuote } from '../src/quote/parse.ts'
 import {
+  addressOf,
   createInstanceSystem,
   type InstanceSystem,
   instanceKey,
@@ -38,6 +49,7 @@ export async function rows(): Promise<BenchRow[]> {
   )
   const ofQuote = await measure(system, keys.known)
   const ofChain = await measure(system, keys.issued)
+  const work = await measureRequests(system, keys.issued)
   return [
     row('instances.record-boot', boot, null),
     row('instances.register-quote', known, 320_000),
@@ -47,6 +59,8 @@ export async function rows(): Promise<BenchRow[]> {
     row('instances.is-from-cold', ofChain.cold, null),
     row('instances.is-from-quote', ofQuote.warm, null),
     row('instances.is-from-quote-cold', ofQuote.cold, null),
+    row('requests.request', work.request, null),
+    row('requests.fulfil', work.fulfil, null),
   ]
 }
 
@@ -75,6 +89,37 @@ async function anotherBoot(system: InstanceSystem) {
   const cvm = system.platform.createCvm({ image, compose, appId, instanceSeed })
   cvm.advance('ready', { keyProvider: { name: 'kms', id: system.pair.caPublicKey } })
   return cvm.events
+}
+
+/** A public request of 32 bytes to the only worker, and its result of 33 bytes; accounts and slots were used before. */
+async function measureRequests(
+  system: InstanceSystem,
+  key: Uint8Array,
+): Promise<{ request: number; fulfil: number }> {
+  const { app, account, deviceId, contracts } = system
+  const { publicClient } = system.clients
+  const requests = await system.deploy('Requests', [contracts.instances, zeroAddress, account, 500])
+  const at = { chainId: await publicClient.getChainId(), requests }
+  const terms = { payee: account, minFee: 0n, ownerShare: 2_000, answerTime: 600 }
+  await system.send(setRequestTerms(requests, app, terms))
+  const worker = { app, operator: account, deviceId }
+  const joined = toContractSignature(signK256Digest(key, workerDigest(at, worker)))
+  await system.send(joinWorkers(requests, { ...worker, key: addressOf(key), capacity: 9 }, joined))
+  const input = new Uint8Array(33)
+  const inputReference = encodeInputReference({ kind: 'inline', input })
+  let gas = { request: 0, fulfil: 0 }
+  // the second time, because the first one writes slots that nobody had written before
+  for (let round = 0; round < 2; round++) {
+    const deadline = Number((await publicClient.getBlock()).timestamp) + 3_600
+    const made = { app, inputDigest: keccak256(input), inputReference, deadline, fee: 1_000n }
+    const asked = await system.send(requestWork(requests, made))
+    const [log] = parseEventLogs({ abi: requestsAbi, eventName: 'Requested', logs: asked.logs })
+    const id = log?.args.id ?? '0x'
+    const signature = toContractSignature(signK256Digest(key, resultDigest(at, id, input)))
+    const done = await system.send(fulfilRequest(requests, id, to0x(input), signature))
+    gas = { request: Number(asked.gasUsed), fulfil: Number(done.gasUsed) }
+  }
+  return gas
 }
 
 let meter: Address | undefined

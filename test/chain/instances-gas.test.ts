@@ -7,7 +7,7 @@ import { rows } from '../../bench/instances.ts'
 import type { BenchRow } from '../../bench/result-row.ts'
 
 const page = readFileSync(new URL('../../docs/contracts.md', import.meta.url), 'utf8')
-const table = [...page.matchAll(/\(`(instances\.[\w.-]+)`\) \| ([\d,]+) \|/g)].map(
+const table = [...page.matchAll(/\(`((?:instances|requests)\.[\w.-]+)`\) \| ([\d,]+) \|/g)].map(
   ([, name = '', value = '']) => ({ name, value: Number(value.replaceAll(',', '')) }),
 )
 
