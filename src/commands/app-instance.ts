@@ -1,6 +1,6 @@
 /** Commands about attested instances of an app: which keys speak for it. */
 import { defineCommand } from './command.ts'
-import { appOption } from './options.ts'
+import { appOption, ownerOptions, ownerSends } from './options.ts'
 
 export const instances = defineCommand({
   path: ['app', 'instances'],
@@ -43,4 +43,49 @@ export const createSigner = defineCommand({
   load: () => import('./app/create-signer.ts'),
 })
 
-export const instanceCommands = [instances, registerInstance, endInstance, createSigner]
+export const requests = defineCommand({
+  path: ['app', 'requests'],
+  summary: 'List the newest requests of an app, its terms and how many workers it has',
+  examples: ['app requests --app oracle'],
+  options: {
+    ...appOption,
+    limit: { value: 'N', description: 'number of requests to show', default: '20' },
+  },
+  reads: 'terms, workers and requests in Requests',
+  load: () => import('./app/requests.ts'),
+})
+
+export const setRequestTerms = defineCommand({
+  path: ['app', 'set-request-terms'],
+  summary: 'Set what requests of an app cost, and how long each worker has',
+  help: 'Requests that exist keep their terms. With --answer-time 0 the app takes no further requests.',
+  examples: ['app set-request-terms --app oracle --min-fee 1000000000000000 --answer-time 10m'],
+  options: {
+    ...ownerOptions,
+    ...appOption,
+    payee: { value: 'ADDRESS', description: 'receives the owner’s share (default: the owner)' },
+    minFee: { value: 'WEI', description: 'least fee of a request', default: '0' },
+    ownerShare: {
+      value: 'N',
+      description: 'the owner’s share in hundredths of a percent, at most 5000',
+      default: '0',
+    },
+    answerTime: {
+      value: 'DURATION',
+      description: 'time for each worker, from 1m to 1d; 0: no requests',
+      isRequired: true,
+    },
+  },
+  reads: 'the owner of the app',
+  sends: ownerSends,
+  load: () => import('./app/set-request-terms.ts'),
+})
+
+export const instanceCommands = [
+  instances,
+  registerInstance,
+  endInstance,
+  createSigner,
+  requests,
+  setRequestTerms,
+]

@@ -50,6 +50,11 @@ export const groups: readonly Group[] = [
     load: async () => (await import('./indexer.ts')).indexerCommands,
   },
   {
+    name: 'request',
+    summary: 'Ask an app for work, and get the result or the fee back',
+    load: async () => (await import('./request.ts')).requestCommands,
+  },
+  {
     name: 'auth',
     summary: 'Run the auth webhook of dstack KMS nodes',
     load: async () => (await import('./auth.ts')).authCommands,

@@ -295,6 +295,21 @@ export const setBondTerms = defineCommand({
   load: () => import('./host/set-bond-terms.ts'),
 })
 
+export const setSlashLimit = defineCommand({
+  path: ['host', 'set-slash-limit'],
+  summary: 'Let a contract slash bonds for faults that it proves, up to a limit for each fault',
+  help: 'The contract decides what a fault is: read its code. The DAO receives what it takes.',
+  examples: ['host set-slash-limit deployed 1000000000000000000'],
+  arguments: {
+    slasher: { description: 'address of the contract, or "deployed" for Requests' },
+    limit: { description: 'the most for one fault, in smallest token units; 0: nothing any more' },
+  },
+  options: ownerOptions,
+  reads: 'the owner of HostBonds',
+  sends: ownerSends,
+  load: () => import('./host/set-slash-limit.ts'),
+})
+
 export const setRules = defineCommand({
   path: ['host', 'set-rules'],
   summary: 'Change the rules for hosts; omitted options do not change',
@@ -398,6 +413,7 @@ export const hostCommands = [
   withdrawBond,
   slash,
   setBondTerms,
+  setSlashLimit,
   setRules,
   setTcbStatus,
   setAdvisories,

@@ -378,6 +378,18 @@ kms = "https://localhost:${ports.kms}"
     await send('app create-signer --app shop')
   })
 
+  let request: string
+
+  test('a request', async () => {
+    await send('app set-request-terms --app shop --answer-time 1m --min-fee 5')
+    await write('question.json', { question: 'What is the answer?' })
+    const line = 'request send question.json --app shop --fee 7 --within 2m --public'
+    request = (await send(line)).id
+    await send(`request assign ${request}`)
+    await run('app requests --app shop')
+    expect((await run(`request show ${request}`)).state).toBe('waiting')
+  })
+
   test('the release log', async () => {
     await run('log fetch --out copy')
     await run('log list copy')
@@ -484,6 +496,7 @@ kms = "https://localhost:${ports.kms}"
     await send('image open local-image')
     await send(`host slash ${deviceId} ${owner} 1 ${other} --evidence fault.json`)
     await send('host set-bond-terms --minimum 200 --unbonding 2h')
+    await send('host set-slash-limit deployed 2')
     await send('host set-rules --open yes')
     await send('host set-tcb-status SWHardeningNeeded accept')
     await send('host set-advisories deny INTEL-SA-00828')
@@ -514,6 +527,12 @@ kms = "https://localhost:${ports.kms}"
     await send(`host withdraw-bond ${deviceId}`)
     const { composeHash } = await run('app hash manifest.json')
     await send(`dao mark-expired release ${composeHash} --app third`)
+  })
+
+  test('the fee of a request that nobody answered', async () => {
+    expect((await run(`request show ${request}`)).state).toBe('refundable')
+    await send(`request refund ${request}`)
+    expect((await send('request withdraw')).amount).toBe('7')
   })
 
   test('what a host operator does after a firmware update, and the end of a proof', async () => {

@@ -18,3 +18,14 @@ test('the contract of the page is compiled and tested', async () => {
   expect(lines.join('\n')).toMatch(/^contract Price \{/)
   expect(tested).toContain(lines.join('\n'))
 })
+
+test('the contract that sends requests is compiled and tested', async () => {
+  const page = await readFile(join(root, 'docs/use-from-contracts.md'), 'utf8')
+  const tested = await readFile(join(root, 'test/contracts/UseRequests.t.sol'), 'utf8')
+  const [, second] = [...page.matchAll(/```solidity\n([\s\S]*?)```/g)]
+  const [imported = '', , ...lines] = (second?.[1] ?? '').split('\n')
+
+  expect(tested.split('\n')).toContain(imported.replace('assent/', '../../'))
+  expect(lines.join('\n')).toMatch(/^contract Question /)
+  expect(tested).toContain(lines.join('\n'))
+})

@@ -7,7 +7,6 @@
 import { toBytes } from 'viem'
 import { z } from 'zod'
 
-import { gatherRules } from '../../chain/proven/read-boot-facts.ts'
 import { AssentError } from '../../errors/index.ts'
 import { fetchEnvPublicKey } from '../../kms/env-public-key.ts'
 import { fromHex, type Hex, to0x } from '../../lib/bytes.ts'
@@ -21,9 +20,9 @@ import type { ArgumentsOf } from '../command.ts'
 import { readBytes, readText } from '../input/arguments.ts'
 import { chainClock } from '../input/chain-clock.ts'
 import { requireApp } from '../input/contracts.ts'
-import { openState } from '../input/decided-state.ts'
 import { pinKmsKey, readKmsInfo } from '../input/kms-root.ts'
 import { readKmsUrl } from '../input/kms-url.ts'
+import { newestEpoch } from '../input/newest-epoch.ts'
 import { bytes, bytes32 } from '../output/json.ts'
 import type { Session } from '../session/session.ts'
 
@@ -88,14 +87,6 @@ function requireKmsKey({ members }: Manifest, caPubkey: Hex): void {
 function pinned(manifest: Manifest, digest: Hex, caPubkey: Hex): Manifest {
   const withPin = readManifest(toBytes(pinEnvironment(manifest, digest)))
   return withPin.members.key_provider_id ? withPin : pinKmsKey(withPin, caPubkey)
-}
-
-async function newestEpoch(session: Session, app: Hex): Promise<number> {
-  const none = { after: undefined, at: undefined, pinnedCode: undefined, governor: undefined }
-  const { reader, deployment } = await openState(session, none)
-  const rules = await gatherRules(reader, deployment, app)
-  // other apps have dstack's keys, which are those of the first epoch
-  return (rules?.epochsOpened ?? 0) + 1
 }
 
 /** Limit for standard input; `parseEnvironment` has the one of the environment. */

@@ -32,7 +32,8 @@ export function requireDeployed(
     | 'quoteVerifier'
     | 'daoFactory'
     | 'instances'
-    | 'appSigners',
+    | 'appSigners'
+    | 'requests',
 ): Address {
   const address = addresses[name]
   if (address !== undefined) return address

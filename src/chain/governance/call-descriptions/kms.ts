@@ -478,7 +478,7 @@ export const hostBondsDescriptions: FunctionDescriptions<typeof hostBondsAbi> = 
         : `let the contract ${context.name(slasher)} slash up to ${limit} smallest units of any bond for each fault that it proves, in favour of the DAO`,
       describeDeadline(notAfter, context),
     ],
-    command: '[assent/chain has the call]',
+    command: 'host set-slash-limit',
   },
   slashFault: {
     caller: 'anyone',

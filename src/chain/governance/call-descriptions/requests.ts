@@ -14,22 +14,22 @@ export const requestsDescriptions: FunctionDescriptions<typeof requestsAbi> = {
         : `call the sender with the result, with ${callbackGas} gas`,
     ],
     irreversible: 'The fee is returned only if no instance answers in time.',
-    command: '[assent/chain has the call]',
+    command: 'request send',
   },
   assign: {
     caller: 'anyone',
     describe: ([id]) => `assign the next worker to request ${id}`,
-    command: '[assent/chain has the call]',
+    command: 'request assign',
   },
   refund: {
     caller: 'anyone',
     describe: ([id]) => `return the fee of request ${id} to the balance of its requester`,
-    command: '[assent/chain has the call]',
+    command: 'request refund',
   },
   recordMissed: {
     caller: 'anyone',
     describe: ([id]) => `record that the last worker of request ${id} missed its time`,
-    command: '[assent/chain has the call]',
+    command: 'request refund',
   },
   join: {
     caller: 'anyone',
@@ -74,12 +74,12 @@ export const requestsDescriptions: FunctionDescriptions<typeof requestsAbi> = {
       answerTime === 0
         ? `let app ${name(app)} take no further requests`
         : `let app ${name(app)} take requests for ${minFee} wei or more, of which ${name(payee)} receives ${ownerShare / 100} percent; each worker has ${formatDuration(answerTime)}`,
-    command: '[assent/chain has the call]',
+    command: 'app set-request-terms',
   },
   withdraw: {
     caller: 'anyone',
     describe: ([account], { name }) => `pay ${name(account)} its balance of Requests`,
-    command: '[assent/chain has the call]',
+    command: 'request withdraw',
   },
   withdrawTo: {
     caller: 'anyone',
