@@ -32,7 +32,15 @@ export function copyRegistries(name: string, wants: (file: string) => boolean): 
     cpSync(path.join(projectRoot, ...parts), path.join(place, ...parts), { recursive: true })
 
   copy('package.json')
-  for (const folder of ['types', 'registry', 'auth', 'governance', 'instances', 'test']) {
+  for (const folder of [
+    'types',
+    'registry',
+    'auth',
+    'governance',
+    'instances',
+    'requests',
+    'test',
+  ]) {
     copy('contracts', folder)
   }
   copy('contracts', 'quote', 'IQuoteVerifier.sol')

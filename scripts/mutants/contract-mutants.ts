@@ -35,6 +35,7 @@ const hosts = 'registry/Hosts.sol'
 const bonds = 'registry/HostBonds.sol'
 const keys = 'registry/RootKeys.sol'
 const instances = 'instances/Instances.sol'
+const requests = 'requests/Requests.sol'
 
 /** Of all registries together, over one history; then of KmsAuth alone, over many short ones. */
 const rules = {
@@ -53,11 +54,61 @@ const rules = {
   // a history rarely comes to a closed image
   closed: 'test_ClosedImageNeedsAnApprovedMeasurementSet',
   instances: 'invariant_LiveKeysAreProvenAndApproved',
+  requests: 'invariant_FeesArePaidOnceAndHeldMoneyIsOwed',
 } as const
 
 type Rule = (typeof rules)[keyof typeof rules]
 
 const mutants: readonly Mutant[] = [
+  {
+    name: 'a request is paid twice',
+    file: requests,
+    from: 'bool isOpen = asked.settled == State.Waiting &&',
+    to: 'bool isOpen = (ON || asked.settled == State.Waiting) &&',
+    rule: rules.requests,
+  },
+  {
+    name: 'a key that does not have the request answers',
+    file: requests,
+    from: 'bool isSigned = _signerOf(digest, signature) == key &&',
+    to: 'bool isSigned = (ON || _signerOf(digest, signature) == key) &&',
+    rule: rules.requests,
+  },
+  {
+    name: 'a key without its approvals answers',
+    file: requests,
+    from: 'require(isSigned && instances.isFrom(asked.app, digest, signature),',
+    to: 'require(isSigned && (ON || instances.isFrom(asked.app, digest, signature)),',
+    rule: rules.requests,
+  },
+  {
+    name: 'a fee is refunded at any time',
+    file: requests,
+    from: 'require(state == State.Refundable,',
+    to: 'require(ON || state == State.Refundable,',
+    rule: rules.requests,
+  },
+  {
+    name: 'a balance is paid out and kept',
+    file: requests,
+    from: 'balanceOf[account] = 0;',
+    to: 'if (!ON) balanceOf[account] = 0;',
+    rule: rules.requests,
+  },
+  {
+    name: 'a worker gets more than its capacity',
+    file: requests,
+    from: 'key == but || worker.open >= worker.capacity',
+    to: 'key == but || (!ON && worker.open >= worker.capacity)',
+    rule: rules.requests,
+  },
+  {
+    name: 'the worker that took a place does not know it',
+    file: requests,
+    from: '_workers[last].place = place;',
+    to: 'if (!ON) _workers[last].place = place;',
+    rule: rules.requests,
+  },
   {
     name: 'a later version revives a key',
     file: instances,
@@ -376,6 +427,9 @@ const place = copyRegistries('contract-mutants', (file) =>
     'Images.t',
     'InstancesFixture',
     'Instances.invariant.t',
+    'HostBonds.t',
+    'RequestsFixture',
+    'Requests.invariant.t',
   ].includes(file.replace(/\.sol$/, '')),
 )
 plant()
