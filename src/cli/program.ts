@@ -30,8 +30,15 @@ export async function runProgram(
   if (!process.stdout.listeners('error').includes(stopWhenUnread))
     process.stdout.on('error', stopWhenUnread)
   try {
-    const program = await buildProgram({ groups, single, door, args, version: readVersion() })
-    await program.parseAsync(args, { from: 'user' })
+    const words = asHelpOption(args)
+    const program = await buildProgram({
+      groups,
+      single,
+      door,
+      args: words,
+      version: readVersion(),
+    })
+    await program.parseAsync(words, { from: 'user' })
     return Number(process.exitCode ?? exitCodes.yes)
   } catch (error) {
     // the help was printed: because it was asked for, or because a group does nothing by itself
@@ -40,6 +47,12 @@ export async function runProgram(
     reportError(error, args.includes('--json'))
     return exitCodeOf(error)
   }
+}
+
+/** `assent help dao vote` is `assent dao vote --help`. */
+function asHelpOption(args: readonly string[]): readonly string[] {
+  const [first, ...words] = args
+  return first === 'help' ? [...words.filter((word) => !word.startsWith('-')), '--help'] : args
 }
 
 /** `assent … | head`: the reader of the output has stopped. Without an answer so far, this is no "yes". */

@@ -50,7 +50,7 @@ export const consensusErrors = {
   },
   CONSENSUS_UNREACHABLE: {
     why: 'No beacon API returned a response that could be verified.',
-    fix: 'The facts describe the result of each beacon API. Repair or replace those that fail.',
+    fix: 'The message has the answer of each beacon API. Repair or replace those that fail.',
   },
   CONSENSUS_STORE_MISSING: {
     why: 'The folder of the light client contains no store.',

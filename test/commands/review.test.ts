@@ -73,6 +73,16 @@ describe.skipIf(absent)('a voter', () => {
     expect(proposals[0].description).toContain(`these approvals changed nothing:\n\n- ${sentence}`)
   })
 
+  test('is asked if a name of the profile was meant', async () => {
+    const file = join(folder, 'assent.toml')
+    const before = await readFile(file, 'utf8')
+    await writeFile(file, `${before}[profiles.local.names]\nrelease-2 = "${id}"\n`)
+    const { error } = await json('dao', 'proposal', 'relaese-2')
+    await writeFile(file, before)
+
+    expect(error).toMatchObject({ code: 'USAGE_INVALID', hint: 'Did you mean release-2?' })
+  })
+
   test('gets the review as JSON with a schema, and none with --quick', async () => {
     const full = proposal.schema.parse(await json('dao', 'proposal', id))
     const quick = proposal.schema.parse(await json('dao', 'proposal', id, '--quick'))

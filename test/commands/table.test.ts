@@ -1,4 +1,7 @@
 /** Rules for every command description and its help text. */
+import { spawnSync } from 'node:child_process'
+import { join } from 'node:path'
+
 import { describe, expect, test } from 'vitest'
 
 import { buildProgram } from '../../src/cli/build-program.ts'
@@ -126,4 +129,16 @@ test('no two commands have the same path', () => {
 test('an unknown command gets a suggestion', async () => {
   expect((await parse(['dao', 'proposal-s'])).error).toContain('Did you mean proposals?')
   expect((await parse(['doa'])).error).toContain('Did you mean dao?')
+})
+
+test('assent help with a command prints what --help prints', () => {
+  const run = (...args: string[]) =>
+    spawnSync(process.execPath, [join(import.meta.dirname, '../../bin/assent.js'), ...args], {
+      encoding: 'utf8',
+    })
+  const { status, stdout } = run('help', 'dao', 'vote')
+
+  expect(status).toBe(0)
+  expect(stdout).toBe(run('dao', 'vote', '--help').stdout)
+  expect(stdout).toMatch(/^Usage: assent dao vote/)
 })

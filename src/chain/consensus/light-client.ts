@@ -5,6 +5,7 @@
  * number of others can make the client accept a false header or forget a known one. They can withhold new headers; then the finalized header
  * grows old, and old headers allow nothing.
  */
+import { boundedText } from '../../errors/bounded.ts'
 import { AssentError, type ErrorCode, isAssentError } from '../../errors/index.ts'
 import { to0x } from '../../lib/bytes.ts'
 import type { Clock } from '../../lib/clock.ts'
@@ -47,6 +48,8 @@ export interface BeaconFault {
   readonly endpoint: string
   /** Why its answer was not used. */
   readonly code: ErrorCode
+  /** One sentence without credentials: the error of the endpoint, or of the check of its answer. */
+  readonly message: string
 }
 
 /** Result of one round. */
@@ -184,7 +187,7 @@ async function bootstrap(
     } catch (error) {
       if (!isAssentError(error)) throw error
       errors.push(error)
-      faults.push({ endpoint: endpoint.name, code: error.code })
+      faults.push(faultOf(endpoint, error))
       throw error
     }
   })
@@ -271,7 +274,7 @@ async function askAll(
       if (newer > 0 || answers > endpoints.length / 2) timer ??= setTimeout(enough.resolve, graceMs)
     } catch (error) {
       if (!isAssentError(error)) throw error
-      if (!isOver) round.faults.push({ endpoint: endpoint.name, code: error.code })
+      if (!isOver) round.faults.push(faultOf(endpoint, error))
     }
   }
   try {
@@ -298,12 +301,19 @@ function isNewer(network: Network, store: LightStore, update: Update) {
   )
 }
 
+function faultOf({ name }: BeaconEndpoint, { code, message }: AssentError): BeaconFault {
+  return { endpoint: name, code, message: boundedText(message, maxReason) }
+}
+
+/** Characters of one answer in the message; there are 16 beacon APIs at most. */
+const maxReason = 200
+
 function unreachable(faults: readonly BeaconFault[]): AssentError {
-  return new AssentError(
-    'CONSENSUS_UNREACHABLE',
-    'No beacon API gave an answer that could be verified.',
-    { facts: { found: faults } },
-  )
+  const each = faults.map(({ endpoint, code, message }) => `${endpoint}: ${code} ${message}`)
+  const message = 'No beacon API gave an answer that could be verified.'
+  return new AssentError('CONSENSUS_UNREACHABLE', [message, ...each].join(' '), {
+    facts: { found: faults },
+  })
 }
 
 function ignoreRefusal(error: unknown): undefined {

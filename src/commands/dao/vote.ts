@@ -6,7 +6,12 @@
 import { formatUnits } from 'viem'
 import { z } from 'zod'
 import { voteCall } from '../../chain/governance/governance.ts'
-import { requireState, requireVoteToCast } from '../../chain/governance/proposals.ts'
+import {
+  nextStep,
+  readProposal,
+  requireState,
+  requireVoteToCast,
+} from '../../chain/governance/proposals.ts'
 import { openProposal, printCalls } from '../calls/on-proposal.ts'
 import { sentSchema } from '../calls/submission.ts'
 import { sendCalls } from '../calls/submit-calls.ts'
@@ -32,5 +37,11 @@ export async function run(args: ArgumentsOf<typeof vote>, session: Session) {
   await printCalls(session, opened)
   session.output.line(`${voter} votes "${support}" with ${formatUnits(weight, 18)} votes.`)
   const call = voteCall(governor, facts.id, support, args.reason)
-  return { id: facts.id, support, weight, ...(await sendCalls(session, [call], { governor })) }
+  const sent = await sendCalls(session, [call], { governor })
+  const after = await readProposal(session.publicClient, governor, facts.id)
+  session.output.line(`The proposal is ${after.state} now. ${nextStep(after)}`)
+  if (after.state === 'active') {
+    session.output.line(`Next, once the vote has succeeded: assent dao queue ${facts.id}`)
+  }
+  return { id: facts.id, support, weight, ...sent }
 }

@@ -6,7 +6,7 @@ import { z } from 'zod'
 import { signContinuity } from '../../chain/registries/hosts.ts'
 import type { ArgumentsOf } from '../command.ts'
 import type { signContinuity as command } from '../host.ts'
-import { readId, readTime } from '../input/arguments.ts'
+import { readTime } from '../input/arguments.ts'
 import { requireDeployed } from '../input/deployed.ts'
 import { resolveHost } from '../input/names.ts'
 import { address, bytes, bytes32, unixTime } from '../output/json.ts'
@@ -26,7 +26,7 @@ export async function run(args: ArgumentsOf<typeof command>, session: Session) {
   const { chainId, output } = session
   const hosts = requireDeployed(session, 'hosts')
   const from = await resolveHost(session, args.old)
-  const to = readId(args.next, 'next')
+  const to = await resolveHost(session, args.next)
   const deadline = readTime(args.deadline, '--deadline')
   const { walletClient } = await session.signer()
   output.line(`Signs without a transaction: host ${from} continues as ${to}.`)

@@ -48,7 +48,7 @@ export interface DecidedState {
   readonly deployment: PinnedDeployment
   /** The time of the block and the time of the decision. */
   readonly times: DecisionTimes
-  /** Assumptions, in sentences. */
+  /** Sentences that begin with `Assumed:`. */
   readonly assumptions: readonly string[]
 }
 
@@ -74,7 +74,7 @@ export async function openState(session: Session, args: StateArguments): Promise
     reader: readStateOfLocalCopy(chain),
     deployment,
     times: { block: time, now: time },
-    assumptions,
+    assumptions: assumptions.map((each) => `Assumed: ${each}`),
   }
 }
 

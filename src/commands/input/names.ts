@@ -11,6 +11,7 @@ import { type Kind, kindName } from '../../chain/kinds.ts'
 import { countApprovals, listApprovals } from '../../chain/registries/registry.ts'
 import { AssentError } from '../../errors/index.ts'
 import type { Hex } from '../../lib/bytes.ts'
+import { closestWord } from '../../lib/closest-word.ts'
 import { mapWithConcurrency } from '../../lib/map-with-concurrency.ts'
 import type { Session } from '../session/session.ts'
 import { readAddress } from './arguments.ts'
@@ -28,19 +29,19 @@ const shownCandidates = 10
 export async function resolveApp(session: Session, text: string): Promise<Address> {
   const named = nameInProfile(session, text)
   if (/^(?:0x)?[0-9a-fA-F]{40}$/.test(named)) return readAddress(with0x(named), 'app')
-  if (isWhole(named)) return toAppAddress(with0x(named), text)
+  if (isWhole(named)) return toAppAddress(with0x(named), text, session.profile.names)
   const id = await resolveListed(
     session,
     { kind: 'app', registry: session.addresses.kmsAuth },
     text,
   )
-  return toAppAddress(id, text)
+  return toAppAddress(id, text, session.profile.names)
 }
 
 /** The id of an app is its address, filled up with zeros on the left. */
-function toAppAddress(id: Hex, text: string): Address {
+function toAppAddress(id: Hex, text: string, names: Names): Address {
   if (/^0x0{24}/.test(id)) return `0x${id.slice(26)}`
-  throw unknownName('app', text)
+  throw unknownName('app', text, names)
 }
 
 /** The id of a proposal. @throws USAGE_INVALID, NAME_UNKNOWN, NAME_AMBIGUOUS, CHAIN_UNREACHABLE */
@@ -55,7 +56,8 @@ export async function resolveProposal(
   if (/^\d{77,78}$/.test(named)) return BigInt(named)
   if (!isDecimal && isWhole(named)) return BigInt(with0x(named))
   if (!isDecimal && !/^0x[0-9a-fA-F]{6,63}$/.test(named)) {
-    throw unreadableName('proposal', text, 'its id, the first digits of it (at least 6), or a name')
+    const wanted = 'its id, the first digits of it (at least 6), or a name'
+    throw unreadableName('proposal', text, wanted, session.profile.names)
   }
   const page = { offset: 0, limit: longestList }
   const { ids, total } = await listProposals(publicClient, governor, page)
@@ -66,7 +68,7 @@ export async function resolveProposal(
   // an id can be short, and older than the list
   if (found.length === 0 && /^\d{70,76}$/.test(named)) return BigInt(named)
   if (total > longestList) throw tooMany('proposal', text, total)
-  const id = onlyOne('proposal', text, found.map(String))
+  const id = onlyOne('proposal', text, found.map(String), session.profile.names)
   output.line(`${text} is proposal ${id}`)
   return BigInt(id)
 }
@@ -108,6 +110,7 @@ async function resolveListed(session: Session, listed: ListedKind, text: string)
       what,
       text,
       `an id, its first digits (at least ${fewestDigits}), or a name`,
+      session.profile.names,
     )
   }
   const { publicClient } = session
@@ -117,8 +120,10 @@ async function resolveListed(session: Session, listed: ListedKind, text: string)
   const names = kind === 'osImage' ? await readImageNames(session, ids) : ids.map(() => '')
   const start = kind === 'app' ? `0x${'0'.repeat(24)}${digits}` : `0x${digits}`
   const found = ids.filter((id, i) => names[i] === named || (isPrefix && id.startsWith(start)))
-  const id = onlyOne(what, text, found) as Hex
-  session.output.line(`${text} is the ${what} ${kind === 'app' ? toAppAddress(id, text) : id}`)
+  const id = onlyOne(what, text, found, session.profile.names) as Hex
+  session.output.line(
+    `${text} is the ${what} ${kind === 'app' ? toAppAddress(id, text, session.profile.names) : id}`,
+  )
   return id
 }
 
@@ -150,9 +155,9 @@ function with0x(text: string): Hex {
   ) as Hex
 }
 
-function onlyOne(what: string, text: string, found: readonly string[]): string {
+function onlyOne(what: string, text: string, found: readonly string[], names: Names): string {
   const [first, ...others] = found
-  if (first === undefined) throw unknownName(what, text)
+  if (first === undefined) throw unknownName(what, text, names)
   if (others.length === 0) return first
   throw new AssentError('NAME_AMBIGUOUS', `${text} can be ${found.length} of kind ${what}.`, {
     facts: { name: text, candidates: found.slice(0, shownCandidates), total: found.length },
@@ -166,16 +171,27 @@ function tooMany(what: string, text: string, total: number): AssentError {
   })
 }
 
-function unknownName(what: string, text: string): AssentError {
+/** Names of the profile. */
+type Names = Session['profile']['names']
+
+function unknownName(what: string, text: string, names: Names): AssentError {
   return new AssentError('NAME_UNKNOWN', `No ${what} here is called or begins with ${text}.`, {
     facts: { kind: what, name: text },
+    ...suggestionFor(text, names),
   })
 }
 
-function unreadableName(what: string, text: string, wanted: string): AssentError {
+function unreadableName(what: string, text: string, wanted: string, names: Names): AssentError {
   return new AssentError('USAGE_INVALID', `${what}: expected ${wanted}, found "${text}".`, {
     facts: { argument: what, found: text },
+    ...suggestionFor(text, names),
   })
+}
+
+/** A hint if a name of the profile is close to the text. */
+function suggestionFor(text: string, names: Names): { readonly hint?: string } {
+  const meant = closestWord(text, names.keys())
+  return meant === undefined ? {} : { hint: `Did you mean ${meant}?` }
 }
 
 /** The device id of a host. @throws INPUT_INVALID without a host registry; USAGE_INVALID, NAME_UNKNOWN, NAME_AMBIGUOUS */

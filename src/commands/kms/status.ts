@@ -187,9 +187,7 @@ function findProblems(
   return [
     isReady ? [] : [`It cannot release keys: ${health}`],
     isServerOfRoot ? [] : ['The server has no certificate of the root CA that it names.'],
-    isRootKnown(root)
-      ? []
-      : [`The chain does not know its root keys: ${root.approval ?? 'no registry'}.`],
+    isRootKnown(root) ? [] : [`The chain does not know its root keys: ${approvalOf(root)}.`],
     isOther ? [`It asks the contract ${escapeText(kmsContract.slice(0, 64))}.`] : [],
     meta.chainId !== null && meta.chainId !== chainId ? [`It is on chain ${meta.chainId}.`] : [],
     log?.isHalted ? ['Its release log is halted.'] : [],
@@ -201,12 +199,17 @@ function isRootKnown({ approval, isRecorded }: Status['root']): boolean {
   return approval === 'active' || (isRecorded && (approval === null || approval === 'none'))
 }
 
+function approvalOf({ approval }: Status['root']): string {
+  if (approval === null) return 'no registry of root keys'
+  return approval === 'none' ? 'not approved in RootKeys' : approval
+}
+
 function print({ output, now }: Session, value: Status): void {
   const { url, isReady, health, root, chainView, log, peers, problems } = value
   output.heading(`KMS node ${new URL(url).host}: ${isReady ? pc.green('ready') : pc.red(health)}`)
   const epoch = root.epoch ? `, epoch ${root.epoch}` : ''
   output.line(
-    `  root keys   ${root.id}, ${root.approval ?? 'no registry'}${epoch}${root.isRecorded ? ', recorded in KmsAuth' : ''}`,
+    `  root keys   ${root.id}, ${approvalOf(root)}${epoch}${root.isRecorded ? ', recorded in KmsAuth' : ''}`,
   )
   output.line(
     chainView === null

@@ -123,8 +123,7 @@ export function printExplanation(
 }
 
 function printCondition(output: Output, { state, found, until, nextStep }: Condition, at: number) {
-  const change = until === null ? '' : ` Until ${formatDeadline(until, at)}.`
-  output.line(`${marks[state]} ${found}${change}`)
+  output.line(`${marks[state]} ${withEnd(found, until, at)}`)
   if (state !== 'met' && state !== 'not-checked') printNextStep(output, nextStep, '  ')
 }
 
@@ -135,10 +134,16 @@ export function printHostConditions(
   at: number,
 ): void {
   for (const { state, found, until, nextStep } of conditions) {
-    const change = until === null ? '' : ` Until ${formatDeadline(until, at)}.`
-    output.line(`  ${marks[state]} ${found}${change}`)
+    output.line(`  ${marks[state]} ${withEnd(found, until, at)}`)
     printNextStep(output, nextStep, '    ')
   }
+}
+
+/** The sentence, and until when it holds, unless it says so itself. */
+function withEnd(found: string, until: number | null, at: number): string {
+  if (until === null) return found
+  const end = formatDeadline(until, at)
+  return found.includes(end) ? found : `${found} Until ${end}.`
 }
 
 function printNextStep(output: Output, nextStep: NextStep | null, indent: string): void {

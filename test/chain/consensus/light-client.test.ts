@@ -287,6 +287,9 @@ test('an outage of all beacon APIs is an outage error and changes nothing', asyn
   expect(failed).toBeInstanceOf(AssentError)
   expect((failed as AssentError).code).toBe('CONSENSUS_UNREACHABLE')
   expect((failed as AssentError).facts.found).toHaveLength(2)
+  expect((failed as AssentError).message).toContain(
+    `${server.endpoint.name}: CHAIN_UNREACHABLE ${server.endpoint.name} did not answer`,
+  )
   expect(readdirSync(folder)).toEqual(before)
   expect(store.finalized.slot).toBe(80)
 })
