@@ -10,7 +10,7 @@ import {
   openChain,
   type ProvenChainView,
 } from '../chain/boot/boot-config.ts'
-import type { NonceRelayer } from '../chain/heartbeat/heartbeat.ts'
+import { type NonceRelayer, slotOf } from '../chain/heartbeat/heartbeat.ts'
 import { type BlockHeader, type HeaderField, quantitySchema } from '../chain/proven/header.ts'
 import { fetchHeader } from '../chain/proven/header-quorum.ts'
 import { proofSchema, verifyProof } from '../chain/proven/proof.ts'
@@ -64,6 +64,7 @@ export async function examineKms(options: KmsDoctorOptions): Promise<DoctorFindi
     guard('endpoints', () => examineEndpoints(options)),
     guard('chain view', () => examineView(options)),
     guard('heartbeat', () => examineHeartbeat(options)),
+    guard('heartbeat contract', () => examinePosts(options)),
     guard('collateral services', () => examineCollateral(options)),
     guard('release log', () => examineLog(options)),
     guard('witnesses', () => examineWitnesses(options)),
@@ -253,6 +254,37 @@ function nextStepOfRelayer(fault: unknown): string {
     return 'Give the node the token: docs/heartbeat.md, "The token". Without it no nonce is posted, and the node decides nothing.'
   }
   return 'Check the address, and that the relayer runs with the setting `heartbeat`.'
+}
+
+/** The accounts of the relayers in the contract, by the first endpoint that proves its newest state. */
+async function examinePosts({ config }: KmsDoctorOptions): Promise<DoctorFinding[]> {
+  const { chainView, rpcTimeoutMs: timeoutMs } = config
+  if ('insecureSingleEndpoint' in chainView || chainView.heartbeat === undefined) return []
+  const { endpoints, headerFields, heartbeat } = chainView
+  const { contract: address, relayers } = heartbeat
+  const slots = relayers.map(({ poster }) => slotOf(poster))
+  const names = endpointNames(endpoints)
+  const read = async (url: string, index: number) => {
+    const endpoint = connectEndpoint({ url, name: names[index] ?? url, timeoutMs })
+    const { number, stateRoot } = await fetchHeader(endpoint, 'latest', headerFields)
+    const block = `0x${number.toString(16)}` as const
+    const answer = await endpoint.request('eth_getProof', [address, slots, block], proofSchema)
+    return verifyProof(answer, { stateRoot, address, slots })
+  }
+  const check = 'heartbeat contract'
+  const proven = await Promise.any(endpoints.map(read)).catch(() => undefined)
+  if (proven === undefined) {
+    return [failed(check, 'no endpoint proves its storage', 'See the findings of the endpoints.')]
+  }
+  if (proven.account === undefined) {
+    return [failed(check, `there is none at ${address}`, 'Correct `heartbeat.contract`.')]
+  }
+  return relayers.map(({ poster }, index) => {
+    if (proven.slots.get(slots[index] as Hex) !== 0n) return ok(check, `${poster} has posted`)
+    const nextStep =
+      'Normal before the first nonce. Otherwise compare `poster` and `contract` with the settings of the relayer.'
+    return warning(check, `${poster} has not posted yet`, nextStep)
+  })
 }
 
 /* COLLATERAL */

@@ -11,10 +11,12 @@ import { createPublicClient, type EIP1193Provider, http, type PublicClient } fro
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 
 import { initCheckpoint } from '../../src/chain/boot/boot-config.ts'
+import { slotOf } from '../../src/chain/heartbeat/heartbeat.ts'
 import { readPinnedCode } from '../../src/chain/proven/pinning.ts'
 import { type KmsConfig, kmsConfigSchema } from '../../src/kms/config.ts'
 import { examineKms } from '../../src/kms/doctor.ts'
 import { generateKeys } from '../../src/kms/keys/key-store.ts'
+import type { Hex } from '../../src/lib/bytes.ts'
 import { exitCodeOf } from '../../src/lib/doctor-finding.ts'
 import type { AgentClient } from '../../src/tee/agent.ts'
 import { type Anvil, findAnvil, startAnvil } from '../anvil.ts'
@@ -134,6 +136,28 @@ describe.skipIf(absent)('assent kms doctor', () => {
     const wrong = { ...opStack, l1: { ...opStack.l1, chainId: 1 } }
     const [, , other] = endpointsOf(await examine({ chainView: { ...chainView, opStack: wrong } }))
     expect(other?.found).toContain('chain 31337, not 1')
+  })
+
+  test('finds a heartbeat contract that is missing, and a relayer that has not posted to it', async () => {
+    const poster: Hex = `0x${'b1'.repeat(20)}`
+    const relayers = [{ url: 'http://127.0.0.1:1', poster, tokenFile: 'none' }]
+    const ask = async (contract: unknown) => {
+      const heartbeat = { contract, relayers, maxAgeSeconds: 3_600 }
+      const chainView = { ...(settings.chainView as object), heartbeat }
+      return (await examine({ chainView }))['heartbeat contract']
+    }
+    expect(await ask(`0x${'77'.repeat(20)}`)).toMatchObject({ status: 'failed' })
+    // any contract with storage serves as the contract
+    const contract = settings.kmsContract as Hex
+    expect(await ask(contract)).toMatchObject({
+      status: 'warning',
+      found: `${poster} has not posted yet`,
+    })
+
+    const value: Hex = `0x${'01'.repeat(32)}`
+    await anvil.client.setStorageAt({ address: contract, index: slotOf(poster), value })
+    await anvil.client.mine({ blocks: 1 })
+    expect(await ask(contract)).toMatchObject({ status: 'ok', found: `${poster} has posted` })
   })
 
   test('finds a missing, an empty and a refused token of a heartbeat relayer', async () => {
