@@ -13,6 +13,7 @@ import { reportError } from '../src/commands/output/report-error.ts'
 import { compileContracts } from '../src/deploy/compile.ts'
 import { to0x } from '../src/lib/bytes.ts'
 import { createSimulator } from '../src/tee/simulator/simulator.ts'
+import { type DemoDashboard, startDemoDashboard } from './demo/dashboard.ts'
 import { type DemoEnvironment, startDemoEnvironment } from './demo/environment.ts'
 import {
   type DemoEvidence,
@@ -85,6 +86,7 @@ async function run(): Promise<number> {
   await compileContracts(hre)
   const node = await startHardhatNode(at, Number(values.port))
   const demo = await startDemoEnvironment(node.url, recordFolder)
+  const dashboard = values.once ? undefined : await openDashboard(node.url, demo.chain.chain.id)
   write(
     pc.dim(
       `The demo’s clock starts at ${new Date(at * 1000).toISOString()}, when the quote’s collateral is valid.`,
@@ -102,10 +104,19 @@ async function run(): Promise<number> {
     const ok = succeeded === reporter.steps.length
     console.log(JSON.stringify({ ok, evidence: evidence.kind, seconds, steps: reporter.steps }))
   }
-  if (!values.once) await waitForStop(demo, node.url, result)
+  if (!values.once) await waitForStop(demo, node.url, result, dashboard)
+  await dashboard?.stop()
   await demo.stop()
   await node.stop()
   return succeeded === reporter.steps.length ? 0 : 1
+}
+
+/** Prints its link first, so that a visitor can watch the steps there. */
+async function openDashboard(rpcUrl: string, chainId: number): Promise<DemoDashboard | undefined> {
+  const dashboard = await startDemoDashboard(rpcUrl, chainId, recordFolder)
+  if (dashboard === undefined) write(pc.yellow('The dashboard cannot be built here; see above.'))
+  else write(`${pc.bold('Dashboard')}  ${dashboard.url}\n`)
+  return dashboard
 }
 
 async function chooseEvidence(at: number): Promise<DemoEvidence> {
@@ -135,8 +146,16 @@ async function waitForStop(
   demo: DemoEnvironment,
   rpcUrl: string,
   result: DemoResult | undefined,
+  dashboard: DemoDashboard | undefined,
 ): Promise<void> {
   const { addresses } = demo.dao
+  const names = {
+    ...(result && { 'hello-assent': result.app }),
+    ...(result?.proposal && { 'release-2': String(result.proposal) }),
+    'demo-host': to0x(demo.fleet.host.deviceId),
+    'demo-image': to0x(demo.fleet.fixedImage.osImageHash),
+  }
+  Object.assign(dashboard?.names ?? {}, names)
   const file = await writeDemoProfile(values.project, {
     rpcUrl,
     chainId: demo.chain.chain.id,
@@ -145,17 +164,13 @@ async function waitForStop(
     kms: demo.fleet.kms.url,
     relayer: demo.relayer.url,
     simulatedHost: path.resolve(demo.hostFolder),
-    names: {
-      ...(result && { 'hello-assent': result.app }),
-      ...(result?.proposal && { 'release-2': String(result.proposal) }),
-      'demo-host': to0x(demo.fleet.host.deviceId),
-      'demo-image': to0x(demo.fleet.fixedImage.osImageHash),
-    },
+    names,
   })
   const program = path.relative(path.resolve(values.project), assentProgram)
   const assent = (args: string) => `node ${program} ${args}`
   write(`
 ${pc.bold('Still running')} (Ctrl-C stops it)
+  dashboard ${dashboard?.url ?? 'not built'}
   chain     ${rpcUrl} (chain id ${demo.chain.chain.id})
   record    ${deploymentFile(recordFolder, demo.chain.chain.id)}
   profile   ${file ?? 'not written: assent.toml is not from npm start'}

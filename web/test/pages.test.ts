@@ -4,14 +4,36 @@ import { createRequire } from 'node:module'
 
 import type { Browser, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-
+import { createSimulator } from '../../src/tee/simulator/simulator.ts'
 import { findAnvil } from '../../test/anvil.ts'
+import { createCaseFixture } from '../../test/simulator/faults/case.ts'
 import { findChromium, openBrowser } from './browser.ts'
-import { type Stack, startStack } from './stack.ts'
+import { proposeGateway, type Stack, startStack } from './stack.ts'
 
 const absent = findAnvil() === undefined || findChromium() === undefined
 if (absent)
   console.warn('\n*** CHROMIUM OR ANVIL ABSENT: the dashboard in a browser is SKIPPED. ***\n')
+
+interface WalletQuestion {
+  readonly method: string
+  readonly params?: readonly unknown[]
+}
+
+/** A host that was never registered: its words are zero. */
+const emptyHost = {
+  operator: null,
+  attestedAt: null,
+  expiresAt: null,
+  status: null,
+  fmspc: null,
+  approvalVersion: null,
+  tcbDate: null,
+  tcbEvaluationNumber: null,
+  advisories: null,
+  quoteDigest: null,
+  endedVerdict: null,
+  firstId: null,
+}
 
 let stack: Stack
 let browser: Browser
@@ -148,6 +170,132 @@ describe.skipIf(absent)('the dashboard', () => {
       .first()
       .waitFor()
     expect(await proofs(page).count()).toBe(0)
+    await page.close()
+  })
+
+  test.each(['/apps', '/proposals', '/machines', '/images', '/kms', '/quote'])(
+    'the page %s has no violation of accessibility rules or of its policy',
+    async (path) => {
+      const { page, problems } = await open(path)
+      await page.locator('main h1').waitFor()
+      await page.waitForLoadState('networkidle')
+      expect(problems).toEqual([])
+      expect(await axe(page)).toEqual([])
+      await page.close()
+    },
+  )
+
+  test('a dropped quote is verified without a server', async () => {
+    const at = Date.parse('2026-08-20T12:00:00Z') / 1000
+    const { simulator, quote, collateral } = createCaseFixture(createSimulator({ at }))
+    const { page, problems } = await open('/quote')
+    const asked: string[] = []
+    await page.locator('input[type="datetime-local"]').fill('2026-08-20T12:00:00')
+    page.on('request', (request) => {
+      if (!/v1\/status|rpc/.test(request.url())) asked.push(request.url())
+    })
+    const file = (name: string, bytes: Uint8Array | string) => ({
+      name,
+      mimeType: 'application/octet-stream',
+      buffer: Buffer.from(bytes),
+    })
+    await page.locator('input[type="file"]').setInputFiles([file('quote.bin', quote)])
+    await page.getByText('Not verified: there is no collateral').waitFor()
+    const json = file('collateral.json', JSON.stringify(collateral))
+    await page.locator('input[type="file"]').setInputFiles([json])
+    // not under Intel's root
+    await page.getByText(/Rejected: /).waitFor()
+    const root = file('root.der', simulator.rootCertificate)
+    await page.locator('input[type="file"]').setInputFiles([root])
+    await page.getByText('Genuine, TCB UpToDate').waitFor()
+    await page.getByText('not under Intel’s').waitFor()
+    expect(asked).toEqual([])
+    expect(problems).toEqual([])
+    expect(await axe(page)).toEqual([])
+    await page.close()
+  })
+
+  test('a proposal is reviewed in plain words, and a wallet of the browser votes on it', async () => {
+    const id = await proposeGateway(stack.history, 'Name the gateway')
+    await stack.sync()
+    const page = await browser.newPage()
+    const sent: string[] = []
+    const voter = stack.history.accounts[1] as string
+    await page.exposeFunction('askWallet', async ({ method, params = [] }: WalletQuestion) => {
+      if (method === 'eth_requestAccounts') return [voter]
+      if (method === 'eth_sendTransaction') sent.push(method)
+      return stack.history.rpc(method, ...params)
+    })
+    await page.addInitScript(`
+      const detail = Object.freeze({
+        info: { uuid: '1', name: 'Test wallet', icon: '', rdns: 'example.wallet' },
+        provider: { request: (question) => askWallet(question) },
+      })
+      const announce = () => dispatchEvent(new CustomEvent('eip6963:announceProvider', { detail }))
+      addEventListener('eip6963:requestProvider', announce)
+    `)
+    await page.goto(`${stack.url}#/proposals/${id}`)
+    await page
+      .getByText(/set the gateway app id|gateway/i)
+      .first()
+      .waitFor()
+    await page.getByText(/It succeeds/).waitFor({ timeout: 40_000 })
+    expect(await axe(page)).toEqual([])
+    await page.getByRole('button', { name: 'Test wallet' }).click()
+    await page.getByRole('button', { name: 'Vote for' }).click()
+    await page.getByText(/^Done in 0x/).waitFor()
+    expect(sent).toHaveLength(1)
+    await page.getByText('This account has voted.').waitFor()
+    await page.close()
+  })
+
+  test('a reorg while somebody looks is followed, and is no lie', async () => {
+    const { history } = stack
+    const snapshot = await history.rpc('evm_snapshot')
+    await history.block(3)
+    await stack.sync()
+    const { page } = await open('/')
+    await proofs(page).first().waitFor()
+    const before = await page.locator('.top b').first().innerText()
+    await history.rpc('evm_revert', snapshot)
+    for (let block = 0; block < 3; block++) await history.block(4)
+    await expect
+      .poll(() => page.locator('.top b').first().innerText(), { timeout: 20_000 })
+      .not.toBe(before)
+    await expect.poll(() => unproven(page).count(), { timeout: 20_000 }).toBe(0)
+    expect(await page.locator('.alarm').count()).toBe(0)
+    await page.close()
+  })
+
+  test('ten thousand machines are shown by the rows that fit, and those are checked', async () => {
+    const { history } = stack
+    const head = Number(await history.client.getBlockNumber({ cacheTime: 0 }))
+    const { hash, timestamp } = await history.client.getBlock({ blockNumber: BigInt(head) })
+    const at = { block: head, time: Number(timestamp), hash }
+    const count = 10_000
+    const ids = Array.from({ length: count }, (_, i) => `0x${i.toString(16).padStart(64, '0')}`)
+    const url = await stack.serve({
+      tamper: (path, answer, query) => {
+        if (path === '/v1/status') return { chainId: 31337, ...at }
+        if (path === '/v1/approvals') return { at, items: [], next: null }
+        if (path !== '/v1/hosts') return answer
+        const from = Number(query.get('after') ?? 0)
+        const items = ids.slice(from, from + 200).map((id) => ({ ...emptyHost, id }))
+        return { at, items, next: from + 200 < count ? String(from + 200) : null }
+      },
+    })
+    const { page } = await open('/machines', url)
+    await page.getByText(`${count} machines`).waitFor({ timeout: 50_000 })
+    const rows = page.locator('[role="row"]')
+    expect(await rows.count()).toBeLessThan(80)
+    await page.locator('.virtual').evaluate((element) => element.scrollTo(0, 1e7))
+    await page
+      .getByText(`${ids.at(-1)?.slice(-6)}`)
+      .first()
+      .waitFor()
+    expect(await page.locator('[role="table"]').getAttribute('aria-rowcount')).toBe('10001')
+    await page.getByRole('searchbox').fill('270f')
+    await expect.poll(() => rows.count()).toBeLessThan(20)
     await page.close()
   })
 

@@ -1,7 +1,8 @@
 /** A chain with a history, an indexer and the dashboard in this process, for tests and screenshots. */
 import { setTimeout as sleep } from 'node:timers/promises'
 
-import type { Hex } from 'viem'
+import { type Abi, encodeFunctionData, type Hex, keccak256, toHex } from 'viem'
+import { assentGovernorAbi, kmsAuthAbi } from '../../src/chain/abi.ts'
 import { connectEndpoint } from '../../src/chain/proven/rpc-endpoint.ts'
 import { type Deployment, parseDeployment } from '../../src/chain/record/deployments.ts'
 import { runLocalIndexer } from '../../src/dashboard/indexer.ts'
@@ -11,7 +12,7 @@ import { createRandomHistory, type RandomHistory } from '../../test/indexer/rand
 import { takeTour } from '../../test/indexer/tour.ts'
 
 /** Changes an answer of the indexer. */
-export type Tamper = (path: string, answer: unknown) => unknown
+export type Tamper = (path: string, answer: unknown, query: URLSearchParams) => unknown
 
 export interface Stack {
   readonly history: RandomHistory
@@ -27,6 +28,30 @@ export interface Stack {
   /** Waits until the indexer has the newest block. */
   sync(): Promise<void>
   stop(): Promise<void>
+}
+
+/** An open proposal on which the second account can vote. @returns its id */
+export async function proposeGateway(history: RandomHistory, title: string): Promise<string> {
+  const { accounts, addresses, client, rpc, send } = history
+  const { governor, kmsAuth } = addresses
+  const voter = accounts[1] as Hex
+  const abi = assentGovernorAbi as Abi
+  const action = encodeFunctionData({
+    abi: kmsAuthAbi,
+    functionName: 'setGatewayAppId',
+    args: ['0x01'],
+  })
+  const calls = [[kmsAuth], [0n], [action]]
+  await send(voter, governor, abi, 'propose', [...calls, title])
+  await rpc('evm_increaseTime', 20)
+  await rpc('evm_mine')
+  const id = await client.readContract({
+    address: governor,
+    abi,
+    functionName: 'getProposalId',
+    args: [...calls, keccak256(toHex(title))],
+  })
+  return String(id)
 }
 
 /** A record with nothing but addresses. */
@@ -89,7 +114,8 @@ export async function startStack({ blocks = 12, seed = 7 } = {}): Promise<Stack>
       indexer: async (request) => {
         const answer = await indexer.answer(request)
         if (tamper === undefined || !answer.ok) return answer
-        return Response.json(tamper(new URL(request.url).pathname, await answer.json()))
+        const { pathname, searchParams } = new URL(request.url)
+        return Response.json(tamper(pathname, await answer.json(), searchParams))
       },
       port: 0,
     })

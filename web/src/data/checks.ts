@@ -4,8 +4,14 @@
  * A claim says which storage word a row means. A word that differs is a lie of the indexer, or an error in it: the page turns
  * red and shows the proven value. A word that cannot be read is not checked, and is never shown as if it were.
  */
-import { approvalSlot, type Kind, kinds, uint256 } from '../../../src/chain/approval.ts'
-import { appSlots, hostSlots, statusSlot } from '../../../src/chain/proven/slots.ts'
+import { approvalSlot, bits, type Kind, kinds, uint256 } from '../../../src/chain/approval.ts'
+import {
+  appSlots,
+  hostSlots,
+  readAppRules,
+  readHostProof,
+  statusSlot,
+} from '../../../src/chain/proven/slots.ts'
 import { isAssentError } from '../../../src/errors/index.ts'
 import type { Hex } from '../../../src/lib/bytes.ts'
 import type { AgreedBlock, Chain } from './chain.ts'
@@ -228,4 +234,36 @@ export function appClaims(row: Row<'apps'>): Claim[] {
     },
     { id: row.id, what, address: row.id, slot: appSlots.ends, mask: 2n ** 120n - 1n, told: ends },
   ]
+}
+
+/* PROVEN VALUES: what the words say, in place of what the indexer said */
+
+/** An app with the rules of the proven words; without them, as the indexer says it. */
+export function provenApp(row: Row<'apps'>, checked: Checked | undefined): Row<'apps'> {
+  const rules = checked?.words.get(`${row.id}:${appSlots.rules}`)
+  const ends = checked?.words.get(`${row.id}:${appSlots.ends}`)
+  if (rules === undefined || ends === undefined) return row
+  const { epochsOpened, supersededAt, ...decided } = readAppRules(rules, ends)
+  return {
+    ...row,
+    ...decided,
+    endFrom: supersededAt,
+    epoch: epochsOpened + 1,
+    upgradesDisabled: bits(rules, 128n, 8n) !== 0,
+    noticePeriod: bits(rules, 152n, 32n),
+    variants: bits(rules, 248n, 8n),
+    noticeSince: bits(ends, 80n, 40n),
+  }
+}
+
+/** A host with the proven parts of its host proof. */
+export function provenHost(
+  hosts: Hex,
+  row: Row<'hosts'>,
+  checked: Checked | undefined,
+): Row<'hosts'> {
+  const [first, second] = hostSlots(row.id).map((slot) => checked?.words.get(`${hosts}:${slot}`))
+  return first === undefined || second === undefined
+    ? row
+    : { ...row, ...readHostProof(first, second) }
 }

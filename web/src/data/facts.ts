@@ -6,6 +6,7 @@ import { decodeFunctionResult, encodeFunctionData } from 'viem'
 import { assentGovernorAbi } from '../../../src/chain/abi.ts'
 import { type ProposalState, proposalStates } from '../../../src/chain/governance/governance.ts'
 import type { Hex } from '../../../src/lib/bytes.ts'
+import { escapeText } from '../../../src/lib/printable.ts'
 import { useSources } from './context.tsx'
 import type { At, Row } from './indexer.ts'
 
@@ -38,7 +39,7 @@ export function useNames(): (id: string) => string | undefined {
 /** The first line of a proposal's text, which its proposer wrote. */
 export function titleOf({ description, id }: Pick<Row<'proposals'>, 'description' | 'id'>): string {
   const [first = ''] = description.split('\n', 1)
-  const title = first.replace(/^#+\s*/, '').trim()
+  const title = escapeText(first.replace(/^#+\s*/, '').trim())
   return title === '' ? `Proposal ${id.slice(0, 8)}…` : title.slice(0, 160)
 }
 

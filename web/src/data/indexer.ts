@@ -60,7 +60,7 @@ const rows = {
     tcbDate: seconds.nullable(),
     tcbEvaluationNumber: z.int().nullable(),
     advisories: z.array(bytes32Schema).nullable(),
-    quoteDigest: bytes32Schema.nullable(),
+    quoteDigest: bytesSchema.nullable(),
     endedVerdict: z.int().nullable(),
     firstId: bytes32Schema.nullable(),
   }),

@@ -9,7 +9,14 @@ import { formatDuration } from '../../../src/chain/governance/format-time.ts'
 import { describeApproval } from '../../../src/chain/why/describe-approval.ts'
 import { supersessionOf } from '../../../src/chain/why/describe-conditions.ts'
 import type { Hex } from '../../../src/lib/bytes.ts'
-import { appClaims, approvalClaims, type Checked, type Claim, countClaim } from '../data/checks.ts'
+import {
+  appClaims,
+  approvalClaims,
+  type Checked,
+  type Claim,
+  countClaim,
+  provenApp,
+} from '../data/checks.ts'
 import { useChecks, useEvents, useHead, useList, useSources } from '../data/context.tsx'
 import { useAgreedBlock, useNames } from '../data/facts.ts'
 import type { At, Row } from '../data/indexer.ts'
@@ -117,7 +124,7 @@ function App({ id }: { id: Hex }) {
         <Releases
           id={id}
           rows={releases.data?.rows ?? []}
-          app={app?.row}
+          app={app === undefined ? undefined : provenApp(app.row, checkedApp)}
           checked={checked}
           now={now}
         />
@@ -163,8 +170,15 @@ function useOwnCode(id: Hex, at: At | undefined) {
   })
 }
 
-function Rules({ app, checked }: { app: Row<'apps'> | undefined; checked: Checked | undefined }) {
-  if (app === undefined) return null
+function Rules({
+  app: told,
+  checked,
+}: {
+  app: Row<'apps'> | undefined
+  checked: Checked | undefined
+}) {
+  if (told === undefined) return null
+  const app = provenApp(told, checked)
   const { noticePeriod } = app
   return (
     <Panel
@@ -254,6 +268,7 @@ function Releases({ id, rows, app, checked, now }: ListProps & { app: Row<'apps'
                     (supersession.from ?? 0) <= now
                       ? 'superseded'
                       : state,
+                  isProven: checked?.checks.get(row.id)?.state === 'proven',
                   from: approval.activeFrom,
                   to: ends.length === 0 ? undefined : Math.min(...ends),
                 }
@@ -296,7 +311,9 @@ function Releases({ id, rows, app, checked, now }: ListProps & { app: Row<'apps'
                           <CheckOrigin id={row.id} checked={checked} />
                         </span>
                       </td>
-                      <td className="soft">{describeApproval(approval, now, supersession)}</td>
+                      <td className="soft words">
+                        {describeApproval(approval, now, supersession)}
+                      </td>
                     </tr>
                   )
                 })}
@@ -354,7 +371,9 @@ function Devices({
                   <td>
                     <ApprovalState row={row} checked={checked} now={now} />
                   </td>
-                  <td className="soft">{describeApproval(provenApproval(row, checked), now)}</td>
+                  <td className="soft words">
+                    {describeApproval(provenApproval(row, checked), now)}
+                  </td>
                 </tr>
               ))}
             </tbody>

@@ -1,4 +1,5 @@
 /** Base images and their measurement sets. */
+import { escapeText } from '../../../src/lib/printable.ts'
 import { useList, useSources } from '../data/context.tsx'
 import { ApprovalList } from '../ui/approval-list.tsx'
 import { Origin } from '../ui/origin.tsx'
@@ -20,7 +21,7 @@ export function Page() {
           title="Base images"
           registry={kmsAuth}
           kind="osImage"
-          nameOf={(id) => imageOf(id)?.name || undefined}
+          nameOf={(id) => escapeText(imageOf(id)?.name ?? '') || undefined}
           columns={[
             [
               'Measurements',
@@ -43,7 +44,7 @@ export function Page() {
               ({ subject }) => {
                 const set = sets.data?.rows.find((row) => row.id === subject)
                 if (set === undefined) return <span className="zero">–</span>
-                const name = imageOf(set.osImageHash)?.name || undefined
+                const name = escapeText(imageOf(set.osImageHash)?.name ?? '') || undefined
                 return <Hash value={set.osImageHash} name={name} />
               },
             ],

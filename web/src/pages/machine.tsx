@@ -7,7 +7,7 @@ import { kinds } from '../../../src/chain/approval.ts'
 import { onChainStatuses } from '../../../src/chain/governance/call-descriptions/kms.ts'
 import { explainHost } from '../../../src/chain/why/explain-boot.ts'
 import type { Hex } from '../../../src/lib/bytes.ts'
-import { approvalClaims, hostClaims } from '../data/checks.ts'
+import { approvalClaims, hostClaims, provenHost } from '../data/checks.ts'
 import { useChecks, useEvents, useHead, useSources } from '../data/context.tsx'
 import { useAgreedBlock, useNames } from '../data/facts.ts'
 import { readPinned } from '../data/pinned.ts'
@@ -68,7 +68,7 @@ function Machine({ id }: { id: Hex }) {
   })
   if (found.data === undefined)
     return <Pending error={found.error ?? head.error} what="the machine" />
-  const proof = host?.row
+  const proof = host === undefined ? undefined : provenHost(hosts, host.row, checkedHost)
   return (
     <>
       <Heading title={nameOf(id) ?? 'Machine'}>

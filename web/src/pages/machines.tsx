@@ -6,7 +6,7 @@ import { kinds } from '../../../src/chain/approval.ts'
 import { onChainStatuses } from '../../../src/chain/governance/call-descriptions/kms.ts'
 import { formatDeadline } from '../../../src/chain/governance/format-time.ts'
 import type { Hex } from '../../../src/lib/bytes.ts'
-import { approvalClaims, countClaim, hostClaims } from '../data/checks.ts'
+import { approvalClaims, countClaim, hostClaims, provenHost } from '../data/checks.ts'
 import { useChecks, useHead, useList, useSources } from '../data/context.tsx'
 import { useNames } from '../data/facts.ts'
 import type { Row } from '../data/indexer.ts'
@@ -162,7 +162,8 @@ function Table({
         {/* biome-ignore lint/a11y/useSemanticElements: see above */}
         <div role="rowgroup" style={{ height: virtual.getTotalSize(), position: 'relative' }}>
           {items.map(({ index, start }) => {
-            const { id, host, approval } = machines[index] as Machine
+            const { id, host: told, approval } = machines[index] as Machine
+            const host = told && provenHost(hosts, told, checked)
             return (
               <VirtualRow key={id} index={index + 2} top={start}>
                 <Cell>

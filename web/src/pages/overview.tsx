@@ -111,6 +111,7 @@ export function Overview() {
         <Pending error={approvals.error} what="the approvals" />
       ) : (
         <>
+          <Unread errors={[hosts.error, rules.error, proposals.error]} />
           <Figures rows={ofDao} checked={checked} now={now} />
           <div className="grid">
             <div className="stack span-7">
@@ -139,6 +140,17 @@ export function Overview() {
         </>
       )}
     </>
+  )
+}
+
+/** A list that cannot be read is not an empty list. */
+function Unread({ errors }: { errors: readonly (Error | null)[] }) {
+  const messages = new Set(errors.flatMap((error) => error?.message ?? []))
+  if (messages.size === 0) return null
+  return (
+    <div className="notice bad" role="alert">
+      This page is not complete: {[...messages].join(' ')}
+    </div>
   )
 }
 

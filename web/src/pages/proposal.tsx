@@ -14,6 +14,7 @@ import {
 } from '../../../src/chain/governance/proposals.ts'
 import { timelineOf } from '../../../src/chain/governance/timeline.ts'
 import type { Hex } from '../../../src/lib/bytes.ts'
+import { escapeLines } from '../../../src/lib/printable.ts'
 import { agreedClient } from '../data/agreed-client.ts'
 import { useHead, useSources } from '../data/context.tsx'
 import { titleOf, useAgreedBlock } from '../data/facts.ts'
@@ -154,7 +155,7 @@ function Proposal({ id }: { id: string }) {
               The indexer gave another text than the one that was proposed, or none.
             </p>
           ) : (
-            <pre className="body foreign">{text}</pre>
+            <pre className="body foreign">{escapeLines(text)}</pre>
           )}
         </Panel>
       </div>

@@ -76,7 +76,9 @@ export function ApprovalList({
                   <td>
                     <ApprovalState row={row} checked={checked} now={now} />
                   </td>
-                  <td className="soft">{describeApproval(provenApproval(row, checked), now)}</td>
+                  <td className="soft words">
+                    {describeApproval(provenApproval(row, checked), now)}
+                  </td>
                 </tr>
               ))}
             </tbody>

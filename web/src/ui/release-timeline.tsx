@@ -5,6 +5,8 @@ interface Bar {
   readonly id: string
   readonly name: string
   readonly state: State | 'superseded'
+  /** Without a proof the bar has no colour. */
+  readonly isProven: boolean
   /** Unix seconds. */
   readonly from: number
   /** Unix seconds; undefined: no end. */
@@ -45,7 +47,7 @@ export function ReleaseTimeline({ releases, now }: { releases: readonly Bar[]; n
       role="img"
       aria-label={`Timeline: ${releases.map(({ name, state }) => `${name} ${state}`).join(', ')}`}
     >
-      {releases.map(({ id, name, from, to, state }, index) => {
+      {releases.map(({ id, name, from, to, state, isProven }, index) => {
         const y = index * rowHeight
         const end = to === undefined ? last + margin : to
         return (
@@ -59,9 +61,11 @@ export function ReleaseTimeline({ releases, now }: { releases: readonly Bar[]; n
               width={Math.max(3, x(end) - x(from))}
               height="11"
               rx="3"
-              fill={fills[state]}
+              fill={isProven ? fills[state] : 'var(--raised)'}
+              stroke={isProven ? 'none' : 'var(--line-strong)'}
+              strokeDasharray="3 3"
             >
-              <title>{`${name}: ${state}`}</title>
+              <title>{`${name}: ${state}${isProven ? '' : ', not proven'}`}</title>
             </rect>
           </g>
         )

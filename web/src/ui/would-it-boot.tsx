@@ -6,6 +6,7 @@ import { kinds, stateAt } from '../../../src/chain/approval.ts'
 import { formatDeadline } from '../../../src/chain/governance/format-time.ts'
 import { explainApp, type KnownBoot } from '../../../src/chain/why/explain-boot.ts'
 import type { Hex } from '../../../src/lib/bytes.ts'
+import { escapeText } from '../../../src/lib/printable.ts'
 import { tcbStatuses } from '../../../src/quote/verdict.ts'
 import type { Checked } from '../data/checks.ts'
 import { useHead, useList, useSources } from '../data/context.tsx'
@@ -66,7 +67,9 @@ export function WouldItBoot({ id, at, releases, checked }: Props) {
     })
   }
   const imageName = (subject: string) =>
-    names.data?.rows.find((row) => row.id === subject)?.name || nameOf(subject) || short(subject)
+    escapeText(names.data?.rows.find((row) => row.id === subject)?.name ?? '') ||
+    nameOf(subject) ||
+    short(subject)
   return (
     <div className="body">
       <div className="fields">
