@@ -290,6 +290,15 @@ describe('the app-compose of the KMS', () => {
     await expect(composeView(view, config)).rejects.toMatchObject({ code })
   })
 
+  test('is written from the example page with light client, heartbeat and OP Stack', async () => {
+    const page = await readFile(join(folder, '../../docs/kms-example.md'), 'utf8')
+    const config = /```json\n([\s\S]+?)```/.exec(page)?.[1] ?? ''
+    const { chainView } = JSON.parse(config)
+
+    expect(chainView).toMatchObject({ heartbeat: {}, opStack: { l1: { consensus: {} } } })
+    await expect(compose({ config })).resolves.toContain('/dstack/.user-config')
+  })
+
   test('is written for an OP Stack chain with a light client of L1', async () => {
     await expect(composeView({ opStack }, { chainId: 8453 })).resolves.toContain('light-client')
   })
