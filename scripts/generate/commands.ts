@@ -93,7 +93,9 @@ A key is never an argument.
 
 With \`--browser\` the command serves a page on 127.0.0.1, prints its address on standard error, and opens it if there is a desktop.
 The page finds your wallets (EIP-6963), shows in words what the command will do, with chain and account, lets the wallet change to the
-chain, and asks it to send or to sign. The address works once, for one tab, and only while the command runs.
+chain, and asks it to send or to sign. The address works once, and only while the command runs. The
+command hands each transaction out to one wallet once: a page that was loaded again, or a copy of its tab, does not ask a second time,
+and takes the hash of a transaction that the wallet sent. Wallets are shown with their names and ids as they announce themselves.
 
 The command trusts neither the page nor the wallet. It reads the transaction from its own endpoint and compares sender, contract, value,
 calldata and chain with what it prepared (\`WALLET_TRANSACTION_DIFFERENT\`). The transaction must be newer than the question, and has no

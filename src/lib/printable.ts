@@ -8,7 +8,7 @@
  * unassigned characters (category C), line and paragraph separators, spaces other than U+0020, and everything that
  * Unicode calls "default ignorable", such as zero-width characters, variation selectors and blank letters.
  */
-const unprintable = /[\p{C}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}\u2800]|(?! )\p{Zs}/gu
+export const unprintable = /[\p{C}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}\u2800]|(?! )\p{Zs}/gu
 
 /** Longest foreign text in a sentence, in UTF-16 units. The longest recipe of an evidence document is this long. */
 const maxQuoted = 2_000

@@ -1,7 +1,7 @@
 /** Commands with `--browser`, in a real browser whose wallet is announced by EIP-6963 and signs with accounts of anvil. */
-import { spawn } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
@@ -19,7 +19,7 @@ const program = join(import.meta.dirname, '../../bin/assent.js')
 /** A wallet as an extension announces it. `callTest` reaches this file. */
 const wallet = `
 const provider = { request: (request) => callTest(request) }
-const info = { uuid: '350670db-19fa-4704-a166-e52e178b59d2', name: 'Test wallet', icon: '', rdns: 'example.wallet' }
+const info = { uuid: '350670db-19fa-4704-a166-e52e178b59d2', name: 'Test wallet\u202e', icon: '', rdns: 'example.wallet' }
 const announce = () => dispatchEvent(
   new CustomEvent('eip6963:announceProvider', { detail: Object.freeze({ info, provider }) }),
 )
@@ -58,19 +58,24 @@ describe.skipIf(absent)('with a wallet in the browser', { timeout: 120_000 }, ()
 
   interface Person {
     /** Changes what the wallet does; undefined: as a wallet does it. */
-    readonly wallet?: (request: WalletRequest) => Promise<unknown> | undefined
+    readonly wallet?: (
+      request: WalletRequest,
+      command: ChildProcess,
+    ) => Promise<unknown> | undefined
     /** Looks at the page before each button is pressed. */
     readonly look?: (tab: Tab, label: string) => Promise<void>
     /** Beginning of the label of each button, one after another. */
     readonly press: readonly string[]
+    /** Variables for the command. */
+    readonly env?: Readonly<Record<string, string>>
   }
 
   /** Runs a command, opens its page, and presses buttons. */
-  async function run(args: readonly string[], { wallet: change, look, press }: Person) {
+  async function run(args: readonly string[], { wallet: change, look, press, env: more }: Person) {
     const { DISPLAY: _, WAYLAND_DISPLAY: __, ...env } = process.env
     const child = spawn(process.execPath, [program, ...args, '--browser', '--yes', '--json'], {
       cwd: folder,
-      env,
+      env: { ...env, ...more },
     })
     let stdout = ''
     let stderr = ''
@@ -88,7 +93,7 @@ describe.skipIf(absent)('with a wallet in the browser', { timeout: 120_000 }, ()
     const tab = await browser.openTab(wallet, async (argument) => {
       const request = argument as WalletRequest
       asked.push(request.method)
-      const changed = change?.(request)
+      const changed = change?.(request, child)
       if (changed !== undefined) return changed
       if (request.method === 'eth_chainId') return chainId
       if (request.method === 'eth_requestAccounts') return [fixture.account('voter')]
@@ -103,7 +108,8 @@ describe.skipIf(absent)('with a wallet in the browser', { timeout: 120_000 }, ()
       await pressButton(tab, label, async () => look?.(tab, label))
     }
     const [exitCode] = await ended
-    return { exitCode, answer: JSON.parse(stdout), asked, tab, url: await url }
+    const answer = stdout === '' ? undefined : JSON.parse(stdout)
+    return { exitCode, answer, asked, tab, url: await url, stderr }
   }
 
   async function pressButton(tab: Tab, label: string, look: () => Promise<void>): Promise<void> {
@@ -130,6 +136,7 @@ describe.skipIf(absent)('with a wallet in the browser', { timeout: 120_000 }, ()
     expect(answer.by.toLowerCase()).toBe(voter)
     expect(shown[1]).toContain(answer.descriptions[0].effects[0])
     expect(shown[1]).toContain('local (31337)')
+    expect(shown[1]).toContain('Send with Test wallet\\u{202e} (example.wallet)')
     expect(shown[1]?.toLowerCase()).toContain(voter)
     expect(asked).toContain('wallet_switchEthereumChain')
     expect(asked.filter((method) => method === 'eth_sendTransaction')).toHaveLength(1)
@@ -178,7 +185,11 @@ describe.skipIf(absent)('with a wallet in the browser', { timeout: 120_000 }, ()
     const made = await fixture.run('dao approve', { kind: 'os-image', ids: [id], from, yes: true })
     const words = ['dao', 'sign-vote', String(made.value.proposals[0].id), 'for']
     const press = ['Use Test wallet', 'Sign with Test wallet']
-    const honest = await run(words, { press })
+    let shown = ''
+    const look = async (tab: Tab) => {
+      shown = await tab.evaluate('document.body.innerText')
+    }
+    const honest = await run(words, { press, look })
     const other = await run(words, {
       press,
       wallet: ({ method, params }) =>
@@ -190,6 +201,7 @@ describe.skipIf(absent)('with a wallet in the browser', { timeout: 120_000 }, ()
           : undefined,
     })
 
+    expect(shown).toContain('vote "for" on proposal')
     expect(honest.exitCode, JSON.stringify(honest.answer)).toBe(0)
     expect(honest.answer.signature).toMatch(/^0x[0-9a-f]{130}$/)
     expect(other.answer.error.code).toBe('SIGNER_WRONG')
@@ -245,6 +257,73 @@ describe.skipIf(absent)('with a wallet in the browser', { timeout: 120_000 }, ()
     expect(exitCode).toBe(1)
     expect(answer.error.code).toBe('WALLET_TRANSACTION_DIFFERENT')
     expect(answer.error.message).toMatch(/its nonce differs/)
+  })
+
+  test('a page that is loaded again does not ask the wallet a second time', async () => {
+    const address = fixture.account('voter')
+    const count = () => fixture.anvil.client.getTransactionCount({ address: address as never })
+    const before = await count()
+    let hash: Promise<unknown> | undefined
+    let page: Tab | undefined
+    const { exitCode, answer, asked } = await run(['dao', 'delegate', 'self'], {
+      press: ['Use Test wallet', 'Send with Test wallet', 'Check it'],
+      wallet: ({ method, params }) => {
+        if (method !== 'eth_sendTransaction') return undefined
+        hash = fixture.anvil.client.request({ method, params } as never)
+        void page?.evaluate('location.reload()').catch(() => undefined)
+        // the page that asked is gone
+        return new Promise(() => undefined)
+      },
+      look: async (tab, label) => {
+        page = tab
+        if (label !== 'Check it') return
+        await expectText(tab, /The wallet was asked already/)
+        expect(await tab.evaluate('document.body.innerText')).not.toContain('Send with')
+        await tab.evaluate(`document.querySelector('#sent input').value = '${await hash}'`)
+      },
+    })
+
+    expect(exitCode, JSON.stringify(answer)).toBe(0)
+    expect(asked.filter((method) => method === 'eth_sendTransaction')).toHaveLength(1)
+    expect(await count()).toBe(before + 1)
+  })
+
+  test('an answer that gets lost is sent again, not the transaction', async () => {
+    let page: Tab | undefined
+    const { exitCode, answer, asked } = await run(['dao', 'delegate', 'self'], {
+      press: ['Use Test wallet', 'Send with Test wallet'],
+      wallet: ({ method, params }) => {
+        if (method !== 'eth_sendTransaction') return undefined
+        const lose = `{ const real = fetch; let left = 2; globalThis.fetch = (path, options) => path === '/answer' && left-- > 0 ? Promise.reject(new TypeError('Failed to fetch')) : real(path, options) }`
+        const sent = fixture.anvil.client.request({ method, params } as never)
+        return (page as Tab).evaluate(lose).then(() => sent)
+      },
+      look: async (tab) => {
+        page = tab
+      },
+    })
+
+    expect(exitCode, JSON.stringify(answer)).toBe(0)
+    expect(asked.filter((method) => method === 'eth_sendTransaction')).toHaveLength(1)
+  })
+
+  test('Ctrl-C tells the page and the person, and removes the file with the address', async () => {
+    const place = await mkdtemp(join(folder, 'opener-'))
+    await writeFile(join(place, 'xdg-open'), '#!/bin/sh\nexit 0\n', { mode: 0o755 })
+    const { answer, tab, stderr } = await run(['dao', 'delegate', 'self'], {
+      press: ['Use Test wallet', 'Send with Test wallet'],
+      env: { DISPLAY: ':9', PATH: `${place}:${process.env.PATH}`, TMPDIR: place },
+      wallet: ({ method }, command) => {
+        if (method !== 'eth_sendTransaction') return undefined
+        command.kill('SIGINT')
+        return new Promise(() => undefined)
+      },
+    })
+
+    expect(answer).toBeUndefined()
+    expect(stderr).toContain('can still be confirmed: decline it')
+    await expectText(tab, /The command has ended.*decline it there/s)
+    expect((await readdir(place)).filter((name) => name.startsWith('assent-wallet'))).toEqual([])
   })
 
   test('a person who declines sends nothing', async () => {

@@ -1,9 +1,12 @@
 /** The server of the browser hand-off, attacked as other web pages and other programs of the computer can. */
 import { createHash } from 'node:crypto'
+import { once } from 'node:events'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
-import { type IncomingHttpHeaders, request } from 'node:http'
+import { Agent, type IncomingHttpHeaders, request } from 'node:http'
+import { connect, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
 
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 
@@ -66,8 +69,11 @@ const own = () => ({
 })
 const post = (path: string, body: unknown, headers: Record<string, string> = {}) =>
   ask('POST', path, { ...own(), ...headers }, JSON.stringify(body))
+/** The first request of the page, with the token of the address. */
+const start = (headers: Record<string, string> = {}, secret = token) =>
+  post('/session', {}, { authorization: `Bearer ${secret}`, ...headers })
 const open = async () => {
-  const { text } = await post('/session', { token })
+  const { text } = await start()
   return { authorization: `Bearer ${JSON.parse(text).session}` }
 }
 const current = async (session: Record<string, string>) =>
@@ -103,7 +109,7 @@ describe('a request', () => {
     ['of another port', { host: '127.0.0.1:1' }],
     ['of the name localhost', { host: 'localhost' }],
   ])('%s is refused, for the page too', async (_, headers) => {
-    expect((await post('/session', { token }, headers)).status).toBe(421)
+    expect((await start(headers)).status).toBe(421)
     expect((await ask('GET', '/', headers)).status).toBe(421)
   })
 
@@ -114,15 +120,15 @@ describe('a request', () => {
     ['that the browser calls cross-site', { 'sec-fetch-site': 'cross-site' }],
     ['of a form', { 'content-type': 'text/plain' }],
   ])('%s is refused', async (_, headers) => {
-    expect((await post('/session', { token }, headers)).status).toBe(403)
+    expect((await start(headers)).status).toBe(403)
     // it did not use up the token
-    expect((await post('/session', { token })).status).toBe(200)
+    expect((await start()).status).toBe(200)
   })
 
   test('without an origin is refused', async () => {
-    const { origin: _, ...headers } = own()
+    const { origin: _, ...headers } = { ...own(), authorization: `Bearer ${token}` }
 
-    expect((await ask('POST', '/session', headers, JSON.stringify({ token }))).status).toBe(403)
+    expect((await ask('POST', '/session', headers, '{}')).status).toBe(403)
   })
 
   test('before a request of another site gets no permission (CORS)', async () => {
@@ -140,16 +146,17 @@ describe('a request', () => {
   })
 
   test('for another path is refused', async () => {
-    expect((await post('/other', {})).status).toBe(404)
-    expect((await post('//session', { token })).status).toBe(400)
+    const session = await open()
+    expect((await post('/other', {}, session)).status).toBe(404)
+    expect((await post('//session', {}, session)).status).toBe(400)
   })
 })
 
 describe('the token', () => {
   test('opens one session', async () => {
-    expect((await post('/session', { token: 'x'.repeat(43) })).status).toBe(403)
-    expect((await post('/session', { token })).status).toBe(200)
-    expect((await post('/session', { token })).status).toBe(403)
+    expect((await start({}, 'x'.repeat(43))).status).toBe(403)
+    expect((await start()).status).toBe(200)
+    expect((await start()).status).toBe(403)
   })
 
   test('is no session', async () => {
@@ -162,14 +169,102 @@ describe('the token', () => {
   })
 })
 
+describe('another program of this computer', () => {
+  /** Sends half a request without a secret, again whenever the connection ends. */
+  function flood(count: number) {
+    const sockets = new Set<Socket>()
+    let isOn = true
+    const connectAgain = () => {
+      if (!isOn) return
+      const socket = connect(Number(port), '127.0.0.1')
+      sockets.add(socket)
+      socket.on('error', () => undefined)
+      socket.on('close', () => {
+        sockets.delete(socket)
+        void setTimeout(5).then(connectAgain)
+      })
+      socket.write(
+        `POST /answer HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nContent-Length: 8000\r\n\r\nx`,
+      )
+    }
+    for (let i = 0; i < count; i++) connectAgain()
+    return () => {
+      isOn = false
+      for (const socket of sockets) socket.destroy()
+    }
+  }
+
+  test('takes no connection from the page', async () => {
+    const session = await open()
+    const agent = new Agent({ keepAlive: true, maxSockets: 1 })
+    const poll = () =>
+      new Promise<number | undefined>((resolve) => {
+        const headers = { ...own(), ...session, 'content-length': '2' }
+        const options = {
+          host: '127.0.0.1',
+          port,
+          method: 'POST',
+          path: '/question',
+          headers,
+          agent,
+        }
+        const sent = request(options, (answer) =>
+          answer.resume().on('end', () => resolve(answer.statusCode)),
+        )
+        sent.once('error', () => resolve(undefined))
+        sent.end('{}')
+      })
+    expect(await poll()).toBe(200)
+    const stop = flood(64)
+    const found: (number | undefined)[] = []
+    for (let i = 0; i < 10; i++) {
+      await setTimeout(200)
+      found.push(await poll())
+    }
+    stop()
+    agent.destroy()
+
+    expect(found).toEqual(Array(10).fill(200))
+  })
+
+  test('is cut off before its body, without a secret', async () => {
+    const began = performance.now()
+    const socket = connect(Number(port), '127.0.0.1')
+    socket.write(
+      `POST /answer HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nContent-Length: 8000\r\n\r\nx`,
+    )
+    socket.resume()
+    await once(socket, 'close')
+
+    expect(performance.now() - began).toBeLessThan(900)
+  })
+})
+
 describe('a question', () => {
+  test('is handed out to the wallet once, and again only after the wallet declined', async () => {
+    const session = await open()
+    const asked = handOff.ask(choose)
+    const { id } = await until(session, 'account')
+    const claim = async (number = id) => (await post('/claim', { id: number }, session)).status
+
+    expect(await claim(id + 1)).toBe(409)
+    expect([await claim(), await claim()]).toEqual([200, 409])
+    expect(await current(session)).toMatchObject({ id, isClaimed: true })
+    expect((await post('/claim', {}, session)).status).toBe(400)
+    expect((await post('/claim', { id })).status).toBe(403)
+    expect((await post('/release', { id }, session)).status).toBe(200)
+    expect([await claim(), await claim()]).toEqual([200, 409])
+    await post('/answer', { id, result: account }, session)
+    expect(await asked).toBe(account)
+  })
+
   test('is shown to the session and gets its answer', async () => {
     const session = await open()
     expect(await current(session)).toEqual({ id: 0, kind: 'wait' })
     const asked = handOff.ask(choose)
-    const { id, ...question } = await until(session, 'account')
+    const { id, isClaimed, ...question } = await until(session, 'account')
 
-    expect(question).toEqual(choose)
+    expect([question, isClaimed]).toEqual([choose, false])
     expect((await post('/answer', { id, result: account }, session)).status).toBe(200)
     expect(await asked).toBe(account)
     expect((await post('/answer', { id, result: account }, session)).status).toBe(409)
@@ -226,7 +321,7 @@ describe('a question', () => {
     for (;;) {
       const question = await current(session)
       if (question.kind === kind) return question
-      await new Promise((resolve) => setTimeout(resolve, 20))
+      await setTimeout(20)
     }
   }
 })

@@ -14,8 +14,8 @@ import { createRateLimit } from '../rate-limit.ts'
 /** An open connection with its client, for the decision which one to close. */
 export interface Connection {
   readonly socket: Socket
-  /** Unit of the limits: an IPv4 address or an IPv6 /64. */
-  readonly client: string
+  /** Unit of the limits: an IPv4 address, an IPv6 /64, or a name that `move` gave. */
+  client: string
   readonly address: string
   /** Since when we wait for the client, in milliseconds of a monotonic clock; undefined while we serve a request. */
   waitsSince: number | undefined
@@ -40,6 +40,8 @@ export interface Connections {
   /** @returns false if there is no room and no connection may be closed for this one */
   add(connection: Connection): boolean
   delete(connection: Connection): void
+  /** Counts an open connection for another client from now on. It is closed if that client has no room. */
+  move(connection: Connection, client: string): void
   readonly all: () => Iterable<Connection>
   readonly count: () => number
 }
@@ -84,6 +86,14 @@ export function createConnections(
       return true
     },
     delete: forget,
+    move: (connection, client) => {
+      if (connection.client === client || !open.has(connection)) return
+      forget(connection)
+      connection.client = client
+      if (!makeRoom(client)) return close(connection)
+      open.add(connection)
+      byClient.set(client, (byClient.get(client) ?? new Set()).add(connection))
+    },
     all: () => open,
     count: () => open.size,
   }

@@ -73,6 +73,11 @@ export interface IngressOptions {
   readonly proxied: 'proxy-protocol' | 'x-forwarded-for'
   /** Checks a request before anything else is done with it; a returned refusal is sent. Default: all are admitted. */
   readonly admit?: (incoming: IncomingMessage) => RefusalResponse | undefined
+  /**
+   * The client that the request head proves, for example by a token: its connection, its requests and its bodies count for this
+   * name and no longer for the address. Default: undefined, the address counts.
+   */
+  readonly identify?: (incoming: IncomingMessage) => string | undefined
   /** Longest body of a request, in bytes. */
   readonly maxBodyBytes: (incoming: IncomingMessage) => number
   /** Rate limit: seconds until this client may send the next request; 0 lets the request pass. */
@@ -305,7 +310,9 @@ export function openIngress(
     outgoing: ServerResponse,
   ) => {
     const address = addressOfRequest(connection, incoming, options)
-    const { client } = address
+    const proven = options.identify?.(incoming)
+    if (proven !== undefined) connections.move(connection, proven)
+    const client = proven ?? address.client
     addresses.set(incoming, address)
     const exchange = begin(connection, incoming, outgoing)
     const closed = new Promise<void>((resolve) => outgoing.once('close', resolve))

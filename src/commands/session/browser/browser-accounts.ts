@@ -17,6 +17,7 @@ import type { Hex } from '../../../lib/bytes.ts'
 import type { Accounts } from '../session.ts'
 import type { AccountSetting } from '../settings.ts'
 import { type ExpectedTransaction, requireSameTransaction } from './check-transaction.ts'
+import { describeStatement } from './describe-statement.ts'
 import type { HandOff, Question } from './hand-off.ts'
 
 type Request = (args: { method: string; params?: unknown }) => Promise<unknown>
@@ -64,7 +65,8 @@ export function browserAccounts(
     return hash
   }
   const sign = async (from: Address, typedData: string) => {
-    const signature = await ask({ kind: 'signature', chain: place, from, typedData })
+    const words = describeStatement(typedData)
+    const signature = await ask({ kind: 'signature', chain: place, from, typedData, words })
     await requireSignatureOf(from, typedData, signature as Hex)
     return signature
   }
@@ -91,28 +93,44 @@ export function browserAccounts(
   }
 }
 
-/** Opens the page at the first question. */
+/** Opens the page at the first question. A signal that ends the process closes it first. */
 function openOnDemand(announce: (url: string) => void) {
   let opened: Promise<{ handOff: HandOff; forget: () => Promise<void> }> | undefined
   const start = async () => {
     const { openHandOff } = await import('./hand-off.ts')
     const { openBrowser } = await import('./open-browser.ts')
     const handOff = await openHandOff()
+    for (const signal of endingSignals) process.once(signal, interrupt)
     announce(handOff.url)
     return { handOff, forget: await openBrowser(handOff.url) }
+  }
+  const close = async () => {
+    if (opened === undefined) return
+    const { handOff, forget } = await opened
+    await Promise.all([handOff.close(), forget()])
+    for (const signal of endingSignals) process.off(signal, interrupt)
+  }
+  const interrupt = async (signal: NodeJS.Signals) => {
+    // a second signal ends the process at once
+    for (const each of endingSignals) process.off(each, interrupt)
+    if ((await opened)?.handOff.isAsking()) {
+      process.stderr.write(
+        'A request that is open in the wallet can still be confirmed: decline it.\n',
+      )
+    }
+    await close().catch(() => undefined)
+    process.kill(process.pid, signal)
   }
   return {
     async open(): Promise<HandOff> {
       opened ??= start()
       return (await opened).handOff
     },
-    async close(): Promise<void> {
-      if (opened === undefined) return
-      const { handOff, forget } = await opened
-      await Promise.all([handOff.close(), forget()])
-    },
+    close,
   }
 }
+
+const endingSignals = ['SIGINT', 'SIGTERM'] as const
 
 function keyOf({ to, data }: Pick<Call, 'data'> & { readonly to: string | null }): string {
   return `${to?.toLowerCase()} ${data.toLowerCase()}`

@@ -3,12 +3,13 @@
  * the answers of the wallet.
  *
  * It listens on the loopback interface. Other programs and users of this computer can reach it, and so can every web page
- * in the browser. So a request counts only with the session secret, which the first holder of the token gets, and only
+ * in the browser. So a request counts only with the session secret, which the first holder of the token gets; without one of
+ * the two it is cut off before its body, and connections with one of them have a share of their own. It counts only
  * from the page itself: the headers `Host` (against DNS rebinding), `Origin` (RFC 6454, section 7) and `Sec-Fetch-Site`
  * are checked. The token is in the fragment of the URL, which a browser sends to no server.
  */
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
-import { createServer } from 'node:http'
+import { createServer, type IncomingMessage } from 'node:http'
 
 import { getRequestListener } from '@hono/node-server'
 import { type Context, Hono } from 'hono'
@@ -56,6 +57,8 @@ export type Question =
       readonly from: string
       /** Typed data as JSON (EIP-712). */
       readonly typedData: string
+      /** What the statement says, a sentence or one line for each field. */
+      readonly words: readonly string[]
     }
 
 const answers: Readonly<Record<Question['kind'], RegExp>> = {
@@ -76,6 +79,8 @@ export interface HandOff {
    * @throws SIGNER_REFUSED if the wallet or the person declines, SIGNER_UNREACHABLE after the time limit
    */
   ask(question: Question): Promise<string>
+  /** Whether a question waits for the wallet. */
+  isAsking(): boolean
   /** Tells the page that the command has ended, and closes the port. */
   close(): Promise<void>
 }
@@ -92,8 +97,12 @@ const farewellMs = 1_500
 /** Bytes of a request: an answer has a few hundred. */
 const maxBodyBytes = 8 * 1024
 const maxReason = 300
+/** A page sends its whole request at once. */
+const deadlines = { headMs: 2_000, bodyMs: 1_000 }
+/** Milliseconds in which a refused request can still be completed. */
+const cutMs = 100
 
-const sessionRequest = z.strictObject({ token: z.string().max(100) })
+const numberRequest = z.strictObject({ id: z.int() })
 const answerRequest = z.union([
   z.strictObject({ id: z.int(), result: z.string().max(1_000) }),
   z.strictObject({
@@ -107,15 +116,22 @@ type Answer = z.output<typeof answerRequest>
 export async function openHandOff({
   answerMs = defaultAnswerMs,
 }: HandOffOptions = {}): Promise<HandOff> {
-  const token = newSecret()
   const desk = createDesk(answerMs)
   let host = ''
-  const app = createApp({ token, desk, host: () => host })
-  // every client is this computer, so it gets half of each total
+  const secrets = createSecrets()
+  const app = createApp({ secrets, desk, host: () => host })
+  // every client without a secret is this computer, so it gets half of each total
   const limits = { connections: 64, requestsInFlight: 32, sharedAddresses: ['127.0.0.1'] }
   const ingress = openIngress(createServer(), getRequestListener(app.fetch), {
     limits: openLimits(limits),
     proxied: 'x-forwarded-for',
+    identify: (incoming) => (secrets.isKnown(incoming) ? 'page' : undefined),
+    admit: (incoming) => {
+      if (incoming.method === 'GET' || secrets.isKnown(incoming)) return undefined
+      setTimeout(() => incoming.complete || incoming.socket.destroy(), cutMs).unref()
+      return { status: 403, headers: { 'content-type': 'text/plain' }, body: 'No session.' }
+    },
+    deadlines,
     maxBodyBytes: ({ method }) => (method === 'POST' ? maxBodyBytes : 0),
     explain: (refusal) => ({
       status: refusal === 'too-large' ? 413 : refusal === 'target' ? 400 : 429,
@@ -125,8 +141,9 @@ export async function openHandOff({
   })
   host = await ingress.listen({ host: '127.0.0.1', port: 0 })
   return {
-    url: `http://${host}/#${token}`,
+    url: `http://${host}/#${secrets.token}`,
     ask: desk.ask,
+    isAsking: desk.isAsking,
     async close() {
       await desk.end()
       await ingress.stop(farewellMs)
@@ -138,8 +155,17 @@ export async function openHandOff({
 
 interface Desk {
   ask(question: Question): Promise<string>
+  isAsking(): boolean
   /** The question now, for the page. */
   current(): object
+  /**
+   * Hands the question out for the wallet, once: a wallet that is asked twice can send twice.
+   *
+   * @returns false if it was handed out already, or is another question
+   */
+  claim(id: number): boolean
+  /** The wallet declined: it can be asked again. */
+  release(id: number): boolean
   /** @returns false if it answers another question */
   answer(answer: Answer): boolean
   /** The page was opened: it will ask for the end. */
@@ -151,6 +177,7 @@ interface Asked {
   readonly id: number
   readonly question: Question
   readonly settle: (answer: Answer) => void
+  isClaimed: boolean
 }
 
 /** One question lies on the desk at a time. */
@@ -172,7 +199,7 @@ function createDesk(answerMs: number): Desk {
           else if (answers[question.kind].test(answer.result)) resolve(answer.result)
           else reject(notAnAnswer(question.kind))
         }
-        asked = { id, question, settle }
+        asked = { id, question, settle, isClaimed: false }
       })
     } finally {
       clearTimeout(timer)
@@ -190,7 +217,20 @@ function createDesk(answerMs: number): Desk {
         sawEnd()
         return { id: -1, kind: 'end' }
       }
-      return asked === undefined ? { id: 0, kind: 'wait' } : { id: asked.id, ...asked.question }
+      if (asked === undefined) return { id: 0, kind: 'wait' }
+      const { id, isClaimed, question } = asked
+      return { id, isClaimed, ...question }
+    },
+    isAsking: () => asked !== undefined,
+    claim(id) {
+      if (asked?.id !== id || asked.isClaimed) return false
+      asked.isClaimed = true
+      return true
+    },
+    release(id) {
+      if (asked?.id !== id) return false
+      asked.isClaimed = false
+      return true
     },
     answer(answer) {
       if (asked?.id !== answer.id) return false
@@ -217,7 +257,7 @@ function createDesk(answerMs: number): Desk {
 function tooLate(answerMs: number): AssentError {
   const message = `No wallet answered within ${answerMs / 1000} seconds.`
   return new AssentError('SIGNER_UNREACHABLE', message, {
-    hint: 'Open the printed address in the browser that has the wallet, and confirm there.',
+    hint: 'A request that is open in the wallet can still be confirmed: decline it there first. Then run the command again, and open the printed address in the browser that has the wallet.',
   })
 }
 
@@ -242,32 +282,58 @@ function notAnAnswer(kind: Question['kind']): AssentError {
 
 /* THE SERVER */
 
-interface AppOptions {
+/** The token of the address, and the session of the page that it opens. */
+interface Secrets {
   readonly token: string
+  /** Opens the session. @returns undefined if it was opened before, or if this is not the token */
+  open(header: string | undefined): string | undefined
+  isSession(header: string | undefined): boolean
+  /** Whether the head of a request has one of both. */
+  isKnown(incoming: IncomingMessage): boolean
+}
+
+function createSecrets(): Secrets {
+  const token = newSecret()
+  let session: string | undefined
+  const isBearer = (header: string | undefined, secret: string | undefined) => {
+    const given = /^Bearer ([\w-]{1,100})$/.exec(header ?? '')?.[1]
+    return secret !== undefined && given !== undefined && isSame(given, secret)
+  }
+  return {
+    token,
+    open(header) {
+      if (session !== undefined || !isBearer(header, token)) return undefined
+      session = newSecret()
+      return session
+    },
+    isSession: (header) => isBearer(header, session),
+    isKnown: ({ headers: { authorization } }) =>
+      isBearer(authorization, session) || isBearer(authorization, token),
+  }
+}
+
+interface AppOptions {
+  readonly secrets: Secrets
   readonly desk: Desk
   /** Host and port of the server. */
   readonly host: () => string
 }
 
-function createApp({ token, desk, host }: AppOptions): Hono {
+function createApp({ secrets, desk, host }: AppOptions): Hono {
   const page = createWalletPage()
   const app = new Hono()
-  let session: string | undefined
   app.use(ownPageOnly(host))
   app.get('/', (context) => context.body(page.html, 200, page.headers))
-  app.post('/session', async (context) => {
-    const given = await readRequest(context, sessionRequest)
-    if (given === undefined) return refuse(context, 400, 'Not a request of the page.')
-    if (session !== undefined || !isSame(given.token, token)) {
+  app.post('/session', (context) => {
+    const session = secrets.open(context.req.header('authorization'))
+    if (session === undefined) {
       return refuse(context, 403, 'This address was used already, or it is wrong.')
     }
-    session = newSecret()
     desk.join()
     return context.json({ session })
   })
   const inSession = createMiddleware(async (context, next) => {
-    const given = /^Bearer ([\w-]{1,100})$/.exec(context.req.header('authorization') ?? '')?.[1]
-    const isOpen = session !== undefined && given !== undefined && isSame(given, session)
+    const isOpen = secrets.isSession(context.req.header('authorization'))
     return isOpen ? next() : refuse(context, 403, 'This tab has no session.')
   })
   app.post('/question', inSession, (context) => context.json(desk.current()))
@@ -277,6 +343,14 @@ function createApp({ token, desk, host }: AppOptions): Hono {
     if (!desk.answer(given)) return refuse(context, 409, 'The command no longer asks this.')
     return context.json({})
   })
+  const onNumber = (decide: (id: number) => boolean) => async (context: Context) => {
+    const given = await readRequest(context, numberRequest)
+    if (given === undefined) return refuse(context, 400, 'Not a question.')
+    if (!decide(given.id)) return refuse(context, 409, 'The wallet was asked already.')
+    return context.json({})
+  }
+  app.post('/claim', inSession, onNumber(desk.claim))
+  app.post('/release', inSession, onNumber(desk.release))
   app.notFound((context) => refuse(context, 404, 'Not here.'))
   return app
 }

@@ -2,6 +2,8 @@
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 
+import { unprintable } from '../../../lib/printable.ts'
+
 /** A page and its response headers. */
 export interface WalletPage {
   readonly html: string
@@ -13,7 +15,7 @@ export interface WalletPage {
  * SHA-256, and requests to the server of the page. Nothing else is loaded, and no other page can show it in a frame.
  */
 export function createWalletPage(): WalletPage {
-  const script = read('page.js')
+  const script = `const unprintable = ${unprintable}\n${read('page.js')}`
   const style = read('page.css')
   const policy = [
     "default-src 'none'",
@@ -61,6 +63,10 @@ const document = (script: string, style: string) => `<!doctype html>
 <ul id="words"></ul>
 <details id="raw" hidden><summary>The exact bytes</summary><pre id="bytes"></pre></details>
 <p id="status" role="status"></p>
+<form id="sent" hidden>
+<label>Hash of the transaction, if the wallet has sent it <input name="hash" size="68" autocomplete="off" required pattern="0x[0-9a-fA-F]{64}"></label>
+<button>Check it</button>
+</form>
 <div id="buttons"></div>
 <noscript><p>This page needs JavaScript.</p></noscript>
 <script type="module">${script}</script>
