@@ -47,6 +47,14 @@ export const chainErrors = {
     why: 'An RPC endpoint did not answer in time.',
     fix: 'Use a faster endpoint, or increase the timeout in the configuration.',
   },
+  CHAIN_RATE_LIMITED: {
+    why: 'An RPC endpoint refused a request because it gets too many (HTTP 429, or JSON-RPC error -32005).',
+    fix: 'Use an endpoint that permits more requests per second. Nothing was decided.',
+  },
+  CHAIN_NODE_OVERLOADED: {
+    why: 'This node could not read the chain in time: too many of its own requests to an RPC endpoint wait, or `cacheMegabytes` is too small. Nothing was decided, and no endpoint is to blame.',
+    fix: 'Try again. If it continues, look for a host that boots many different apps, use faster endpoints, or increase `cacheMegabytes`.',
+  },
   CHAIN_ANSWER_INVALID: {
     why: 'The endpoint returned data that is not a valid result of the call.',
     fix: 'Do not trust this endpoint; use another one.',

@@ -156,11 +156,7 @@ async function evidenceOf(world: RollupWorld): Promise<ChainEvidence> {
   const header = await fetchHeader(endpoint, 'finalized', [])
   const memory = createStateCache(2 ** 22)
   const prove = proveByEndpoints([endpoint], () => 0, memory.nodes)
-  const state = openState(
-    header,
-    askFor(['l1'], prove, () => {}),
-    memory,
-  )
+  const state = openState(header, askFor(['l1'], prove, { fault: () => {} }), memory)
   const reads = state.read()
   const rules = gameRulesOf(settingsOf(world))
   const claimed: ClaimedGame = {

@@ -43,7 +43,7 @@ export function askClaims(
     const ask = async (endpoint: Endpoint, signal: AbortSignal) => {
       const params = [{ to: game, data: gameData }, 'latest']
       const answer = await retryOnce(() =>
-        endpoint.request('eth_call', params, answerSchema, signal),
+        endpoint.request('eth_call', params, answerSchema, { signal }),
       )
       const claim = readClaim(answer, endpoint.name)
       if (await isProven(claim)) return claim

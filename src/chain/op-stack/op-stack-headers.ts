@@ -70,7 +70,7 @@ export function opStackHeaders(
       const blockOf = blocks(failed)
       const settled = await newestOfL1(l1, known, clock)
       const { header } = settled
-      const state = openState(header, askFor(names, prove, failed), memory)
+      const state = openState(header, askFor(names, prove, { fault: failed }), memory)
       const l1State = { reads: state.read(), time: header.timestamp }
       const { counting, newer } = await findGames(l1State, games, claims(failed))
       const block = await blockOf(counting)

@@ -53,7 +53,7 @@ export function fetchClaimedBlock(
     const header = await fetchHeader(endpoint, number, options.headerFields)
     const params = [messagePasser, [], `0x${number.toString(16)}`]
     const answer = await retryOnce(() =>
-      endpoint.request('eth_getProof', params, proofSchema, signal),
+      endpoint.request('eth_getProof', params, proofSchema, { signal }),
     )
     const asked = { stateRoot: header.stateRoot, address: messagePasser, slots: [] }
     const messagePasserStorageRoot = verifyProof(answer, asked).account?.storageRoot ?? emptyRoot

@@ -9,14 +9,13 @@ import {
 } from '../boot/boot.ts'
 import type { ChainEvidence } from '../boot/evidence.ts'
 import { appDenialReason, epochsOf, kmsDenialReason, reasons } from './boot-rules.ts'
-import { withinMs } from './endpoint-health.ts'
 import { type BootIds, gatherApp, gatherKms } from './read-boot-facts.ts'
 import {
   type BlockView,
   type BootEvaluation,
   type ChainSnapshot,
+  clientOf,
   dropHead,
-  headStragglerTimeoutMs,
   pinnedDeploymentOf,
   requireRecent,
   toDecisionBlock,
@@ -42,9 +41,8 @@ export async function decide(
 ): Promise<BootDecision> {
   const { header } = snapshot.final.state
   requireRecent(header, options)
-  const ids = idsOf(boot)
   const [evaluation, withdrawn] = await Promise.all([
-    evaluate(snapshot.final, question, ids, options),
+    evaluate(snapshot.final, { question, boot }, options),
     findWithdrawal(snapshot, question, boot, options),
   ])
   const { gatewayAppId } = evaluation
@@ -79,17 +77,23 @@ function nameOf(block: number, question: BootQuestion, ids: BootIds): string {
 /** Estimated size of a cached decision before its evidence is built. */
 const decisionBytes = 8192
 
+/** A boot and what is asked about it. */
+interface Asked {
+  readonly question: BootQuestion
+  readonly boot: EvaluatedBoot
+}
+
 function evaluate(
   view: BlockView,
-  question: BootQuestion,
-  ids: BootIds,
+  { question, boot }: Asked,
   options: ViewContext,
 ): Promise<BootEvaluation> {
   const { decisions } = options
+  const ids = idsOf(boot)
   const name = nameOf(view.id, question, ids)
   const known = decisions.get(name)
   if (known !== undefined) return known
-  const evaluating = evaluateBoot(view, question, ids, options, (evidence) => {
+  const evaluating = evaluateBoot(view, { question, boot }, options, (evidence) => {
     if (decisions.get(name) === evaluating) decisions.set(name, evaluating, sizeOf(evidence))
   })
   decisions.set(name, evaluating, decisionBytes)
@@ -109,12 +113,12 @@ function sizeOf({ paths, header }: ChainEvidence): number {
 
 async function evaluateBoot(
   { state, agreement, signatures, rollup }: BlockView,
-  question: BootQuestion,
-  ids: BootIds,
+  { question, boot }: Asked,
   options: ViewContext,
   made: (evidence: ChainEvidence) => void,
 ): Promise<BootEvaluation> {
-  const reading = state.read()
+  const ids = idsOf(boot)
+  const reading = state.read({ client: clientOf(boot) })
   const deployment = pinnedDeploymentOf(options)
   let known: ChainEvidence | undefined
   const evidence = (): ChainEvidence => {
@@ -160,21 +164,29 @@ function rememberShared(shared: Set<Hex>, addresses: readonly Hex[], app: Hex): 
   }
 }
 
-/** Withdrawal check: a denial from the newest block of any endpoint. A missing answer denies nothing. */
+/**
+ * Withdrawal check: a denial from the newest block of any endpoint. A block that its endpoints fail to prove denies nothing.
+ *
+ * @throws CHAIN_NODE_OVERLOADED, CHAIN_RATE_LIMITED if a block was not read for the number of requests
+ */
 async function findWithdrawal(
   snapshot: ChainSnapshot,
   question: BootQuestion,
   boot: EvaluatedBoot,
   options: ViewContext,
 ): Promise<BootDecision | undefined> {
-  const found = await Promise.all(
+  const read = await Promise.allSettled(
     [...snapshot.heads].map((head) =>
-      withinMs(headStragglerTimeoutMs, deniedAt(head, question, boot, options)).catch((error) =>
-        dropHead(snapshot, head, error, options),
-      ),
+      deniedAt(head, question, boot, options).catch((error) => {
+        // another boot found its endpoints faulty while this one waited
+        if (snapshot.heads.has(head)) dropHead(snapshot, head, error, options)
+      }),
     ),
   )
-  return found.find((decision) => decision !== undefined) ?? undefined
+  const found = read.flatMap((each) => (each.status === 'fulfilled' && each.value) || [])
+  if (found[0] !== undefined) return found[0]
+  for (const each of read) if (each.status === 'rejected') throw each.reason
+  return undefined
 }
 
 async function deniedAt(
@@ -184,7 +196,7 @@ async function deniedAt(
   options: ViewContext,
 ): Promise<BootDecision | undefined> {
   const { header } = head.state
-  const evaluation = await evaluate(head, question, idsOf(boot), options)
+  const evaluation = await evaluate(head, { question, boot }, options)
   const reason = evaluation.denialReason(
     boot.tcbStatus,
     Math.max(header.timestamp, options.clock()),

@@ -79,7 +79,8 @@ export function createHealth(now: () => number): EndpointHealth {
  * The first answer without an error. Endpoints are asked in order; the next one is asked when one fails or is slow. Then
  * the signal of all requests is aborted, so that nobody reads on what a slow endpoint sends.
  *
- * @throws the error of an invalid answer if there was one, otherwise the first error
+ * @throws the error of this node's own limit or of an endpoint's rate limit if there was one, then that of an invalid
+ *   answer, otherwise the first error
  */
 export async function queryEndpointsInOrder<T>(
   endpoints: readonly Endpoint[],
@@ -127,9 +128,12 @@ export async function queryEndpointsInOrder<T>(
           open--
           if (isDone) return
           if (!isAssentError(error)) return end(() => reject(error))
-          health.fail(endpoint)
           errors.push(error)
-          failed(endpoint, error)
+          // a request that was never sent says nothing about its endpoint
+          if (error.code !== 'CHAIN_NODE_OVERLOADED') {
+            health.fail(endpoint)
+            failed(endpoint, error)
+          }
           advance()
         },
       )
@@ -138,9 +142,15 @@ export async function queryEndpointsInOrder<T>(
   })
 }
 
-/** A wrong answer explains more than a missing one. */
+/** If a request was refused for its number, the endpoints have not shown all. A wrong answer explains more than a missing one. */
 function mostTelling(errors: readonly AssentError[]): AssentError {
-  const codes = ['CHAIN_PROOF_INVALID', 'CHAIN_PROOF_REFUSED', 'CHAIN_ANSWER_INVALID'] as const
+  const codes = [
+    'CHAIN_NODE_OVERLOADED',
+    'CHAIN_RATE_LIMITED',
+    'CHAIN_PROOF_INVALID',
+    'CHAIN_PROOF_REFUSED',
+    'CHAIN_ANSWER_INVALID',
+  ] as const
   const found = codes.flatMap((code) => errors.filter((error) => error.code === code))
   return found[0] ?? errors[0] ?? new AssentError('CHAIN_UNREACHABLE', 'No endpoint is configured.')
 }

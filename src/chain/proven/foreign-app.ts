@@ -9,7 +9,7 @@ import type { ChainEvidence } from '../boot/evidence.ts'
 import { decodeProbe, encodeProbe } from '../rpc/probe.ts'
 import { collectAnswers } from './endpoint-health.ts'
 import { retryOnce } from './header-quorum.ts'
-import { type ChainSnapshot, ignoreOutage, type ViewContext } from './view-context.ts'
+import { type ChainSnapshot, clientOf, ignoreOutage, type ViewContext } from './view-context.ts'
 
 /**
  * Lets the endpoints execute a foreign app contract with `eth_call`. An RPC quorum must return the same answer, and no
@@ -23,10 +23,11 @@ export async function executeForeign(
 ): Promise<BootDecision> {
   const data = encodeProbe([questionCall(options.kms, 'isAppAllowed', boot)])
   const block = { blockHash: snapshot.final.state.header.hash }
+  const client = clientOf(boot)
   const gas = `0x${callGas.toString(16)}`
   const asked = options.endpoints.map(async (endpoint) => {
     const output = await retryOnce(() =>
-      endpoint.request('eth_call', [{ data, gas }, block], outputSchema),
+      endpoint.request('eth_call', [{ data, gas }, block], outputSchema, { client }),
     ).catch(ignoreOutage)
     return output === undefined ? [] : [{ endpoint, output }]
   })

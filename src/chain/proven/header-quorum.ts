@@ -174,7 +174,7 @@ export async function fetchHeader(
   })
 }
 
-/** Repeats a request once after a connection error, such as a stale connection, but not after an answer. */
+/** Repeats a request once after a connection error, such as a stale connection, or a rate limit, but not after an answer. */
 export function retryOnce<T>(ask: () => Promise<T>): Promise<T> {
   return pRetry(ask, {
     retries: 1,
@@ -182,7 +182,8 @@ export function retryOnce<T>(ask: () => Promise<T>): Promise<T> {
     maxTimeout: 200,
     // a JSON-RPC error is an answer
     shouldRetry: ({ error }) =>
-      isAssentError(error, 'CHAIN_UNREACHABLE') && error.facts.rpcCode === undefined,
+      isAssentError(error, 'CHAIN_RATE_LIMITED') ||
+      (isAssentError(error, 'CHAIN_UNREACHABLE') && error.facts.rpcCode === undefined),
   })
 }
 

@@ -14,6 +14,7 @@ import type { Endpoint } from './rpc-endpoint.ts'
 import {
   createStateCache,
   openState,
+  type ProofSource,
   type ProvenState,
   type StateCache,
   type StateOf,
@@ -30,6 +31,10 @@ export interface ProofQuestion {
   readonly address: Hex
   /** 32 bytes each; at most `maxSlots`. */
   readonly slots: readonly Hex[]
+  /** Milliseconds that one endpoint has from the sending of a request; default: those of the endpoint. */
+  readonly timeoutMs?: number | undefined
+  /** The client for which the node asks; undefined: for itself. */
+  readonly client?: string | undefined
 }
 
 /** Trie nodes by hash. */
@@ -38,7 +43,7 @@ export type ProvenNodes = ReadonlyMap<Hex, Hex>
 /**
  * Fetches and verifies the proofs of one contract.
  *
- * @throws CHAIN_PROOF_INVALID, CHAIN_PROOF_REFUSED, CHAIN_*
+ * @throws CHAIN_PROOF_INVALID, CHAIN_PROOF_REFUSED, CHAIN_NODE_OVERLOADED, CHAIN_*
  */
 export type FetchProof = (
   question: ProofQuestion,
@@ -52,7 +57,7 @@ export function proveByEndpoints(
   known: Pick<NodeStore, 'get'>,
 ): FetchProof {
   const health = createHealth(now)
-  return ({ endpoints: names, block, address, slots }, fault) => {
+  return ({ endpoints: names, block, address, slots, timeoutMs, client }, fault) => {
     const asked = names.flatMap((name) => endpoints.filter((endpoint) => endpoint.name === name))
     const failed = ({ name }: Endpoint, { code }: AssentError) => fault({ endpoint: name, code })
     return queryEndpointsInOrder(
@@ -61,7 +66,7 @@ export function proveByEndpoints(
         const { number, stateRoot } = block
         const params = [address, slots, `0x${number.toString(16)}`]
         const answer = await retryOnce(() =>
-          endpoint.request('eth_getProof', params, proofSchema, signal),
+          endpoint.request('eth_getProof', params, proofSchema, { signal, timeoutMs, client }),
         ).catch(describeRefusal)
         return verifyProof(answer, { stateRoot, address, slots }, known).nodes
       },
@@ -74,13 +79,10 @@ export function proveByEndpoints(
 function describeRefusal(error: unknown): never {
   const { facts } = error as AssentError
   const isRefusal = isAssentError(error, 'CHAIN_UNREACHABLE') && facts.rpcCode !== undefined
-  if (!isRefusal || facts.rpcCode === limitExceeded) throw error
+  if (!isRefusal) throw error
   const message = `${facts.endpoint} gives no proof of a block that counts: ${facts.words || facts.rpcCode}`
   throw new AssentError('CHAIN_PROOF_REFUSED', message, { cause: error, facts })
 }
-
-/** JSON-RPC code "limit exceeded" (EIP-1474). It does not mean that the node serves no proofs. */
-const limitExceeded = -32005
 
 /** Blocks whose requests are joined: the final block and the newest block of each endpoint. */
 const blocksKept = 16
@@ -94,21 +96,21 @@ export function proveForMany(
   const memory: StateCache = createStateCache(cacheBytes)
   const prove = proveByEndpoints(endpoints, now, memory.nodes)
   const states = new Map<string, SharedState>()
-  const open = (block: StateOf, names: readonly string[]): SharedState => {
-    const name = [block.stateRoot, block.number, ...names].join()
+  const open = ({ block, endpoints: names, timeoutMs }: ProofQuestion): SharedState => {
+    const name = [block.stateRoot, block.number, timeoutMs ?? '', ...names].join()
     const known = states.get(name)
     if (known !== undefined) return known
     const heard: SharedState['heard'] = { fault: () => {} }
-    const source = askFor(names, prove, (fault) => heard.fault(fault))
+    const source = askFor(names, prove, { timeoutMs, fault: (fault) => heard.fault(fault) })
     const shared = { state: openState(block, source, memory), heard }
     states.set(name, shared)
     if (states.size > blocksKept) states.delete(states.keys().next().value ?? '')
     return shared
   }
-  return ({ endpoints: names, block, address, slots }, fault) => {
-    const { state, heard } = open(block, names)
+  return (question, fault) => {
+    const { state, heard } = open(question)
     heard.fault = fault
-    return state.prove(address, slots)
+    return state.prove(question.address, question.slots, { client: question.client })
   }
 }
 
@@ -122,12 +124,13 @@ interface SharedState {
 export function askFor(
   endpoints: readonly string[],
   prove: FetchProof,
-  fault: (fault: EndpointFault) => void,
-) {
-  return async (block: StateOf, address: Hex, slots: readonly Hex[]) => {
-    const { number, stateRoot } = block
-    return {
-      nodes: await prove({ endpoints, block: { number, stateRoot }, address, slots }, fault),
-    }
+  {
+    timeoutMs,
+    fault,
+  }: { readonly timeoutMs?: number | undefined; readonly fault: (fault: EndpointFault) => void },
+): ProofSource {
+  return async ({ number, stateRoot }, address, slots, client) => {
+    const block = { number, stateRoot }
+    return { nodes: await prove({ endpoints, block, address, slots, timeoutMs, client }, fault) }
   }
 }

@@ -192,7 +192,10 @@ export function assemble({
     )
     if (known !== undefined) return known
     const alone = { ...agreement, required: 1, endpoints: names }
-    return { ...openBlock(head, alone, provers, options), endpoints: servers }
+    return {
+      ...openBlock(head, alone, provers, options, headStragglerTimeoutMs),
+      endpoints: servers,
+    }
   }
   const signedHeads = signed
     ? [openHead(signed.header, [signed.endpoint.name], { servers: [], provers: ordered })]
@@ -238,9 +241,13 @@ function isServedBy({ endpoints }: BlockView, servers: readonly Endpoint[]): boo
  * This is a separate function on purpose: a closure in `assemble` would keep the previous snapshot alive, and through it
  * all earlier ones.
  */
-function proofsFrom(endpoints: readonly Endpoint[], { prove, observe }: ViewContext): ProofSource {
+function proofsFrom(
+  endpoints: readonly Endpoint[],
+  { prove, observe }: ViewContext,
+  timeoutMs: number | undefined,
+): ProofSource {
   const names = endpoints.map(({ name }) => name)
-  return askFor(names, prove, (fault) => observe({ kind: 'fault', fault }))
+  return askFor(names, prove, { timeoutMs, fault: (fault) => observe({ kind: 'fault', fault }) })
 }
 
 function openBlock(
@@ -248,10 +255,11 @@ function openBlock(
   agreement: Agreement,
   endpoints: readonly Endpoint[],
   options: ViewContext,
+  timeoutMs?: number,
 ): BlockView {
   return {
     id: options.nextId(),
-    state: openState(header, proofsFrom(endpoints, options), options.state),
+    state: openState(header, proofsFrom(endpoints, options, timeoutMs), options.state),
     agreement,
     endpoints,
   }
@@ -265,20 +273,24 @@ function openBlock(
  */
 export async function readShared(snapshot: ChainSnapshot, options: ViewContext): Promise<void> {
   const { kms, shared } = options
-  const read = async ({ state }: BlockView) => {
+  // the first proof contains the upper trie nodes of all others
+  const readFirst = ({ state }: BlockView) => state.read().account(kms)
+  const readOthers = ({ state }: BlockView) => {
     const others = [...shared].filter((address) => address !== kms)
-    const reading = state.read()
-    // the first proof contains the upper trie nodes of all others
-    await reading.account(kms)
-    await Promise.all(others.map((address) => reading.account(address).catch(ignoreOutage)))
+    return Promise.all(others.map((each) => state.read().account(each).catch(ignoreOutage)))
   }
   await Promise.all([
-    read(snapshot.final),
-    ...[...snapshot.heads].map((head) =>
-      withinMs(headStragglerTimeoutMs, read(head)).catch((error) =>
-        dropHead(snapshot, head, error, options),
-      ),
-    ),
+    readFirst(snapshot.final).then(() => readOthers(snapshot.final)),
+    ...[...snapshot.heads].map(async (head) => {
+      try {
+        await readFirst(head)
+      } catch (error) {
+        // the block stays: a boot that needs it finds out
+        if (isAssentError(error, 'CHAIN_RATE_LIMITED')) return
+        return dropHead(snapshot, head, error, options)
+      }
+      await withinMs(headStragglerTimeoutMs, readOthers(head)).catch(ignoreOutage)
+    }),
   ])
 }
 

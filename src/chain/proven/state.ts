@@ -29,6 +29,7 @@ export type ProofSource = (
   block: StateOf,
   address: Hex,
   slots: readonly Hex[],
+  client: string | undefined,
 ) => Promise<Pick<ProvenContract, 'nodes'>>
 
 /** Reads for one decision; it collects their proofs. */
@@ -43,13 +44,20 @@ export interface ProvenReads {
   addresses(): readonly Hex[]
 }
 
+/** For whom a state is read. */
+export interface ReadOptions {
+  /** Requests of several clients take turns and are not joined. Undefined: the node reads for itself. */
+  readonly client?: string | undefined
+  /** Called before each proof that these reads request; it may throw. */
+  readonly beforeRequest?: (() => void) | undefined
+}
+
 /** State of one block, read by storage proofs that lead to the state root of its header. */
 export interface ProvenState<Header extends StateOf = BlockHeader> {
   readonly header: Header
-  /** @param beforeRequest called before each proof that these reads request; it may throw */
-  read(beforeRequest?: () => void): ProvenReads
+  read(options?: ReadOptions): ProvenReads
   /** Trie nodes that prove an account and these slots. */
-  prove(address: Hex, slots: readonly Hex[]): Promise<ReadonlyMap<Hex, Hex>>
+  prove(address: Hex, slots: readonly Hex[], options?: ReadOptions): Promise<ReadonlyMap<Hex, Hex>>
 }
 
 /** Cache that is shared by all blocks. */
@@ -102,8 +110,8 @@ export function openState<Header extends StateOf>(
   memory: StateCache,
 ): ProvenState<Header> {
   const { nodes, roots } = memory
-  const ask = askTogether(async (address, slots) => {
-    const proven = await source(header, address, slots)
+  const ask = askTogether(async (address, slots, client) => {
+    const proven = await source(header, address, slots, client)
     for (const [hash, node] of proven.nodes) nodes.set(hash, node, node.length)
   })
   const find = (root: Hex, name: Hex) => walk(root, keyOf(name, memory.keys), nodes.get)
@@ -136,7 +144,7 @@ export function openState<Header extends StateOf>(
   const know = async (
     address: Hex,
     slots: readonly Hex[],
-    beforeRequest?: () => void,
+    { client, beforeRequest }: ReadOptions = {},
   ): Promise<Known> => {
     for (let round = 0; round < rounds; round++) {
       const contract = contractAt(address)
@@ -148,11 +156,11 @@ export function openState<Header extends StateOf>(
         return { account: contract.account, path: contract.path, slots: found as KnownSlot[] }
       }
       beforeRequest?.()
-      await ask(address, wanted)
+      await ask(address, wanted, client)
     }
     throw new AssentError(
-      'CHAIN_PROOF_INVALID',
-      'The proof of a contract does not fit into the cache (`cacheBytes`).',
+      'CHAIN_NODE_OVERLOADED',
+      'The proof of a contract does not fit into the cache.',
       {
         facts: { address, slots: slots.length },
       },
@@ -160,9 +168,9 @@ export function openState<Header extends StateOf>(
   }
   return {
     header,
-    read: (beforeRequest) => startReading((address, slots) => know(address, slots, beforeRequest)),
-    prove: async (address, slots) => {
-      const reading = startReading(know)
+    read: (options) => startReading((address, slots) => know(address, slots, options)),
+    prove: async (address, slots, options) => {
+      const reading = startReading((each, of) => know(each, of, options))
       await reading.words(address, slots)
       return new Map(reading.paths().flat())
     },
@@ -214,34 +222,36 @@ interface PendingRead {
 }
 
 /**
- * Sends one request for a contract at a time. Reads that arrive in the meantime are joined into the next request.
+ * Sends one request for a contract and a client at a time. Reads that arrive in the meantime are joined into the next
+ * request. Reads of two clients are not joined: one would wait in the queue of the other.
  */
 function askTogether(
-  ask: (address: Hex, slots: readonly Hex[]) => Promise<void>,
-): (address: Hex, slots: readonly Hex[]) => Promise<void> {
-  const running = new Map<Hex, Promise<void>>()
-  const waiting = new Map<Hex, PendingRead>()
-  const begin = async (address: Hex, slots: ReadonlySet<Hex>) => {
-    // reads of the same moment are joined too
-    await (running.get(address) ?? Promise.resolve()).catch(() => {})
-    waiting.delete(address)
-    const asking = ask(address, [...slots])
-    running.set(address, asking)
-    try {
-      await asking
-    } finally {
-      if (running.get(address) === asking) running.delete(address)
+  ask: (address: Hex, slots: readonly Hex[], client: string | undefined) => Promise<void>,
+): (address: Hex, slots: readonly Hex[], client: string | undefined) => Promise<void> {
+  const running = new Map<string, Promise<void>>()
+  const waiting = new Map<string, PendingRead>()
+  return (address, wanted, client) => {
+    const name = `${address} ${client ?? ''}`
+    const begin = async (slots: ReadonlySet<Hex>) => {
+      // reads of the same moment are joined too
+      await (running.get(name) ?? Promise.resolve()).catch(() => {})
+      waiting.delete(name)
+      const asking = ask(address, [...slots], client)
+      running.set(name, asking)
+      try {
+        await asking
+      } finally {
+        if (running.get(name) === asking) running.delete(name)
+      }
     }
-  }
-  return (address, wanted) => {
-    const open = waiting.get(address)
+    const open = waiting.get(name)
     if (open !== undefined && open.slots.size + wanted.length <= maxSlots) {
       for (const slot of wanted) open.slots.add(slot)
       return open.answered
     }
     const slots = new Set(wanted)
-    const answered = begin(address, slots)
-    waiting.set(address, { slots, answered })
+    const answered = begin(slots)
+    waiting.set(name, { slots, answered })
     return answered
   }
 }

@@ -1,9 +1,9 @@
 /** State that the parts of a chain view share: options, known blocks, and caches that live between requests. */
 import { AssentError, isAssentError } from '../../errors/index.ts'
 import type { ByteCache } from '../../lib/byte-cache.ts'
-import type { Hex } from '../../lib/bytes.ts'
+import { type Hex, toHex } from '../../lib/bytes.ts'
 import type { Clock } from '../../lib/clock.ts'
-import type { ChainEvent, DecisionBlock, KeyEpochs } from '../boot/boot.ts'
+import type { ChainEvent, DecisionBlock, EvaluatedBoot, KeyEpochs } from '../boot/boot.ts'
 import type { Agreement, ChainEvidence, NamedNode, RollupEvidence } from '../boot/evidence.ts'
 import type { Heartbeat } from '../heartbeat/heartbeat.ts'
 import type { DenialReason, ForeignApps } from './boot-rules.ts'
@@ -127,7 +127,7 @@ export interface ViewContext extends ViewOptions {
 /** Seconds by which a block may be ahead of the local clock: one Ethereum slot and some tolerance. */
 export const clockToleranceSeconds = 15
 
-/** Milliseconds for which reading a newest block may delay a decision. */
+/** Milliseconds that an endpoint has to prove its newest block, from the sending of each request. */
 export const headStragglerTimeoutMs = 2_000
 
 /**
@@ -179,14 +179,32 @@ export function requireNotFromFuture(
   throw new AssentError('CHAIN_FROM_FUTURE', message, { facts })
 }
 
-/** Removes a newest block that could not be proven. Its endpoints are not asked for newest blocks for a minute. */
+/** Codes of requests that were sent and not answered well, and of state that no honest endpoint shows. */
+const endpointFaults = new Set<string>([
+  'CHAIN_TIMEOUT',
+  'CHAIN_UNREACHABLE',
+  'CHAIN_ANSWER_INVALID',
+  'CHAIN_PROOF_INVALID',
+  'CHAIN_PROOF_REFUSED',
+  'CHAIN_CONTRACT_UNKNOWN',
+  'CONTRACT_MISSING',
+])
+
+/**
+ * Removes a newest block that its endpoints failed to prove. They are not asked for newest blocks for a minute.
+ *
+ * Only a fault of the endpoints does this. If this node, or the rate limit of an endpoint, kept a block from being read, the
+ * block stays: otherwise one client's load would switch the withdrawal check off for all.
+ *
+ * @throws every other error
+ */
 export function dropHead(
   snapshot: ChainSnapshot,
   head: BlockView,
   error: unknown,
   { heads, observe }: ViewContext,
 ): void {
-  if (!isAssentError(error)) throw error
+  if (!isAssentError(error) || !endpointFaults.has(error.code)) throw error
   snapshot.heads.delete(head)
   for (const endpoint of head.endpoints) {
     heads.fail(endpoint)
@@ -197,6 +215,11 @@ export function dropHead(
 /** The part of the options that readers of contract storage need. */
 export function pinnedDeploymentOf({ kms, pinned }: ViewContext): PinnedDeployment {
   return { kms, pinned }
+}
+
+/** The client of a boot's requests to endpoints: its host, which no guest can change. */
+export function clientOf({ deviceId }: EvaluatedBoot): string {
+  return toHex(deviceId)
 }
 
 /** Number, hash and time of a header, for answers and the release log. */

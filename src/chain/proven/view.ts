@@ -72,7 +72,7 @@ export function openView(viewOptions: ViewOptions): ChainView {
       const { final } = await snapshots.current()
       requireRecent(final.state.header, options)
       requireLength(appId, 'app id', 20)
-      const reading = final.state.read(beforeRequest)
+      const reading = final.state.read({ client: 'no boot', beforeRequest })
       const rules = await gatherRules(reading, pinnedDeploymentOf(options), to0x(appId))
       return rules === undefined ? undefined : rules.epochsOpened + 1
     },

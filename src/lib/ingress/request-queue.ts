@@ -16,8 +16,8 @@ export interface RequestQueueLimits {
 export interface RequestQueue {
   /** Calls `start` when a slot is free; immediately if one is free now. */
   take(client: string, start: () => void): RequestSlot
-  /** Number of requests that wait for a slot. */
-  readonly waiting: () => number
+  /** Number of requests that wait for a slot, of one client or of all. */
+  readonly waiting: (client?: string) => number
 }
 
 /** A slot, or a place in the queue. */
@@ -59,7 +59,10 @@ export function createRequestQueue({ total, of }: RequestQueueLimits): RequestQu
     }
   }
   return {
-    waiting: () => [...queues.values()].reduce((sum, queue) => sum + queue.size, 0),
+    waiting: (client) =>
+      client === undefined
+        ? [...queues.values()].reduce((sum, queue) => sum + queue.size, 0)
+        : (queues.get(client)?.size ?? 0),
     take: (client, start) => {
       let state: 'waiting' | 'held' | 'left' = 'waiting'
       const begin = () => {

@@ -17,7 +17,7 @@ const connect = (timeoutMs: number) => {
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
   return connectEndpoint({ url, name: '1:rpc', timeoutMs })
 }
-const ask = (signal?: AbortSignal) => endpoint.request('eth_chainId', [], z.string(), signal)
+const ask = (signal?: AbortSignal) => endpoint.request('eth_chainId', [], z.string(), { signal })
 const answerAll = () => {
   for (const response of open) response.end('{"jsonrpc":"2.0","id":1,"result":"0x1"}')
 }

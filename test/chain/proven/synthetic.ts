@@ -284,7 +284,8 @@ export async function serveChain(
     try {
       return { jsonrpc: '2.0', id, result: await answer(method, params) }
     } catch (error) {
-      return { jsonrpc: '2.0', id, error: { code: -32000, message: (error as Error).message } }
+      const { message, rpcCode: code = -32000 } = error as Error & { rpcCode?: number }
+      return { jsonrpc: '2.0', id, error: { code, message } }
     }
   }
   const server = createServer(async (request, response) => {
