@@ -101,6 +101,22 @@ describe('the statement about an instance', () => {
     await deployment.setBehaviour('allow')
   })
 
+  test('is refused while the chain names any gateway, as all keys are', async () => {
+    await deployment.setGateway('any')
+    const open = await deployment.start()
+    const refused = certifyInstance(
+      { ...options, url: open.url },
+      cvm.source,
+      cvm.vmConfig,
+      bindingOf(),
+    )
+    await expect(refused).rejects.toMatchObject({
+      code: 'KMS_REFUSED',
+      facts: { code: 'KMS_GATEWAY_ANY' },
+    })
+    await deployment.setGateway('gateway')
+  })
+
   test('is refused for a key of another length', async () => {
     await expect(
       certifyInstance(options, cvm.source, cvm.vmConfig, bindingOf({ key: '0x2222' })),

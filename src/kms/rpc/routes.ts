@@ -156,6 +156,7 @@ async function certifyInstance(kms: KmsContext, request: CertifyInstanceRequest,
     return { boot, allowed: await authorizeApp(kms.authorizeBoot, boot) }
   })
   rememberBlockForLog(kms, caller, allowed)
+  requireGateway(kms, allowed.gatewayAppId)
   const { appId, composeHash } = boot.bootInfo
   const epoch = allowed.epochs?.write ?? firstEpoch
   const binding = {
