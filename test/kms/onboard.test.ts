@@ -1,4 +1,5 @@
 import { mkdtemp, readdir } from 'node:fs/promises'
+import { request } from 'node:http'
 import { connect, createServer, type Server, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -264,6 +265,23 @@ describe('the KMS onboarding listener', () => {
     for (const headers of [{ origin: 'http://evil.example' }, { 'sec-fetch-site': 'cross-site' }]) {
       const init = { method: 'POST', body, headers }
       expect((await ask('/prpc/Onboard.Onboard?json', init))[0]).toBe(403)
+    }
+    // a site whose name leads to this listener (DNS rebinding); `fetch` sets no Host
+    const { port } = new URL(service.url)
+    for (const [name, status] of [
+      ['evil.example', 403],
+      ['127.0.0.1.evil.example', 403],
+      ['kms.example', 409],
+      ['localhost', 409],
+      ['[::1]', 409],
+    ] as const) {
+      const headers = { host: `${name}:${port}`, origin: `http://${name}:${port}` }
+      const found = await new Promise((resolve) => {
+        request(`${service.url}/finish`, { method: 'POST', headers }, ({ statusCode }) =>
+          resolve(statusCode),
+        ).end()
+      })
+      expect([name, found]).toEqual([name, status])
     }
     expect((await ask('/prpc/Onboard.GetAttestationInfo?json'))[0]).toBe(200)
     await service.stop()

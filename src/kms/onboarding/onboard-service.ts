@@ -6,6 +6,7 @@
  * the operator can reach.
  */
 import { createServer } from 'node:http'
+import { isIP } from 'node:net'
 
 import { getRequestListener } from '@hono/node-server'
 import { Hono } from 'hono'
@@ -90,7 +91,7 @@ function createOnboarding(options: OnboardServiceOptions, finish: () => void): H
     await requireKeys(options)
     finish()
   }
-  app.use(refuseForeignPages)
+  app.use(refuseForeignPages(options))
   const health = createReadiness({ check: () => requireKeys(options) })
   app.get('/health', async (context) => {
     const { status, text } = await health()
@@ -156,16 +157,25 @@ async function requireKeys({ store }: OnboardServiceOptions): Promise<void> {
 }
 
 /** Protects from pages of other sites in the operator's browser (Fetch Metadata; `Origin`, RFC 6454 §7). */
-const refuseForeignPages = createMiddleware(async (context, next) => {
-  const header = (name: string) => context.req.header(name)
-  const origin = header('origin')
-  const isForeign =
-    !['none', 'same-origin'].includes(header('sec-fetch-site') ?? 'none') ||
-    (origin !== undefined && origin !== `http://${header('host')}`)
-  return isForeign
-    ? context.json({ error: 'requests from pages of other sites are refused' }, 403)
-    : next()
-})
+const refuseForeignPages = ({ host, domain }: OnboardServiceOptions) =>
+  createMiddleware(async (context, next) => {
+    const header = (name: string) => context.req.header(name)
+    const origin = header('origin')
+    const isForeign =
+      !isOwnName(header('host') ?? '', [host, domain]) ||
+      !['none', 'same-origin'].includes(header('sec-fetch-site') ?? 'none') ||
+      (origin !== undefined && origin !== `http://${header('host')}`)
+    return isForeign
+      ? context.json({ error: 'requests from pages of other sites are refused' }, 403)
+      : next()
+  })
+
+/** A site can let its own name lead to this listener (DNS rebinding), but it cannot own an IP address or these names. */
+function isOwnName(header: string, names: readonly string[]): boolean {
+  const name = header.replace(/:\d{1,5}$/, '').toLowerCase()
+  const isAddress = isIP(name.replace(/^\[(.*)\]$/, '$1')) !== 0
+  return isAddress || name === 'localhost' || names.some((each) => each.toLowerCase() === name)
+}
 
 async function describeSelf({ evidence, kmsContract }: OnboardServiceOptions) {
   const { bootInfo, verdict } = await evidence.boot()
