@@ -48,6 +48,10 @@ export const consensusErrors = {
     why: 'Two signed headers of one period name different next sync committees.',
     fix: 'First find out which chain is correct. Validators may be signing two chains.',
   },
+  CONSENSUS_ANSWER_STALE: {
+    why: 'A beacon API shows headers that are more than an epoch older than those of another one.',
+    fix: 'Repair or replace this beacon API. It decides nothing while another one is up to date.',
+  },
   CONSENSUS_UNREACHABLE: {
     why: 'No beacon API returned a response that could be verified.',
     fix: 'The message has the answer of each beacon API. Repair or replace those that fail.',

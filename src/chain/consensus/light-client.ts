@@ -38,7 +38,7 @@ export interface LightClientOptions {
   readonly folder: StoreFolder
   /** Unix seconds. A header of the future, or from before the weak subjectivity period, is refused. */
   readonly clock: Clock
-  /** For how long those that answered wait for the others. */
+  /** For how long an API that was late in the last round is waited for after the others. */
   readonly graceMs?: number
 }
 
@@ -93,6 +93,10 @@ interface Round {
   readonly faults: BeaconFault[]
   /** Endpoints that gave a valid answer, new or not. */
   readonly answered: Set<string>
+  /** The newest attested slot that each endpoint showed. */
+  readonly shown: Map<string, number>
+  /** Endpoints that did not answer a request within its time; shared by all rounds. */
+  readonly late: Set<string>
 }
 
 /**
@@ -106,12 +110,21 @@ interface Round {
 export function createLightClient(options: LightClientOptions): LightClient {
   let known: LightStore | undefined
   let running: Promise<LightClientProgress> | undefined
+  const late = new Set<string>()
   const advance = async (): Promise<LightClientProgress> => {
     const before = newest(await options.folder.read(), known, options)
     requireFresh(options.network, before.finalized.slot, options.clock())
-    const round: Round = { options, store: before, faults: [], answered: new Set() }
+    const round: Round = {
+      options,
+      store: before,
+      faults: [],
+      answered: new Set(),
+      shown: new Map(),
+      late,
+    }
     await catchUp(round)
     await askForNewHeaders(round)
+    reportStale(round)
     const { store, faults, answered } = round
     if (answered.size === 0) throw unreachable(faults)
     if (isFurther(store, before)) await options.folder.write(store)
@@ -249,48 +262,69 @@ async function askForNewHeaders(round: Round): Promise<void> {
 
 type Readers = readonly (() => Update)[]
 
+/** Endpoints whose newest header is more than an epoch older than the newest of this round. Honest ones differ by a few slots. */
+function reportStale({ options, store, shown, faults }: Round): void {
+  for (const [endpoint, slot] of shown) {
+    if (slot + options.network.slotsPerEpoch >= store.optimistic.slot) continue
+    const message = `Its newest header is of slot ${slot}, that of another is of ${store.optimistic.slot}.`
+    faults.push({ endpoint, code: 'CONSENSUS_ANSWER_STALE', message })
+  }
+}
+
 /**
- * Asks every endpoint and takes its updates as they come. After a useful answer, or answers of more than half of the
- * endpoints, the others have one more second. A fast endpoint without a newer header does not end the wait alone.
+ * Asks every endpoint and takes its updates as they come, until each has answered or its time is over: fast endpoints
+ * that repeat old headers do not end the wait for a slow one. Only an endpoint that used up all its time before, and has
+ * not answered since, is left behind soon after the others.
  */
 async function askAll(
   round: Round,
   ask: (endpoint: BeaconEndpoint) => Promise<Readers>,
 ): Promise<void> {
   const { endpoints, graceMs = defaultGraceMs } = round.options
+  const { late } = round
   let isOver = false
-  let answers = 0
   let timer: NodeJS.Timeout | undefined
-  const enough = Promise.withResolvers<void>()
-  const each = async (endpoint: BeaconEndpoint) => {
+  const each = async (endpoint: BeaconEndpoint): Promise<boolean> => {
     try {
       const readers = await ask(endpoint)
+      late.delete(endpoint.name)
       // a late answer would change a store that is in use
-      if (isOver) return
-      let newer = 0
-      for (const reader of readers) newer += take(round, reader()) ? 1 : 0
-      answers += 1
+      if (isOver) return false
+      for (const reader of readers) take(round, endpoint, reader())
       round.answered.add(endpoint.name)
-      if (newer > 0 || answers > endpoints.length / 2) timer ??= setTimeout(enough.resolve, graceMs)
+      return true
     } catch (error) {
       if (!isAssentError(error)) throw error
+      if (error.code === 'CHAIN_TIMEOUT') late.add(endpoint.name)
       if (!isOver) round.faults.push(faultOf(endpoint, error))
+      return false
     }
   }
+  // before the first answer changes who is late
+  const onTime = endpoints.map(({ name }) => !late.has(name))
+  const asked = endpoints.map(each)
+  const leaveLate = async () => {
+    const answers = await Promise.all(asked.filter((_, index) => onTime[index]))
+    if (!answers.includes(true)) return Promise.all(asked)
+    return new Promise((resolve) => {
+      timer = setTimeout(resolve, graceMs)
+    })
+  }
   try {
-    await Promise.race([Promise.all(endpoints.map(each)), enough.promise])
+    await Promise.race([Promise.all(asked), leaveLate()])
   } finally {
     isOver = true
     clearTimeout(timer)
   }
 }
 
-/** @returns whether the update is newer; the signature of another update is not checked, because it costs time */
-function take(round: Round, update: Update): boolean {
+/** Takes a newer update. The signature of another one is not checked, because it costs time. */
+function take(round: Round, { name }: BeaconEndpoint, update: Update): void {
   const { network, clock } = round.options
-  if (!isNewer(network, round.store, update)) return false
-  round.store = takeUpdate(network, round.store, update, clock()).store
-  return true
+  if (isNewer(network, round.store, update)) {
+    round.store = takeUpdate(network, round.store, update, clock()).store
+  }
+  round.shown.set(name, Math.max(round.shown.get(name) ?? 0, update.attested.slot))
 }
 
 function isNewer(network: Network, store: LightStore, update: Update) {

@@ -36,8 +36,8 @@ function newFolder(): string {
   return folder
 }
 
-async function serve(view: View, behave?: Behaviour): Promise<BeaconServer> {
-  const server = await serveBeacon(view, behave)
+async function serve(view: View, behave?: Behaviour, timeoutMs?: number): Promise<BeaconServer> {
+  const server = await serveBeacon(view, behave, timeoutMs)
   servers.push(server)
   return server
 }
@@ -222,7 +222,7 @@ const behaviours: readonly [string, string | undefined, Behaviour][] = [
   ],
   [
     'repeats an old update',
-    undefined,
+    'CONSENSUS_ANSWER_STALE',
     (request, response) => {
       const { url = '' } = request
       if (url.includes('finality')) sendJson(response, asAnswer(chain.finalityUpdate(80)))
@@ -248,7 +248,7 @@ const behaviours: readonly [string, string | undefined, Behaviour][] = [
 describe('one beacon API of three', () => {
   test.each(behaviours)('changes nothing if it %s', async (_, code, behave) => {
     const view = { chain, head: 92 }
-    const some = [await serve(view), await serve(view, behave), await serve(view)]
+    const some = [await serve(view), await serve(view, behave, 4_000), await serve(view)]
     const { client, at } = follow(some, 93)
     await client.begin(chain.root(72))
     // the liar can show newer slots than the others
@@ -274,6 +274,38 @@ describe('one beacon API of three', () => {
     at(151)
     expect((await client.advance()).store.finalized.slot).toBe(128)
   })
+})
+
+test('a slow honest beacon API is heard among quick ones that repeat old headers', async () => {
+  const honest = { chain, head: 90 }
+  const old = { chain, head: 90 }
+  const slow: Behaviour = (_request, _response, answer) => void setTimeout(answer, 600)
+  const some = [await serve(honest, slow), await serve(old), await serve(old)]
+  const { client, at } = follow(some, 91)
+  await client.begin(chain.root(72))
+  honest.head = 148
+  at(151)
+  const { store, faults } = await client.advance()
+
+  expect(store.finalized.slot).toBe(128)
+  expect(faults).toHaveLength(2)
+  expect(faults).toMatchObject(
+    some.slice(1).map(({ endpoint }) => ({
+      endpoint: endpoint.name,
+      code: 'CONSENSUS_ANSWER_STALE',
+    })),
+  )
+})
+
+test('a beacon API that never answers is waited for once', { timeout: 60_000 }, async () => {
+  const view = { chain, head: 92 }
+  const some = [await serve(view), await serve(view, () => {}, 3_000)]
+  const { client } = follow(some, 93)
+  await client.begin(chain.root(72))
+  await client.advance()
+  const began = performance.now()
+  await client.advance()
+  expect(performance.now() - began).toBeLessThan(2_500)
 })
 
 test('an outage of all beacon APIs is an outage error and changes nothing', async () => {
