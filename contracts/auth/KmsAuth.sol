@@ -214,7 +214,8 @@ contract KmsAuth is IKmsAuth, ApprovalRegistry, RenounceableUpgrades, ERC165Upgr
             initialDeviceId,
             initialComposeHash
         );
-        _registerApp(appId);
+        // registered and suspended earlier in this block: the suspension stays, as if it came after the creation
+        if (stateOf(Kind.App, _appKey(appId)) != State.Suspended) _registerApp(appId);
 
         emit AppDeployedViaFactory(appId, msg.sender);
     }
@@ -225,7 +226,7 @@ contract KmsAuth is IKmsAuth, ApprovalRegistry, RenounceableUpgrades, ERC165Upgr
         uint256 position = count(Kind.App) + 1;
         bool free = approvalOf(Kind.App, _appKey(AppProxy.addressOf(position))).index() == 0;
         if (free) return AppProxy.create(position);
-        // nobody knows this address before the block is made, so nobody can register it and suspend it before
+        // nobody knows this address before the last block is made: only transactions of this block can decide about it first
         return AppProxy.create(uint256(keccak256(abi.encode(blockhash(block.number - 1), msg.sender, position))));
     }
 

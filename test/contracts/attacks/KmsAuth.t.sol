@@ -187,6 +187,29 @@ contract KmsAuthAttacks is KmsAuthFixture {
         }
     }
 
+    /// @dev Transactions in front of the creation, in the same block: the guardian computes both addresses and suspends them.
+    function test_K5_GuardianCannotBlockACreationInItsOwnBlock() public {
+        address creator = address(0x71C);
+        for (uint256 i = 1; i <= 3; i++) {
+            vm.roll(1_000 + i);
+            uint256 position = kms.count(Kind.App) + 3;
+            address other = _predicted(uint256(keccak256(abi.encode(blockhash(block.number - 1), creator, position))));
+            vm.startPrank(GUARDIAN);
+            kms.registerApp(_predicted(position));
+            kms.registerApp(other);
+            kms.suspend(Kind.App, _ids(_key(other)));
+            vm.stopPrank();
+            vm.prank(creator);
+            address made = kms.deployAndRegisterApp(OWNER, false, false, true, 0, COMPOSE);
+            assertEq(made, other, "not the suspended address: the attack missed");
+            assertTrue(made.code.length != 0, "blocked");
+            assertTrue(kms.stateOf(Kind.App, _key(made)) == State.Suspended, "the suspension of the guardian stays");
+            vm.prank(DAO);
+            kms.lift(Kind.App, _ids(_key(made)), type(uint40).max);
+            assertTrue(kms.registeredApps(made), "not registered after the suspension");
+        }
+    }
+
     function _predicted(uint256 salt) private view returns (address) {
         bytes32 init = keccak256(AppProxy.CREATION);
         return address(uint160(uint256(keccak256(abi.encodePacked(bytes1(0xff), address(kms), salt, init)))));
