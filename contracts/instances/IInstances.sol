@@ -23,10 +23,11 @@ interface IInstanceSignatures {
 /// and its release. By the key chain: a registered root key of the KMS certifies a key of one app and key epoch, which certifies
 /// the instance's key. A record says what was proven. Whether it counts is asked at each use, from the registries of the DAO
 /// and from the app: so an approval that ends, ends all its keys in the same block.
-/// A record counts only under approvals that began before it: an approval that returns as a new version revives nothing.
+/// A record counts only under approvals that began before it. If an approval returned as a new version, the proof must also name
+/// the block of that approval or a later one. So nothing from before a withdrawal counts again.
 /// Anyone may bring a record; only the TEE, or for the key chain the KMS, can make one.
 /// There is no owner and no upgrade. The DAO and the owners of apps end keys by ending approvals. To require that all keys are
-/// proven anew, the DAO withdraws the root key and approves it again.
+/// proven anew, the DAO withdraws the root key and approves it again: then only proofs count that were made after this.
 /// Granularity: a record by quote depends on image, measurements, host, root key, app, release and device rules. A record by key
 /// chain depends on root key, app, release and key epoch: a withdrawn image or host ends it only when the DAO withdraws the root
 /// key, the app's owner opens a new epoch or ends the release, or the record expires.
@@ -67,7 +68,9 @@ interface IInstances is IInstanceSignatures {
         /// @notice The approval of the release is younger than the record.
         ReleaseNotApproved,
         /// @notice The release has no access to the key epoch of the record any more.
-        EpochEnded
+        EpochEnded,
+        /// @notice The app allows some hosts only, and has no active approval of this host from before the record.
+        DeviceNotApproved
     }
 
     /// @notice What was proven about one key.

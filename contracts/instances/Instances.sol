@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.35;
 
+import {BoundedAppCall} from "../auth/BoundedAppCall.sol";
 import {Boot, RuntimeEvent} from "../quote/eventlog/EventLog.sol";
 import {IQuoteVerifier} from "../quote/IQuoteVerifier.sol";
 import {CodeStore} from "../quote/records/CodeStore.sol";
@@ -137,7 +138,8 @@ contract Instances is IInstances {
         if (way == uint256(Way.None)) return Standing.Unknown;
         if (head >> 248 != 0) return Standing.Ended;
         if (block.timestamp >= uint40(head >> 160)) return Standing.Expired;
-        if (!_approves(kmsAuth, Kind.App, bytes32(uint256(uint160(app))), since)) return Standing.AppNotApproved;
+        if (!_approves(kmsAuth, Kind.App, bytes32(uint256(uint160(app))), since, record))
+            return Standing.AppNotApproved;
         return
             way == uint256(Way.Quote) ? _standingByQuote(record, app, since) : _standingByKeyChain(record, app, since);
     }
@@ -145,42 +147,81 @@ contract Instances is IInstances {
     /// @dev Everything that `KmsAuth` asks about a boot, and also measurement set, root key and the age of each approval.
     function _standingByQuote(Record storage record, address app, uint256 since) private view returns (Standing) {
         BootFacts memory boot = _readBoot(record.source);
-        if (!_approves(rootKeys, Kind.RootKey, rootKeyOfProvider[boot.keyProvider], since))
+        if (!_approves(rootKeys, Kind.RootKey, rootKeyOfProvider[boot.keyProvider], since, record))
             return Standing.RootKeyNotApproved;
-        if (!_approves(kmsAuth, Kind.OsImage, boot.osImageHash, since)) return Standing.ImageNotApproved;
+        if (!_approves(kmsAuth, Kind.OsImage, boot.osImageHash, since, record)) return Standing.ImageNotApproved;
         bytes32 mrSystem = record.mrSystem;
-        if (!_approves(images, Kind.Measurements, _measurementSet(boot.osImageHash, mrSystem), since))
+        if (!_approves(images, Kind.Measurements, _measurementSet(boot.osImageHash, mrSystem), since, record))
             return Standing.MeasurementsNotApproved;
         bytes32 deviceId = record.subject;
-        if (!_admits(deviceId, since)) return Standing.HostNotAdmitted;
+        if (!_admits(deviceId, since, record)) return Standing.HostNotAdmitted;
         if (!Questions.allows(app, boot, deviceId, mrSystem, record.status)) return Standing.AppRefuses;
-        bool young = record.hasApprovals && !Questions.approvedBefore(app, boot.composeHash, since);
-        return young ? Standing.ReleaseNotApproved : Standing.Live;
+        if (!record.hasApprovals) return Standing.Live;
+        uint256 made = record.provenAtBlock;
+        if (!Questions.approvedBefore(app, Kind.Release, boot.composeHash, since, made))
+            return Standing.ReleaseNotApproved;
+        bool counts =
+            Questions.allowsAnyDevice(app) || Questions.approvedBefore(app, Kind.Device, deviceId, since, made);
+        return counts ? Standing.Live : Standing.DeviceNotApproved;
     }
 
-    /// @dev Root key, release and key epoch: more is not in the statement of the KMS.
-    function _standingByKeyChain(Record storage record, address app, uint256 since) private view returns (Standing) {
-        (address root, uint256 epoch) = (record.source, record.epoch);
-        if (!_approves(rootKeys, Kind.RootKey, rootKeyOf[root], since)) return Standing.RootKeyNotApproved;
-        (Approval release, uint256 write, uint256 read) = Questions.releaseAndEpochs(app, record.subject);
+    /// @dev Root key, release and key epoch: more is not in the statement of the KMS. An app can take the failure of a call of
+    /// its own for a reason to deny, so each denial by its answer needs the gas that it may use.
+    function _standingByKeyChain(
+        Record storage record,
+        address app,
+        uint256 since
+    ) private view returns (Standing standing) {
+        (address root, uint256 epoch, uint256 made) = (record.source, record.epoch, record.provenAtBlock);
+        if (!_approves(rootKeys, Kind.RootKey, rootKeyOf[root], since, record)) return Standing.RootKeyNotApproved;
+        uint256 found = gasleft();
+        standing = _standingOfRelease(app, record.subject, epoch, since, made);
+        if (standing != Standing.Live) BoundedAppCall.requireGas(found, BoundedAppCall.DETAILS_GAS);
+    }
+
+    /// @dev The app's answer about release and key epochs, for a proof that commits to the block `made`.
+    function _standingOfRelease(
+        address app,
+        bytes32 composeHash,
+        uint256 epoch,
+        uint256 since,
+        uint256 made
+    ) private view returns (Standing) {
+        (Approval release, uint256 write, uint256 read) = Questions.releaseAndEpochs(app, composeHash);
         if (write == 0) return Standing.AppRefuses;
-        if (!Questions.isActiveBefore(release, since)) return Standing.ReleaseNotApproved;
+        bool counts =
+            Questions.isActiveBefore(release, since) &&
+                Questions.isProvenForApp(app, Kind.Release, composeHash, release, made);
+        if (!counts) return Standing.ReleaseNotApproved;
         return epoch < read || epoch > write ? Standing.EpochEnded : Standing.Live;
     }
 
-    /// @dev Whether a registry of the DAO has an active approval that began before the record. Reverts if the registry does.
-    function _approves(address registry, Kind kind, bytes32 id, uint256 since) private view returns (bool) {
+    /// @dev Whether a registry of the DAO has an active approval that began before the record, and whose version is not younger
+    /// than the proof. Reverts if the registry does.
+    function _approves(
+        address registry,
+        Kind kind,
+        bytes32 id,
+        uint256 since,
+        Record storage record
+    ) private view returns (bool) {
         (bool answered, Approval word) = Questions.approvalOf(registry, kind, id, gasleft());
         require(answered, InstanceRegistryFailed(registry));
-        return Questions.isActiveBefore(word, since);
+        if (!Questions.isActiveBefore(word, since)) return false;
+        // most approvals never return, and this saves reading the record
+        if (word.version() == 1) return true;
+        bool isProven;
+        (answered, isProven) = Questions.isProvenUnder(registry, kind, id, word, record.provenAtBlock, gasleft());
+        require(answered, InstanceRegistryFailed(registry));
+        return isProven;
     }
 
-    /// @dev Whether the host registry admits the host now, under an approval that began before the record.
-    function _admits(bytes32 deviceId, uint256 since) private view returns (bool) {
+    /// @dev Whether the host registry admits the host now, under an approval as `_approves` requires it.
+    function _admits(bytes32 deviceId, uint256 since, Record storage record) private view returns (bool) {
         address hosts = IHostsOfKms(kmsAuth).hosts();
         if (hosts == address(0)) return false;
         (bool isAdmitted, ) = IHosts(hosts).admission(deviceId);
-        return isAdmitted && _approves(hosts, Kind.Host, deviceId, since);
+        return isAdmitted && _approves(hosts, Kind.Host, deviceId, since, record);
     }
 
     /// @dev The id of a measurement set for TDX, as `Images.idOf` computes it.

@@ -19,6 +19,12 @@ import {Kind} from "../types/Kind.sol";
 import {TcbStatus} from "../types/Report.sol";
 import {IInstances} from "./IInstances.sol";
 
+/// @notice The function of dstack's app contract that is asked here.
+interface IAppDevices {
+    /// @notice Whether the app may run on any host.
+    function allowAnyDevice() external view returns (bool);
+}
+
 /// @notice The questions of `Instances`, with little gas: about approvals, and to app contracts that are not trusted.
 /// @dev Calls to an app are bounded as in `BoundedAppCall`: an app can deny its own instances by failing, and nothing else.
 library Questions {
@@ -32,7 +38,19 @@ library Questions {
         bytes32 id,
         uint256 gasLimit
     ) internal view returns (bool answered, Approval word) {
-        bytes4 selector = IApprovalRegistry.approvalOf.selector;
+        uint256 found;
+        (answered, found) = _ask(registry, IApprovalRegistry.approvalOf.selector, kind, id, gasLimit);
+        word = Approval.wrap(found);
+    }
+
+    /// @dev Asks for one word about an id.
+    function _ask(
+        address registry,
+        bytes4 selector,
+        Kind kind,
+        bytes32 id,
+        uint256 gasLimit
+    ) private view returns (bool answered, uint256 word) {
         assembly ("memory-safe") {
             let question := mload(0x40)
             mstore(question, selector)
@@ -62,6 +80,26 @@ library Questions {
         }
     }
 
+    /// @notice Whether a proof is from after the approval's current version was approved. Asks only about later versions: before
+    /// the first one nothing was withdrawn.
+    /// @param provenAtBlock the block to which the proof commits.
+    /// @param gasLimit gas for the call.
+    /// @return answered false if the call failed, or returned less than a word.
+    /// @return isProven whether the proof counts for this version.
+    function isProvenUnder(
+        address registry,
+        Kind kind,
+        bytes32 id,
+        Approval word,
+        uint256 provenAtBlock,
+        uint256 gasLimit
+    ) internal view returns (bool answered, bool isProven) {
+        if ((Approval.unwrap(word) >> VERSION_SHIFT) & NUMBER_MASK == 1) return (true, true);
+        uint256 approvedIn;
+        (answered, approvedIn) = _ask(registry, IApprovalRegistry.approvedInBlock.selector, kind, id, gasLimit);
+        isProven = answered && approvedIn <= provenAtBlock;
+    }
+
     /// @notice The approval of a release and its key epochs, from the app.
     /// @return release the approval; empty if the app does not answer.
     /// @return write the epoch for new data; 0 if the release may not boot, or the app does not answer.
@@ -72,7 +110,6 @@ library Questions {
     ) internal view returns (Approval release, uint256 write, uint256 read) {
         bytes4 selector = IApp.releaseAndEpochs.selector;
         uint256 gasLimit = BoundedAppCall.DETAILS_GAS;
-        uint256 found = gasleft();
         bool answered;
         assembly ("memory-safe") {
             let question := mload(0x40)
@@ -84,7 +121,6 @@ library Questions {
             write := mul(answered, mload(add(question, 32)))
             read := mul(answered, mload(add(question, 64)))
         }
-        if (!answered) BoundedAppCall.requireGas(found, gasLimit);
     }
 
     /// @notice Whether the app answers `approvalOf` about its releases.
@@ -94,12 +130,52 @@ library Questions {
         if (!answered) BoundedAppCall.requireGas(found, BoundedAppCall.DETAILS_GAS);
     }
 
-    /// @notice Whether the approval of a release is active and began before `time`.
-    function approvedBefore(address app, bytes32 composeHash, uint256 time) internal view returns (bool isApproved) {
+    /// @notice Whether an approval of the app is active, began before `time`, and is not younger than the proof.
+    /// @dev Reverts with `GasTooLow` if not, and the caller gave less gas than the app may use for each answer.
+    /// @param time unix seconds.
+    /// @param provenAtBlock the block to which the proof commits.
+    function approvedBefore(
+        address app,
+        Kind kind,
+        bytes32 id,
+        uint256 time,
+        uint256 provenAtBlock
+    ) internal view returns (bool isApproved) {
         uint256 found = gasleft();
-        (bool answered, Approval word) = approvalOf(app, Kind.Release, composeHash, BoundedAppCall.DETAILS_GAS);
-        isApproved = answered && isActiveBefore(word, time);
-        if (!answered) BoundedAppCall.requireGas(found, BoundedAppCall.DETAILS_GAS);
+        (bool answered, Approval word) = approvalOf(app, kind, id, BoundedAppCall.DETAILS_GAS);
+        isApproved = answered && isActiveBefore(word, time) && isProvenForApp(app, kind, id, word, provenAtBlock);
+        if (!isApproved) BoundedAppCall.requireGas(found, BoundedAppCall.DETAILS_GAS);
+    }
+
+    /// @notice As `isProvenUnder`, about an approval of the app: false too if the app does not answer.
+    /// @dev Reverts with `GasTooLow` if false, and the caller gave less gas than the app may use.
+    function isProvenForApp(
+        address app,
+        Kind kind,
+        bytes32 id,
+        Approval word,
+        uint256 provenAtBlock
+    ) internal view returns (bool isProven) {
+        uint256 found = gasleft();
+        (, isProven) = isProvenUnder(app, kind, id, word, provenAtBlock, BoundedAppCall.DETAILS_GAS);
+        if (!isProven) BoundedAppCall.requireGas(found, BoundedAppCall.DETAILS_GAS);
+    }
+
+    /// @notice Whether the app's approvals of hosts do not count: it allows any host, or does not say so.
+    /// @dev Reverts with `GasTooLow` if the app did not say that it allows any, and the caller gave less gas than it may use.
+    function allowsAnyDevice(address app) internal view returns (bool isAny) {
+        bytes4 selector = IAppDevices.allowAnyDevice.selector;
+        uint256 gasLimit = BoundedAppCall.DETAILS_GAS;
+        uint256 found = gasleft();
+        bool says;
+        assembly ("memory-safe") {
+            mstore(0, selector)
+            let answered := staticcall(gasLimit, app, 0, 4, 0, 32)
+            answered := and(answered, gt(returndatasize(), 31))
+            says := and(answered, eq(mload(0), 1))
+            isAny := or(says, iszero(answered))
+        }
+        if (!says) BoundedAppCall.requireGas(found, gasLimit);
     }
 
     /// @notice The app's own answer about a boot: dstack's `isAppAllowed`.

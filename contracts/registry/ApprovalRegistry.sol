@@ -15,6 +15,9 @@ abstract contract ApprovalRegistry is IApprovalRegistry, Ownable2StepUpgradeable
     uint40 internal constant MIN_SUSPENSION = 1 hours;
     /// @dev A longer suspension would be a revocation without a vote.
     uint40 internal constant MAX_SUSPENSION = 90 days;
+    /// @dev Namespace of the blocks of `approvedInBlock`: keccak256(id . keccak256(kind . this)). They have no slot of their own,
+    /// so that the slots of deployed registries stay.
+    bytes32 private constant VERSION_BLOCKS = keccak256("assent.storage.VersionBlocks");
 
     /// @dev Slot 0: the approval words. KMS nodes read them with storage proofs.
     mapping(Kind kind => mapping(bytes32 id => Approval)) private _approvals;
@@ -157,6 +160,11 @@ abstract contract ApprovalRegistry is IApprovalRegistry, Ownable2StepUpgradeable
     }
 
     /// @inheritdoc IApprovalRegistry
+    function approvedInBlock(Kind kind, bytes32 id) public view returns (uint256) {
+        return _versionBlocks()[kind][id];
+    }
+
+    /// @inheritdoc IApprovalRegistry
     function activationDelay(Kind kind) public view virtual returns (uint256);
 
     /// @inheritdoc IApprovalRegistry
@@ -245,6 +253,8 @@ abstract contract ApprovalRegistry is IApprovalRegistry, Ownable2StepUpgradeable
         _list(kind, id, known, given);
         bytes32 digest = evidence.length == 0 ? bytes32(0) : keccak256(evidence);
         if (digest != 0 || known.version() != 0) _evidence[kind][id] = digest;
+        bool returned = known.version() != 0 && given.version() != known.version();
+        if (returned) _versionBlocks()[kind][id] = block.number;
 
         emit ApprovalGiven(kind, id, given, evidence);
         _afterDecision(kind, id, true);
@@ -327,6 +337,18 @@ abstract contract ApprovalRegistry is IApprovalRegistry, Ownable2StepUpgradeable
         if (known.index() != 0) return;
         if (!_isImplied(kind, id, changed.index())) _ids[kind][changed.index()] = id;
         _counts += uint128(1) << _countShift(kind);
+    }
+
+    /// @dev Blocks in which later versions were approved.
+    function _versionBlocks()
+        private
+        pure
+        returns (mapping(Kind kind => mapping(bytes32 id => uint256)) storage blocks)
+    {
+        bytes32 slot = VERSION_BLOCKS;
+        assembly ("memory-safe") {
+            blocks.slot := slot
+        }
     }
 
     /// @dev Position of a kind's counter in `_counts`, bits.

@@ -144,7 +144,8 @@ contract Hosts is IHosts, ApprovalRegistry, EIP712Upgradeable, RenounceableUpgra
     }
 
     /// @dev A host belongs to its operator while its proof lasts, or while the owner named that operator. A new proof
-    /// must be from a later block than the last, so a permit works once.
+    /// must be from a later block than the last, so a permit works once. It must not be from before the last approval of a host
+    /// that was approved again: an operator could keep a quote from before the withdrawal.
     function _requireNewer(bytes32 deviceId, address operator, uint256 blockNumber) private view {
         Host storage known = _hosts[deviceId];
         address named = _named[deviceId];
@@ -153,6 +154,8 @@ contract Hosts is IHosts, ApprovalRegistry, EIP712Upgradeable, RenounceableUpgra
         require(mayProve, HostOwnedByOtherOperator(deviceId, known.operator));
         // also after the DAO removed the operator: an older quote, or a used permit, never counts again
         require(blockNumber > known.provenAtBlock, HostProofNotNewer(deviceId, blockNumber, known.provenAtBlock));
+        uint256 approvedIn = approvedInBlock(Kind.Host, deviceId);
+        require(blockNumber >= approvedIn, HostProofBeforeApproval(deviceId, blockNumber, approvedIn));
     }
 
     /// @dev Requires a TD that nobody can debug or migrate, an accepted status, a new enough evaluation number and no

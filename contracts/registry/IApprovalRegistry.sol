@@ -147,6 +147,10 @@ interface IApprovalRegistry is IExecutionDeadline {
     /// @notice keccak256 of the evidence of the current version; zero if there was none.
     function evidenceOf(Kind kind, bytes32 id) external view returns (bytes32);
 
+    /// @notice The block in which the current version of an approval was approved; 0 for the first version. A proof that
+    /// commits to the hash of this block or a later one was made after that.
+    function approvedInBlock(Kind kind, bytes32 id) external view returns (uint256);
+
     /// @notice Seconds from an approval of `kind` to its earliest start; 0 for a kind that is not kept here.
     function activationDelay(Kind kind) external view returns (uint256);
 

@@ -129,6 +129,10 @@ interface IHosts is IHostAdmission {
     /// @param blockNumber the block of the call.
     /// @param known the block of the stored host proof.
     error HostProofNotNewer(bytes32 deviceId, uint256 blockNumber, uint256 known);
+    /// @notice The host was approved again, and the quote may be from before that. Make a new quote.
+    /// @param blockNumber block of the quote.
+    /// @param approvedIn block of the approval: the first one that a quote may name.
+    error HostProofBeforeApproval(bytes32 deviceId, uint256 blockNumber, uint256 approvedIn);
 
     /// @notice The host belongs to another operator: its host proof has not expired, or the DAO named that operator.
     /// @param operator the account that owns the host.
@@ -182,8 +186,8 @@ interface IHosts is IHostAdmission {
     /// @notice Registers the host on which `quote` was made. Anyone; the caller becomes or stays its operator.
     /// Emits `HostProven`, and `ApprovalGiven` if the rules are open and the host is new.
     /// @dev Reverts with `HostQuoteTooLong`, `HostQuoteRejected`, `HostBlockUnknown`, `HostReportDataMismatch`, `HostOwnedByOtherOperator`,
-    /// `HostProofNotNewer`, `PolicyBreached`, `HostStatusRefused`, `HostEvaluationNumberTooLow`, `HostAdvisoryDenied`,
-    /// `HostProofExpired`, and with the verifier's errors for a malformed quote.
+    /// `HostProofNotNewer`, `HostProofBeforeApproval`, `PolicyBreached`, `HostStatusRefused`, `HostEvaluationNumberTooLow`,
+    /// `HostAdvisoryDenied`, `HostProofExpired`, and with the verifier's errors for a malformed quote.
     /// @param quote in any form that the verifier takes, at most 8,192 bytes.
     /// @param blockNumber the block whose hash is in the report data, see `reportDataFor`.
     /// @return deviceId the host.

@@ -9,7 +9,11 @@ import { appSignerAbi, appSignersAbi, instancesAbi } from '../../src/chain/abi.t
 import { type Kind, noEnd, stateAt } from '../../src/chain/approval.ts'
 import { type Call, sendCall } from '../../src/chain/call.ts'
 import { setStatusAcceptedUntil } from '../../src/chain/governance/settings.ts'
-import { setRequireTcbUpToDate, supersede } from '../../src/chain/registries/app.ts'
+import {
+  setAllowAnyDevice,
+  setRequireTcbUpToDate,
+  supersede,
+} from '../../src/chain/registries/app.ts'
 import {
   instanceProofToJson,
   parseInstanceProof,
@@ -212,11 +216,13 @@ describe('the view in TypeScript', () => {
       [hosts, 'host', system.deviceId],
       [contracts.rootKeys, 'rootKey', system.rootKey],
       [app, 'release', system.composeHash],
+      [app, 'device', system.deviceId],
     ]
     const seen = new Set<string>()
     const attempt = async (call: Call) => {
       await sendCall(system.clients, call).catch(() => {})
     }
+    await send(setAllowAnyDevice(app, false))
     for (let step = 0; step < 60; step++) {
       const [at, kind, id] = grounds[random(grounds.length)] as [Address, Kind, Hex]
       const key = keys[random(keys.length)] as Uint8Array

@@ -386,7 +386,8 @@ contract HostsTest is HostsFixture {
         vm.stopPrank();
 
         _assertAdmitted(false, "an old proof came back to life");
-        _register(_report(operator, 991), 991);
+        vm.roll(1001);
+        _register(_report(operator, 1000), 1000);
         _assertAdmitted(true, "a new proof does not count");
     }
 

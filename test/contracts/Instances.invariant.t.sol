@@ -13,7 +13,7 @@ import {Log, Test} from "./Vm.sol";
 /// @notice Random histories: keys are proven in both ways, old proofs are sent again, approvals end and return, time passes.
 contract InstanceHistory is InstancesFixture {
     uint256 public constant KEYS = 4;
-    uint256 private constant GROUNDS = 6;
+    uint256 private constant GROUNDS = 7;
 
     /// @dev What was true when a key was proven last; nothing of it is read from `Instances`.
     struct Ghost {
@@ -32,6 +32,7 @@ contract InstanceHistory is InstancesFixture {
     uint256 public lived;
     mapping(uint256 key => Ghost) private _ghosts;
     mapping(uint256 ground => mapping(uint32 version => uint256)) private _approvedAt;
+    mapping(uint256 ground => mapping(uint32 version => uint256)) private _approvedIn;
     mapping(address key => IInstances.Record) private _rebuilt;
     IInstances.QuoteProof[] private _quotes;
     IInstances.ChainProof[] private _statements;
@@ -52,7 +53,7 @@ contract InstanceHistory is InstancesFixture {
         uint256 key = keyAt(seed >> 8);
         uint256 which = seed % 12;
         if (which <= 1) _proveByQuote(key);
-        else if (which == 2) _proveByKeyChain(key);
+        else if (which == 2) _proveByKeyChain(key, (seed >> 16) % 4 != 0);
         else if (which == 3) _sendAgain(seed >> 16);
         else if (which <= 5) _decide(seed >> 16);
         else if (which <= 7) _approveEverything();
@@ -74,11 +75,12 @@ contract InstanceHistory is InstancesFixture {
         if (done) _note(key, true, proof.blockNumber, until);
     }
 
-    function _proveByKeyChain(uint256 key) private {
+    /// @param isSent false: somebody keeps the statement, and may send it later.
+    function _proveByKeyChain(uint256 key, bool isSent) private {
         _pass(1);
         IInstances.ChainProof memory proof = _chainProof(key, COMPOSE, 1);
         _statements.push(proof);
-        _sendStatement(key, proof);
+        if (isSent) _sendStatement(key, proof);
     }
 
     function _sendStatement(uint256 key, IInstances.ChainProof memory proof) private {
@@ -120,7 +122,8 @@ contract InstanceHistory is InstancesFixture {
         if (i == 2) return (OWNER, app, Kind.Release, COMPOSE);
         if (i == 3) return (DAO, kms, Kind.OsImage, IMAGE);
         if (i == 4) return (DAO, images, Kind.Measurements, images.idOf(IMAGE, TeeVariant.Tdx, sha256(new bytes(224))));
-        return (DAO, hosts, Kind.Host, DEVICE);
+        if (i == 5) return (DAO, hosts, Kind.Host, DEVICE);
+        return (OWNER, app, Kind.Device, DEVICE);
     }
 
     function _versionOf(uint256 i) private view returns (uint32) {
@@ -156,7 +159,9 @@ contract InstanceHistory is InstancesFixture {
             if (state == State.Suspended) registry.lift(kind, _ids(id), NEVER);
             else registry.approve(_terms(kind, id), NEVER);
             vm.stopPrank();
-            if (_approvedAt[i][_versionOf(i)] == 0) _approvedAt[i][_versionOf(i)] = vm.getBlockTimestamp();
+            if (_approvedAt[i][_versionOf(i)] != 0) continue;
+            _approvedAt[i][_versionOf(i)] = vm.getBlockTimestamp();
+            _approvedIn[i][_versionOf(i)] = number;
         }
         _pass(1);
         _proveHost();
@@ -206,7 +211,8 @@ contract InstanceHistory is InstancesFixture {
         }
     }
 
-    /// @notice Whether a key may be live: proven, not ended, and each approval active in the version under which it was proven.
+    /// @notice Whether a key may be live: proven, not ended, and each approval active in the version under which it was proven
+    /// and to whose block the proof commits at the earliest.
     function mayLive(uint256 key) public view returns (bool) {
         Ghost storage ghost = _ghosts[key];
         if (!ghost.isProven || ghost.isEnded || vm.getBlockTimestamp() >= ghost.expiresAt) return false;
@@ -215,7 +221,8 @@ contract InstanceHistory is InstancesFixture {
             (, IApprovalRegistry registry, Kind kind, bytes32 id) = _ground(i);
             uint32 version = ghost.versions[i];
             if (registry.stateOf(kind, id) != State.Active || _versionOf(i) != version) return false;
-            if (_approvedAt[i][version] >= ghost.provenAt) return false;
+            if (_approvedAt[i][version] >= ghost.provenAt || _approvedIn[i][version] > ghost.provenAtBlock)
+                return false;
         }
         (bool isAdmitted, ) = hosts.admission(DEVICE);
         return isAdmitted || !ghost.byQuote;

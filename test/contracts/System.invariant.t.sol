@@ -204,6 +204,8 @@ abstract contract SystemRules is Test {
             uint32 version = system.hosts().approvalOf(Kind.Host, bytes32(id)).version();
             bool proven = host.approvalVersion == version || (host.approvalVersion == 0 && version == 1);
             assertTrue(proven, "proven under another approval");
+            uint256 approvedIn = system.hosts().approvedInBlock(Kind.Host, bytes32(id));
+            assertTrue(host.provenAtBlock >= approvedIn, "proven by a quote from before the approval");
             assertEq(system.hosts().currentIdOf(bytes32(id)), bytes32(id), "admitted under an id that it left");
             bool bonded = system.bonds().bondOf(bytes32(id), host.operator).bonded >= replay.bondMinimum();
             assertTrue(replay.bondsOfHosts() == address(0) || bonded, "not bonded");

@@ -57,6 +57,7 @@ export const standings = [
   'app-refuses',
   'release-not-approved',
   'epoch-ended',
+  'device-not-approved',
 ] as const
 
 /** One of {@link standings}. */
@@ -106,24 +107,31 @@ export interface InstanceContracts {
   readonly rootKeys: Address
 }
 
+/** An approval, and the block in which its current version was approved: 0 for the first version. */
+export interface DatedApproval extends Approval {
+  readonly approvedInBlock: number
+}
+
 /** Everything on which the standing of a key depends, at one block. Fields that its way does not need are undefined. */
 export interface InstanceFacts {
   readonly record: InstanceRecord
   /** Approval of the app in KmsAuth. */
-  readonly app: Approval
-  readonly rootKey: Approval
-  readonly image?: Approval
-  readonly measurements?: Approval
+  readonly app: DatedApproval
+  readonly rootKey: DatedApproval
+  readonly image?: DatedApproval
+  readonly measurements?: DatedApproval
   /** Admission by the host registry, with the first second in which it ends; undefined without a host registry. */
   readonly host?: {
     readonly admitted: boolean
     readonly until: number
-    readonly approval: Approval
+    readonly approval: DatedApproval
   }
   /** The app's own answer about the boot. */
   readonly appAllows?: boolean
   /** Approval of the release; undefined if the app does not answer. */
-  readonly release?: Approval
+  readonly release?: DatedApproval
+  /** Approval of the host by the app; undefined if the app allows any host, or does not say so. */
+  readonly device?: DatedApproval
   /** Key epochs of the release; both 0 if it may not boot. */
   readonly epochs?: { readonly write: number; readonly read: number }
 }
@@ -138,10 +146,11 @@ export function judgeInstance(facts: InstanceFacts, at: number): Standing {
   if (record.way === 'none') return 'unknown'
   if (record.isEnded) return 'ended'
   if (at >= record.expiresAt) return 'expired'
-  const approves = (approval: Approval | undefined) =>
+  const approves = (approval: DatedApproval | undefined) =>
     approval !== undefined &&
     stateAt(approval, at) === 'active' &&
-    approval.activeFrom < record.provenAt
+    approval.activeFrom < record.provenAt &&
+    approval.approvedInBlock <= record.provenAtBlock
   if (!approves(facts.app)) return 'app-not-approved'
   if (!approves(facts.rootKey)) return 'root-key-not-approved'
   if (record.way === 'key-chain') return judgeEpoch(facts, approves(facts.release))
@@ -149,7 +158,9 @@ export function judgeInstance(facts: InstanceFacts, at: number): Standing {
   if (!approves(facts.measurements)) return 'measurements-not-approved'
   if (facts.host?.admitted !== true || !approves(facts.host.approval)) return 'host-not-admitted'
   if (facts.appAllows !== true) return 'app-refuses'
-  return record.hasApprovals && !approves(facts.release) ? 'release-not-approved' : 'live'
+  if (!record.hasApprovals) return 'live'
+  if (!approves(facts.release)) return 'release-not-approved'
+  return facts.device === undefined || approves(facts.device) ? 'live' : 'device-not-approved'
 }
 
 function judgeEpoch({ record, epochs }: InstanceFacts, isReleaseApproved: boolean): Standing {
@@ -161,8 +172,8 @@ function judgeEpoch({ record, epochs }: InstanceFacts, isReleaseApproved: boolea
 
 /** The first second in which a live key stops to count without a transaction, as far as the approvals tell. Unix seconds. */
 export function endOfInstance({ record, ...facts }: InstanceFacts): number {
-  const { app, rootKey, image, measurements, release, host } = facts
-  const approvals = [app, rootKey, image, measurements, release]
+  const { app, rootKey, image, measurements, release, device, host } = facts
+  const approvals = [app, rootKey, image, measurements, release, device]
   const ends = [...approvals.map((each) => each?.expiresAt ?? 0), host?.until ?? 0]
   return Math.min(record.expiresAt, ...ends.filter((end) => end !== 0))
 }
@@ -212,7 +223,7 @@ async function readFacts(reader: Reader, key: Address): Promise<InstanceFacts> {
 async function factsOfBoot(reader: Reader, record: InstanceRecord) {
   const { client, contracts, block } = reader
   const boot = await readBootFacts(client, record.source, block)
-  const [rootKey, image, measurements, host, appAllows, release] = await Promise.all([
+  const [rootKey, image, measurements, host, appAllows, release, device] = await Promise.all([
     client
       .readContract({
         address: contracts.instances,
@@ -231,7 +242,8 @@ async function factsOfBoot(reader: Reader, record: InstanceRecord) {
     ),
     readHost(reader, record.subject),
     askApp(reader, record, boot),
-    record.hasApprovals ? releaseOf(reader, record.app, boot.composeHash) : undefined,
+    record.hasApprovals ? ofApp(reader, record.app, 'release', boot.composeHash) : undefined,
+    record.hasApprovals ? deviceOf(reader, record) : undefined,
   ])
   return {
     rootKey,
@@ -240,6 +252,7 @@ async function factsOfBoot(reader: Reader, record: InstanceRecord) {
     appAllows,
     ...(host && { host }),
     ...(release && { release }),
+    ...(device && { device }),
   }
 }
 
@@ -253,7 +266,10 @@ async function factsOfEpoch(reader: Reader, record: InstanceRecord) {
       args: [record.subject],
       blockNumber: block,
     })
-    .then(([word, write, read]) => ({ release: decodeApproval(word), epochs: { write, read } }))
+    .then(async ([word, write, read]) => {
+      const release = await dated(reader, record.app, 'release', record.subject, word)
+      return { release, epochs: { write, read } }
+    })
     .catch(orRefusal(undefined))
   const [rootKey, answered] = await Promise.all([
     client
@@ -296,23 +312,65 @@ function measurementSetId(osImageHash: Hex, mrSystem: Hex): Hex {
 }
 
 async function approvalIn(
-  { client, block }: Reader,
+  reader: Reader,
   registry: Address,
   kind: keyof typeof kinds,
   id: Hex,
-): Promise<Approval> {
-  const word = await client.readContract({
+): Promise<DatedApproval> {
+  const word = await reader.client.readContract({
     address: registry,
     abi: appAbi,
     functionName: 'approvalOf',
     args: [kinds[kind], id],
-    blockNumber: block,
+    blockNumber: reader.block,
   })
-  return decodeApproval(word)
+  return dated(reader, registry, kind, id, word)
 }
 
-function releaseOf(reader: Reader, app: Address, composeHash: Hex): Promise<Approval | undefined> {
-  return approvalIn(reader, app, 'release', composeHash).catch(orRefusal(undefined))
+/** The approval of a word, with the block of its version: as the contract, asked about later versions only. */
+async function dated(
+  { client, block }: Reader,
+  registry: Address,
+  kind: keyof typeof kinds,
+  id: Hex,
+  word: bigint,
+): Promise<DatedApproval> {
+  const approval = decodeApproval(word)
+  if (approval.version <= 1) return { ...approval, approvedInBlock: 0 }
+  const approvedIn = await client.readContract({
+    address: registry,
+    abi: appAbi,
+    functionName: 'approvedInBlock',
+    args: [kinds[kind], id],
+    blockNumber: block,
+  })
+  return { ...approval, approvedInBlock: Number(approvedIn) }
+}
+
+/** An approval of the app; undefined if the app does not answer. */
+function ofApp(
+  reader: Reader,
+  app: Address,
+  kind: 'release' | 'device',
+  id: Hex,
+): Promise<DatedApproval | undefined> {
+  return approvalIn(reader, app, kind, id).catch(orRefusal(undefined))
+}
+
+/** The app's approval of the host of a record; undefined if the app allows any host, or does not say so. */
+async function deviceOf(
+  reader: Reader,
+  record: InstanceRecord,
+): Promise<DatedApproval | undefined> {
+  const isAny = await reader.client
+    .readContract({
+      address: record.app,
+      abi: appAbi,
+      functionName: 'allowAnyDevice',
+      blockNumber: reader.block,
+    })
+    .catch(orRefusal(true))
+  return isAny ? undefined : approvalIn(reader, record.app, 'device', record.subject)
 }
 
 async function readHost(reader: Reader, deviceId: Hex): Promise<InstanceFacts['host']> {

@@ -167,8 +167,24 @@ contract HostAttacks is HostsFixture {
         hosts.approve(_terms(DEVICE), NEVER);
         vm.stopPrank();
         assertTrue(!_isAdmitted(DEVICE), "admitted by the old proof");
-        _registerAs(DEVICE, 992);
+        vm.roll(1001);
+        _registerAs(DEVICE, 1000);
         assertTrue(_isAdmitted(DEVICE), "not admitted by a new one");
+    }
+
+    /// @dev The operator keeps a second quote, and registers it after the withdrawal and the next approval.
+    function test_H5_QuoteFromBeforeAWithdrawalIsNoNewProof() public {
+        _registerAs(DEVICE, 990);
+        bytes memory kept = abi.encode(_report(operator, 999));
+        vm.startPrank(DAO);
+        hosts.withdraw(Kind.Host, _ids(DEVICE));
+        hosts.approve(_terms(DEVICE), NEVER);
+        vm.stopPrank();
+        vm.roll(1002);
+        vm.expectRevert(abi.encodeWithSelector(IHosts.HostProofBeforeApproval.selector, DEVICE, 999, 1000));
+        vm.prank(operator);
+        hosts.register(kept, 999);
+        assertTrue(!_isAdmitted(DEVICE), "admitted by a quote from before the withdrawal");
     }
 
     /// @dev The votes are public for days; the operator changes ids twice before they are carried out.
@@ -230,7 +246,8 @@ contract HostAttacks is HostsFixture {
         vm.prank(DAO);
         hosts.approve(_terms(DEVICE), NEVER);
         vm.warp(NOW + 1 days);
-        _registerAs(DEVICE, 993);
+        vm.roll(1001);
+        _registerAs(DEVICE, 1000);
         assertTrue(_isAdmitted(DEVICE) && !_isAdmitted(NEXT), "two machines of one");
         assertEq(hosts.currentIdOf(NEXT), DEVICE, "present id");
     }
@@ -245,7 +262,8 @@ contract HostAttacks is HostsFixture {
         vm.prank(DAO);
         hosts.approve(_terms(NEXT), NEVER);
         vm.warp(NOW + 2 days);
-        _registerAs(NEXT, 993);
+        vm.roll(1001);
+        _registerAs(NEXT, 1000);
         assertTrue(_isAdmitted(NEXT) && !_isAdmitted(THIRD), "not moved back");
         vm.prank(DAO);
         hosts.revoke(Kind.Host, _ids(DEVICE));
@@ -360,7 +378,8 @@ contract HostAttacks is HostsFixture {
         hosts.withdraw(Kind.Host, _ids(NEXT));
         hosts.approve(_terms(DEVICE), NEVER);
         vm.stopPrank();
-        _registerAs(DEVICE, 992);
+        vm.roll(1001);
+        _registerAs(DEVICE, 1000);
         _registerAs(NEXT, 993);
         assertTrue(_isAdmitted(DEVICE), "not admitted");
 

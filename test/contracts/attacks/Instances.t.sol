@@ -14,7 +14,7 @@ import {Kind} from "../../../contracts/types/Kind.sol";
 import {PolicyBreach, PolicyLib} from "../../../contracts/types/Policy.sol";
 import {Report, TcbStatus, Verdict} from "../../../contracts/types/Report.sol";
 import {TeeVariant} from "../../../contracts/types/TeeVariant.sol";
-import {GasBombApp, RevertingApp, YesApp} from "../hostile/MaliciousApps.sol";
+import {CatchingApp, GasBombApp, RevertingApp, YesApp} from "../hostile/MaliciousApps.sol";
 import {InstancesFixture} from "../InstancesFixture.sol";
 
 /// @notice Somebody tries to break each promise about instances (docs/contracts.md, numbers with I).
@@ -30,13 +30,14 @@ contract InstanceAttacks is InstancesFixture {
 
     function _groundsOfQuote() private view returns (Ground[] memory grounds) {
         bytes32 set = images.idOf(IMAGE, TeeVariant.Tdx, sha256(new bytes(224)));
-        grounds = new Ground[](6);
+        grounds = new Ground[](7);
         grounds[0] = Ground(DAO, kms, Kind.App, _key(address(app)), IInstances.Standing.AppNotApproved);
         grounds[1] = Ground(DAO, keys, Kind.RootKey, rootKey, IInstances.Standing.RootKeyNotApproved);
         grounds[2] = Ground(DAO, kms, Kind.OsImage, IMAGE, IInstances.Standing.ImageNotApproved);
         grounds[3] = Ground(DAO, images, Kind.Measurements, set, IInstances.Standing.MeasurementsNotApproved);
         grounds[4] = Ground(DAO, hosts, Kind.Host, DEVICE, IInstances.Standing.HostNotAdmitted);
         grounds[5] = Ground(OWNER, app, Kind.Release, COMPOSE, IInstances.Standing.AppRefuses);
+        grounds[6] = Ground(OWNER, app, Kind.Device, DEVICE, IInstances.Standing.AppRefuses);
     }
 
     function _groundsOfKeyChain() private view returns (Ground[] memory grounds) {
@@ -142,8 +143,7 @@ contract InstanceAttacks is InstancesFixture {
         for (uint256 i = 0; i < grounds.length; i++) {
             _register(INSTANCE_KEY);
             _withdrawAndApprove(grounds[i]);
-            IInstances.Standing ended =
-                grounds[i].kind == Kind.Release ? IInstances.Standing.ReleaseNotApproved : grounds[i].ended;
+            IInstances.Standing ended = _standingAgain(grounds[i]);
             _assertStanding(INSTANCE_KEY, ended, "revived in the same second");
             _pass(1);
             if (grounds[i].kind == Kind.Host) _proveHost();
@@ -155,16 +155,62 @@ contract InstanceAttacks is InstancesFixture {
             _registerIssued(OTHER_KEY);
             _assertStanding(OTHER_KEY, IInstances.Standing.Live, "before");
             _withdrawAndApprove(grounds[i]);
-            IInstances.Standing ended =
-                grounds[i].kind == Kind.Release ? IInstances.Standing.ReleaseNotApproved : grounds[i].ended;
+            IInstances.Standing ended = _standingAgain(grounds[i]);
             _assertStanding(OTHER_KEY, ended, "revived by key chain");
         }
+    }
+
+    /// @dev What holds about an older record when this approval is active again: the app allows the boot then.
+    function _standingAgain(Ground memory ground) private pure returns (IInstances.Standing) {
+        if (ground.kind == Kind.Release) return IInstances.Standing.ReleaseNotApproved;
+        return ground.kind == Kind.Device ? IInstances.Standing.DeviceNotApproved : ground.ended;
+    }
+
+    function test_I3_NewVersionOfADeviceDoesNotMatterIfTheAppAllowsAny() public {
+        vm.prank(OWNER);
+        app.setAllowAnyDevice(true);
+        _register(INSTANCE_KEY);
+        _withdrawAndApprove(_groundsOfQuote()[6]);
+        _assertStanding(INSTANCE_KEY, IInstances.Standing.Live, "the approval of the device was no ground");
     }
 
     function _withdrawAndApprove(Ground memory ground) private {
         vm.prank(ground.decider);
         ground.registry.withdraw(ground.kind, _ids(ground.id));
         _approveAgain(ground);
+    }
+
+    /// @dev Somebody keeps a second proof, and registers it after the withdrawal and the next approval.
+    function test_I4_ProofFromBeforeAWithdrawalNeverCounts() public {
+        Ground[] memory grounds = _groundsOfQuote();
+        for (uint256 i = 0; i < grounds.length; i++) {
+            uint256 made = number - 1;
+            IInstances.QuoteProof memory kept = _quoteProof(_quote(INSTANCE_KEY, made), INSTANCE_KEY, made);
+            _passWithdrawal(grounds[i]);
+            instances.register(kept);
+            _assertStanding(INSTANCE_KEY, _standingAgain(grounds[i]), "a quote from before the withdrawal");
+            _register(INSTANCE_KEY);
+            _assertStanding(INSTANCE_KEY, IInstances.Standing.Live, "a quote of the block of the approval");
+            _pass(1);
+        }
+        grounds = _groundsOfKeyChain();
+        for (uint256 i = 0; i < grounds.length; i++) {
+            IInstances.ChainProof memory kept = _chainProof(OTHER_KEY, COMPOSE, 1);
+            _passWithdrawal(grounds[i]);
+            instances.registerIssued(kept);
+            _assertStanding(OTHER_KEY, _standingAgain(grounds[i]), "a statement from before the withdrawal");
+            _registerIssued(OTHER_KEY);
+            _assertStanding(OTHER_KEY, IInstances.Standing.Live, "a statement of the block of the approval");
+            _pass(1);
+        }
+    }
+
+    /// @dev The last block is then the one in which the approval returned.
+    function _passWithdrawal(Ground memory ground) private {
+        _pass(1);
+        _withdrawAndApprove(ground);
+        _pass(1);
+        if (ground.kind == Kind.Host) _proveHost();
     }
 
     function test_I4_QuoteCountsForItsChainRegistryAppKeyAndBlockOnly() public {
@@ -508,6 +554,32 @@ contract InstanceAttacks is InstancesFixture {
             }
             assertEq(denials, 0, "a live key was denied because of gas");
         }
+    }
+
+    /// @dev A foreign app whose answers need more gas than some callers give, and that takes a failure for a denial.
+    function test_I11_TooLittleGasIsNoDenialOfAnAppThatCatchesFailures() public {
+        for (uint32 version = 1; version <= 2; version++) {
+            address foreign = address(new CatchingApp(version));
+            kms.registerApp(foreign);
+            _pass(1);
+            app = App(foreign);
+            _register(INSTANCE_KEY);
+            _registerIssued(OTHER_KEY);
+            _assertNoDenialByGas(INSTANCE_KEY);
+            _assertNoDenialByGas(OTHER_KEY);
+            _pass(1);
+        }
+    }
+
+    function _assertNoDenialByGas(uint256 key) private view {
+        _assertStanding(key, IInstances.Standing.Live, "with enough gas");
+        bytes memory call = abi.encodeCall(instances.isFrom, (address(app), DIGEST, _sign(key, DIGEST)));
+        uint256 denials;
+        for (uint256 gasLimit = 3_000; gasLimit < 250_000; gasLimit += 211) {
+            (bool done, bytes memory answer) = address(instances).staticcall{gas: gasLimit}(call);
+            if (done && !abi.decode(answer, (bool))) denials++;
+        }
+        assertEq(denials, 0, "a live key was denied because of gas");
     }
 
     function test_I12_RootKeyCountsOnlyAsTheDaoApprovedIt() public {

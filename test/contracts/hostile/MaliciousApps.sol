@@ -3,11 +3,62 @@ pragma solidity ^0.8.28;
 
 import {IAppAuth} from "../../../contracts/auth/IAppAuth.sol";
 import {AppBootInfo} from "../../../contracts/types/BootInfo.sol";
+import {Kind} from "../../../contracts/types/Kind.sol";
 
 /// @notice Says yes to everything, whoever is meant.
 contract YesApp is IAppAuth {
     function isAppAllowed(AppBootInfo calldata) external pure returns (bool, string memory) {
         return (true, "");
+    }
+}
+
+/// @notice Needs some gas for an answer.
+contract Backend {
+    uint256 private _seed;
+
+    function ask() external view returns (uint256 sum) {
+        sum = _seed;
+        for (uint256 i = 0; i < 300; i++) sum = uint256(keccak256(abi.encode(sum)));
+    }
+}
+
+/// @notice Asks another contract first, and takes a failure of that for a reason to deny.
+contract CatchingApp is IAppAuth {
+    Backend private immutable _backend = new Backend();
+    uint256 private immutable _approval;
+
+    /// @param version number of its approvals, which are active since second 1.
+    constructor(uint32 version) {
+        _approval = 1 | (uint256(version) << 160) | (1 << 192);
+    }
+
+    function isAppAllowed(AppBootInfo calldata) external pure returns (bool, string memory) {
+        return (true, "");
+    }
+
+    function approvalOf(Kind, bytes32) external view returns (uint256) {
+        return _answers() ? _approval : 0;
+    }
+
+    function approvedInBlock(Kind, bytes32) external view returns (uint256) {
+        return _answers() ? 0 : type(uint256).max;
+    }
+
+    function allowAnyDevice() external view returns (bool) {
+        return _answers();
+    }
+
+    function releaseAndEpochs(bytes32) external view returns (uint256, uint256, uint256) {
+        return _answers() ? (_approval, 1, 1) : (0, 0, 0);
+    }
+
+    /// @dev Keeps enough gas to answer itself.
+    function _answers() private view returns (bool) {
+        try _backend.ask{gas: gasleft() - gasleft() / 32}() returns (uint256) {
+            return true;
+        } catch {
+            return false;
+        }
     }
 }
 
