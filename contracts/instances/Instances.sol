@@ -109,29 +109,35 @@ contract Instances is IInstances {
 
     /// @inheritdoc IInstanceSignatures
     function isFrom(address app, bytes32 digest, bytes calldata signature) external view returns (bool) {
+        // zero if nobody signed: that key has no record
         address key = _signerOf(digest, signature);
-        if (key == address(0)) return false;
         Record storage record = _records[key];
-        return record.app == app && _standing(record) == Standing.Live;
+        uint256 head = _headOf(record);
+        return address(uint160(head)) == app && _standing(record, head) == Standing.Live;
     }
 
     /// @inheritdoc IInstances
     function standingOf(address key) external view returns (Standing) {
-        return _standing(_records[key]);
+        Record storage record = _records[key];
+        return _standing(record, _headOf(record));
     }
 
     /// @inheritdoc IInstances
     function instanceOf(address key) external view returns (Record memory record, Standing standing) {
-        return (_records[key], _standing(_records[key]));
+        Record storage stored = _records[key];
+        return (stored, _standing(stored, _headOf(stored)));
     }
 
-    /// @dev First what the record itself says, then the approvals, then the app.
-    function _standing(Record storage record) private view returns (Standing) {
-        // the first slot: app 160 bits, expiresAt 40, provenAt 40, way 8, isEnded 8
-        uint256 head;
+    /// @dev The first slot of a record: app 160 bits, expiresAt 40, provenAt 40, way 8, isEnded 8.
+    function _headOf(Record storage record) private view returns (uint256 head) {
         assembly ("memory-safe") {
             head := sload(record.slot)
         }
+    }
+
+    /// @dev First what the record itself says, then the approvals, then the app.
+    /// @param head `_headOf` the record.
+    function _standing(Record storage record, uint256 head) private view returns (Standing) {
         address app = address(uint160(head));
         uint256 since = uint40(head >> 200);
         uint256 way = uint8(head >> 240);
@@ -167,33 +173,19 @@ contract Instances is IInstances {
 
     /// @dev Root key, release and key epoch: more is not in the statement of the KMS. An app can take the failure of a call of
     /// its own for a reason to deny, so each denial by its answer needs the gas that it may use.
-    function _standingByKeyChain(
-        Record storage record,
-        address app,
-        uint256 since
-    ) private view returns (Standing standing) {
-        (address root, uint256 epoch, uint256 made) = (record.source, record.epoch, record.provenAtBlock);
+    function _standingByKeyChain(Record storage record, address app, uint256 since) private view returns (Standing) {
+        (address root, uint256 epoch) = (record.source, record.epoch);
         if (!_approves(rootKeys, Kind.RootKey, rootKeyOf[root], since, record)) return Standing.RootKeyNotApproved;
         uint256 found = gasleft();
-        standing = _standingOfRelease(app, record.subject, epoch, since, made);
-        if (standing != Standing.Live) BoundedAppCall.requireGas(found, BoundedAppCall.DETAILS_GAS);
-    }
-
-    /// @dev The app's answer about release and key epochs, for a proof that commits to the block `made`.
-    function _standingOfRelease(
-        address app,
-        bytes32 composeHash,
-        uint256 epoch,
-        uint256 since,
-        uint256 made
-    ) private view returns (Standing) {
-        (Approval release, uint256 write, uint256 read) = Questions.releaseAndEpochs(app, composeHash);
+        (Approval release, uint256 write, uint256 read) = Questions.releaseAndEpochs(app, record.subject);
+        (bool counts, bool isFirst) = Questions.isActiveBefore(release, since);
+        if (!isFirst && counts)
+            counts = Questions.isProvenForApp(app, Kind.Release, record.subject, record.provenAtBlock);
+        // epochs count from 1, so a release that may not boot has none
+        if (counts && epoch >= read && epoch <= write) return Standing.Live;
+        BoundedAppCall.requireGas(found, BoundedAppCall.DETAILS_GAS);
         if (write == 0) return Standing.AppRefuses;
-        bool counts =
-            Questions.isActiveBefore(release, since) &&
-                Questions.isProvenForApp(app, Kind.Release, composeHash, release, made);
-        if (!counts) return Standing.ReleaseNotApproved;
-        return epoch < read || epoch > write ? Standing.EpochEnded : Standing.Live;
+        return counts ? Standing.EpochEnded : Standing.ReleaseNotApproved;
     }
 
     /// @dev Whether a registry of the DAO has an active approval that began before the record, and whose version is not younger
@@ -207,11 +199,11 @@ contract Instances is IInstances {
     ) private view returns (bool) {
         (bool answered, Approval word) = Questions.approvalOf(registry, kind, id, gasleft());
         require(answered, InstanceRegistryFailed(registry));
-        if (!Questions.isActiveBefore(word, since)) return false;
-        // most approvals never return, and this saves reading the record
-        if (word.version() == 1) return true;
+        (bool isActive, bool isFirst) = Questions.isActiveBefore(word, since);
+        if (isFirst) return isActive;
+        if (!isActive) return false;
         bool isProven;
-        (answered, isProven) = Questions.isProvenUnder(registry, kind, id, word, record.provenAtBlock, gasleft());
+        (answered, isProven) = Questions.isProvenUnder(registry, kind, id, record.provenAtBlock, gasleft());
         require(answered, InstanceRegistryFailed(registry));
         return isProven;
     }

@@ -38,19 +38,7 @@ library Questions {
         bytes32 id,
         uint256 gasLimit
     ) internal view returns (bool answered, Approval word) {
-        uint256 found;
-        (answered, found) = _ask(registry, IApprovalRegistry.approvalOf.selector, kind, id, gasLimit);
-        word = Approval.wrap(found);
-    }
-
-    /// @dev Asks for one word about an id.
-    function _ask(
-        address registry,
-        bytes4 selector,
-        Kind kind,
-        bytes32 id,
-        uint256 gasLimit
-    ) private view returns (bool answered, uint256 word) {
+        bytes4 selector = IApprovalRegistry.approvalOf.selector;
         assembly ("memory-safe") {
             let question := mload(0x40)
             mstore(question, selector)
@@ -64,7 +52,9 @@ library Questions {
 
     /// @notice Whether the approval is active now and began before `time`. As `Approval.isActiveAt`, in a third of the gas.
     /// @param time unix seconds, not after now: so the approval is not pending either.
-    function isActiveBefore(Approval word, uint256 time) internal view returns (bool isActive) {
+    /// @return isActive whether it is.
+    /// @return isFirst whether this is the first version: nothing was withdrawn before it.
+    function isActiveBefore(Approval word, uint256 time) internal view returns (bool isActive, bool isFirst) {
         // constants that are expressions are not visible in assembly
         uint256 mask = TIME_MASK;
         uint256 numbers = NUMBER_MASK;
@@ -75,13 +65,13 @@ library Questions {
             let lasts := or(iszero(end), lt(timestamp(), end))
             let suspended := lt(timestamp(), and(shr(SUSPENDED_SHIFT, word), mask))
             let ended := or(and(shr(ENDED_SHIFT, word), mask), and(word, revoked))
-            let given := iszero(iszero(and(shr(VERSION_SHIFT, word), numbers)))
-            isActive := and(and(begun, lasts), and(given, iszero(or(suspended, ended))))
+            let version := and(shr(VERSION_SHIFT, word), numbers)
+            isFirst := eq(version, 1)
+            isActive := and(and(begun, lasts), and(iszero(iszero(version)), iszero(or(suspended, ended))))
         }
     }
 
-    /// @notice Whether a proof is from after the approval's current version was approved. Asks only about later versions: before
-    /// the first one nothing was withdrawn.
+    /// @notice Whether a proof is from after a later version of an approval was approved.
     /// @param provenAtBlock the block to which the proof commits.
     /// @param gasLimit gas for the call.
     /// @return answered false if the call failed, or returned less than a word.
@@ -90,17 +80,18 @@ library Questions {
         address registry,
         Kind kind,
         bytes32 id,
-        Approval word,
         uint256 provenAtBlock,
         uint256 gasLimit
     ) internal view returns (bool answered, bool isProven) {
-        if ((Approval.unwrap(word) >> VERSION_SHIFT) & NUMBER_MASK == 1) return (true, true);
-        uint256 approvedIn;
-        (answered, approvedIn) = _ask(registry, IApprovalRegistry.approvedInBlock.selector, kind, id, gasLimit);
-        isProven = answered && approvedIn <= provenAtBlock;
+        bytes memory question = abi.encodeCall(IApprovalRegistry.approvedInBlock, (kind, id));
+        assembly ("memory-safe") {
+            answered := staticcall(gasLimit, registry, add(question, 32), mload(question), 0, 32)
+            answered := and(answered, gt(returndatasize(), 31))
+            isProven := and(answered, iszero(gt(mload(0), provenAtBlock)))
+        }
     }
 
-    /// @notice The approval of a release and its key epochs, from the app.
+    /// @notice The approval of a release and its key epochs, from the app. The caller checks the gas before it denies.
     /// @return release the approval; empty if the app does not answer.
     /// @return write the epoch for new data; 0 if the release may not boot, or the app does not answer.
     /// @return read the oldest epoch that it may read.
@@ -143,7 +134,8 @@ library Questions {
     ) internal view returns (bool isApproved) {
         uint256 found = gasleft();
         (bool answered, Approval word) = approvalOf(app, kind, id, BoundedAppCall.DETAILS_GAS);
-        isApproved = answered && isActiveBefore(word, time) && isProvenForApp(app, kind, id, word, provenAtBlock);
+        (bool isActive, bool isFirst) = isActiveBefore(word, time);
+        isApproved = answered && isActive && (isFirst || isProvenForApp(app, kind, id, provenAtBlock));
         if (!isApproved) BoundedAppCall.requireGas(found, BoundedAppCall.DETAILS_GAS);
     }
 
@@ -153,11 +145,10 @@ library Questions {
         address app,
         Kind kind,
         bytes32 id,
-        Approval word,
         uint256 provenAtBlock
     ) internal view returns (bool isProven) {
         uint256 found = gasleft();
-        (, isProven) = isProvenUnder(app, kind, id, word, provenAtBlock, BoundedAppCall.DETAILS_GAS);
+        (, isProven) = isProvenUnder(app, kind, id, provenAtBlock, BoundedAppCall.DETAILS_GAS);
         if (!isProven) BoundedAppCall.requireGas(found, BoundedAppCall.DETAILS_GAS);
     }
 

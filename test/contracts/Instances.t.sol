@@ -115,7 +115,9 @@ contract InstancesTest is InstancesFixture {
         uint256 since = shape & 32 != 0 ? uint256(time) + 1 : approval.activeFrom();
         if (since > uint256(time) + 1) since = uint256(time) + 1;
         bool expected = approval.isActiveAt(uint256(time) + 1) && approval.activeFrom() < since;
-        assertTrue(Questions.isActiveBefore(approval, since) == expected, "differs");
+        (bool isActive, bool isFirst) = Questions.isActiveBefore(approval, since);
+        assertTrue(isActive == expected, "differs");
+        assertTrue(isFirst == (approval.version() == 1), "another version");
     }
 
     function test_ValidatorFollowsTheRegistriesUpAndDown() public {
