@@ -170,8 +170,8 @@ describe('the token', () => {
 })
 
 describe('another program of this computer', () => {
-  /** Sends half a request without a secret, again whenever the connection ends. */
-  function flood(count: number) {
+  /** Opens connections and begins to send, again whenever a connection ends. */
+  function flood(count: number, beginning: string) {
     const sockets = new Set<Socket>()
     let isOn = true
     const connectAgain = () => {
@@ -183,9 +183,7 @@ describe('another program of this computer', () => {
         sockets.delete(socket)
         void setTimeout(5).then(connectAgain)
       })
-      socket.write(
-        `POST /answer HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nContent-Length: 8000\r\n\r\nx`,
-      )
+      socket.write(beginning)
     }
     for (let i = 0; i < count; i++) connectAgain()
     return () => {
@@ -194,7 +192,13 @@ describe('another program of this computer', () => {
     }
   }
 
-  test('takes no connection from the page', async () => {
+  test.each([
+    [
+      'half a body',
+      () => `POST /answer HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nContent-Length: 8000\r\n\r\nx`,
+    ],
+    ['half a head', () => 'POST /answer HTTP/1.1\r\n'],
+  ])('takes no connection from the page with %s', async (_, beginning) => {
     const session = await open()
     const agent = new Agent({ keepAlive: true, maxSockets: 1 })
     const poll = () =>
@@ -215,7 +219,7 @@ describe('another program of this computer', () => {
         sent.end('{}')
       })
     expect(await poll()).toBe(200)
-    const stop = flood(64)
+    const stop = flood(64, beginning())
     const found: (number | undefined)[] = []
     for (let i = 0; i < 10; i++) {
       await setTimeout(200)
