@@ -141,7 +141,7 @@ describe('KMS service: a denied CVM', () => {
     },
   )
 
-  test('is every CVM if the chain does not approve the KMS any more', async () => {
+  test('a KMS that the chain no longer approves gives no CVM its keys', async () => {
     const identity = await identityOf(cvm)
     await deployment.setBehaviour('self-deny')
 
@@ -155,7 +155,7 @@ describe('KMS service: a denied CVM', () => {
     })
   })
 
-  test('is every CVM if the gateway is `any`, unless the settings allow it', async () => {
+  test('a KMS gives no CVM its keys while the gateway is `any`, unless the settings allow it', async () => {
     await deployment.setGateway('any')
     const identity = await identityOf(cvm)
     const careless = await deployment.start({ insecureAllowAnyGateway: true })

@@ -447,7 +447,7 @@ describe.each(rules)('$question $name', (rule) => {
   const kind = question === 'isAppAllowed' ? 'release' : 'handover'
   const method = question === 'isAppAllowed' ? 'GetAppKey' : 'GetKmsKey'
 
-  test('a denial for it is accepted and a key release is reported', async () => {
+  test('a denial by this rule is accepted and a key release is reported', async () => {
     await undoing(async () => {
       await then(...(rule.against?.() ?? []))
       const boot: Asked = { ...bootOf(newer), ...rule.boot?.() }

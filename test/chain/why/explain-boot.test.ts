@@ -275,7 +275,7 @@ describe('every condition is listed, and not only the first denial', () => {
 })
 
 describe('values that are not given', () => {
-  test('is unknown, and is named', async () => {
+  test('make the answer unknown, and are named', async () => {
     const { answer, conditions } = await why({ appId, composeHash })
 
     expect(answer).toBe('unknown')
