@@ -18,11 +18,14 @@ export const browserOption = {
 } as const satisfies OptionTable
 
 export function frontDoorOptions({ isService, sends, needs }: Command): OptionTable {
-  if (isService === true) return {}
+  const chain = { ...chainOptions, rpcUrl: commandLineOptions.rpcUrl }
+  const { profile } = commandLineOptions
+  // most services read a settings file instead
+  if (isService === true) return needs === 'nothing' ? {} : { ...chain, profile }
   return {
     ...(sends === undefined ? {} : { ...signerOptions, ...browserOption }),
-    ...(needs === 'nothing' ? {} : { ...chainOptions, rpcUrl: commandLineOptions.rpcUrl }),
-    profile: commandLineOptions.profile,
+    ...(needs === 'nothing' ? {} : chain),
+    profile,
     ...commonOptions,
   }
 }
