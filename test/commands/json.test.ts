@@ -336,6 +336,7 @@ kms = "https://localhost:${ports.kms}"
     await pass(0)
     await new Promise((resolve) => setTimeout(resolve, 3_000))
     await run('simulate boot app-compose.json --app shop --quote quote.json')
+    await run('app why app-compose.json --app shop --quote quote.json --collateral collateral.json')
     const report = '00'.repeat(64)
     await run(
       `app verify quote.json --root machine/root.der --collateral collateral.json --compose app-compose.json --report-data ${report}`,

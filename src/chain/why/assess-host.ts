@@ -89,9 +89,7 @@ export async function assessHost(
   question: AssessmentQuestion,
 ): Promise<HostAssessment> {
   const { hosts, quote, now } = question
-  const verifier = await read('read the verifier of the hosts', () =>
-    client.readContract({ address: hosts, abi: hostsAbi, functionName: 'verifier' }),
-  )
+  const verifier = await readVerifier(client, hosts)
   const accept = createAcceptance(client, hosts, now)
   const today = await judgeOnChain(client, verifier, quote, undefined, accept)
   const newest = await judgeOnChain(client, verifier, quote, anyNumber, accept)
@@ -201,6 +199,17 @@ async function judgeEarly(
     judged: { from: 'pccs', status, advisories: advisoryIds, evaluationNumber },
     refusal: undefined,
   }
+}
+
+/** The root of trust of the verifier that a host registry uses, as SubjectPublicKeyInfo (91 bytes). */
+export async function readRootOfHosts(client: PublicClient, hosts: Address): Promise<Uint8Array> {
+  return readRootKey(client, await readVerifier(client, hosts))
+}
+
+function readVerifier(client: PublicClient, hosts: Address): Promise<Address> {
+  return read('read the verifier of the hosts', () =>
+    client.readContract({ address: hosts, abi: hostsAbi, functionName: 'verifier' }),
+  )
 }
 
 /** The root of trust of a verifier, as SubjectPublicKeyInfo. */

@@ -1,9 +1,9 @@
 /** Reads the facts of a boot from a quote and from options. */
 import { registryOf } from '../../chain/registries/registry.ts'
+import { readRootOfHosts } from '../../chain/why/assess-host.ts'
 import type { KnownBoot } from '../../chain/why/explain-boot.ts'
 import { AssentError } from '../../errors/index.ts'
 import { to0x } from '../../lib/bytes.ts'
-import { intelRootKey } from '../../quote/certificates/intel-root.ts'
 import { parseCollateral } from '../../quote/collateral/collateral.ts'
 import { type ClaimedBoot, readClaimedBoot } from '../../quote/measurements/claimed-boot.ts'
 import type { EventView } from '../../quote/measurements/event-log.ts'
@@ -79,7 +79,7 @@ async function readShown(session: Session, args: BootArguments, view: EventView)
   if (args.collateral === undefined) {
     return { boot, notes: ['The quote is not verified: --collateral is missing.'] }
   }
-  const tcbStatus = await verify(claimed, args.collateral, session.now)
+  const tcbStatus = await verify(session, claimed, args.collateral)
   return { boot: { ...boot, tcbStatus }, notes: [] }
 }
 
@@ -89,10 +89,17 @@ function isUnmeasurable(vmConfig: unknown): boolean {
   return parseImageClaim(vmConfig).tdx_attestation_variant === 'legacy'
 }
 
-/** @throws KMS_QUOTE_REJECTED if the quote is not genuine */
-async function verify({ quote }: ClaimedBoot, file: string, at: number): Promise<string> {
+/**
+ * Verifies under the root of trust of the deployment's verifier, or under Intel's without a host registry.
+ *
+ * @throws KMS_QUOTE_REJECTED if the quote is not genuine
+ */
+async function verify(session: Session, { quote }: ClaimedBoot, file: string): Promise<string> {
+  const { addresses, now: at, publicClient } = session
   const collateral = parseCollateral(await readJson(file))
-  const verdict = verifyParsedQuote(quote, collateral, { at, root: intelRootKey })
+  const root =
+    addresses.hosts === undefined ? 'intel' : await readRootOfHosts(publicClient, addresses.hosts)
+  const verdict = verifyParsedQuote(quote, collateral, { at, root })
   if (verdict.verdict !== 'rejected') return verdict.status
   throw new AssentError('KMS_QUOTE_REJECTED', verdict.message, {
     facts: { ...verdict.facts, rejection: verdict.code },
