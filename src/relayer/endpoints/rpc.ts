@@ -44,7 +44,8 @@ async function fetchWhole(
     throw error instanceof RangeError ? tooLong(maxBytes) : error
   })
   // a status without a body (204) must not get one here, and is not a JSON-RPC answer
-  return new Response(Buffer.from(body), { status: body.length === 0 ? 502 : status, headers })
+  if (body.length === 0) return new Response('', { status: status < 400 ? 502 : status })
+  return new Response(Buffer.from(body), { status, headers })
 }
 
 /** An answer that is longer than the limit is an error of the endpoint, and not read further. */
