@@ -24,7 +24,7 @@ import { subjectOf } from './decode.ts'
 
 /** The events of one block that is not final, or of many blocks that are. */
 export interface Batch {
-  /** Key of the position (`positionId`). */
+  /** Key of the position (`openFollower`). */
   readonly position: string
   /** First block. */
   readonly from: number
