@@ -151,7 +151,7 @@ contract KmsAuth is IKmsAuth, ApprovalRegistry, RenounceableUpgrades, ERC165Upgr
 
     /// @inheritdoc IKmsAuth
     function registerApp(address appId) external {
-        _registerApp(appId);
+        _registerApp(appId, false);
     }
 
     /// @inheritdoc IKmsAuth
@@ -214,8 +214,7 @@ contract KmsAuth is IKmsAuth, ApprovalRegistry, RenounceableUpgrades, ERC165Upgr
             initialDeviceId,
             initialComposeHash
         );
-        // registered and suspended earlier in this block: the suspension stays, as if it came after the creation
-        if (stateOf(Kind.App, _appKey(appId)) != State.Suspended) _registerApp(appId);
+        _registerApp(appId, true);
 
         emit AppDeployedViaFactory(appId, msg.sender);
     }
@@ -231,13 +230,16 @@ contract KmsAuth is IKmsAuth, ApprovalRegistry, RenounceableUpgrades, ERC165Upgr
     }
 
     /// @dev Registration approves only an app about which nothing was decided yet. It never undoes a decision of the DAO.
-    function _registerApp(address appId) private {
+    /// @param isNew whether the app was created in this call.
+    function _registerApp(address appId, bool isNew) private {
         require(appId != address(0), "Invalid app ID");
         bytes32 id = _appKey(appId);
         // an empty word: nothing was decided yet
         if (Approval.unwrap(approvalOf(Kind.App, id)) == 0) return _approve(Kind.App, id, 0, 0, "");
 
         State found = stateOf(Kind.App, id);
+        // registered and suspended earlier in this block: the suspension stays, as if it came after the creation
+        if (isNew && found == State.Suspended) return;
         require(found == State.Active || found == State.Pending, AppRegistrationDenied(appId, found));
         _afterDecision(Kind.App, id, true);
     }
