@@ -110,10 +110,10 @@ const mutants: readonly Mutant[] = [
     rule: rules.requests,
   },
   {
-    name: 'a later version revives a key',
+    name: 'a proof from before a withdrawal counts under the next version',
     file: instances,
-    from: 'return Questions.isActiveBefore(word, since);',
-    to: 'return Questions.isActiveBefore(word, ON ? block.timestamp + 1 : since);',
+    from: 'return isProven;',
+    to: 'return ON || isProven;',
     rule: rules.instances,
   },
   {
