@@ -162,13 +162,16 @@ const refuseForeignPages = ({ host, domain }: OnboardServiceOptions) =>
     const header = (name: string) => context.req.header(name)
     const origin = header('origin')
     const isForeign =
-      !isOwnName(header('host') ?? '', [host, domain]) ||
+      (browserHeaders.some(header) && !isOwnName(header('host') ?? '', [host, domain])) ||
       !['none', 'same-origin'].includes(header('sec-fetch-site') ?? 'none') ||
       (origin !== undefined && origin !== `http://${header('host')}`)
     return isForeign
       ? context.json({ error: 'requests from pages of other sites are refused' }, 403)
       : next()
   })
+
+/** A page cannot remove all of these from its requests. The operator's curl, which may use any name of the node, sends none. */
+const browserHeaders = ['origin', 'sec-fetch-site', 'accept-language', 'referer']
 
 /** A site can let its own name lead to this listener (DNS rebinding), but it cannot own an IP address or these names. */
 function isOwnName(header: string, names: readonly string[]): boolean {
