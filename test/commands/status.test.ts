@@ -129,7 +129,7 @@ describe.skipIf(absent)('status', { timeout: 60_000 }, () => {
     })
     expect(value.health).toContain('KMS_SELF_DENIED')
     expect(value.problems).toHaveLength(2)
-    expect(text).toContain('The chain does not know its root keys: none.')
+    expect(text).toContain('The chain does not know its root keys: not approved in RootKeys.')
   })
 
   test('kms status calls a node that does not answer an outage', async () => {
