@@ -79,7 +79,7 @@ describe.skipIf(absent)('the upkeep of a DAO:', () => {
   /** The account of the relayer votes for itself. */
   async function delegateOwn() {
     await fixture.anvil.client.impersonateAccount({ address: fixture.signer.address })
-    await fixture.anvil.client.sendTransaction({
+    const hash = await fixture.anvil.client.sendTransaction({
       account: fixture.signer.address,
       to: fixture.addresses.votes,
       data: encodeFunctionData({
@@ -88,6 +88,8 @@ describe.skipIf(absent)('the upkeep of a DAO:', () => {
         args: [fixture.signer.address],
       }),
     } as never)
+    // otherwise it can be mined with the next block, after which the votes do not count yet
+    await fixture.client.waitForTransactionReceipt({ hash })
     await fixture.pass(2)
   }
 
