@@ -69,7 +69,7 @@ export function openChain({ chainId, endpoints: servers, required }: Settings): 
     const source = askFor(
       endpoints.map(({ name }) => name),
       prove,
-      () => {},
+      { fault: () => {} },
     )
     return { ...agreed, state: openState(agreed.header, source, memory) }
   }
