@@ -31,6 +31,7 @@ import {
   Pending,
   provenApproval,
   StateBadge,
+  Table,
 } from '../ui/parts.tsx'
 import { ReleaseTimeline } from '../ui/release-timeline.tsx'
 import { WouldItBoot } from '../ui/would-it-boot.tsx'
@@ -275,51 +276,33 @@ function Releases({ id, rows, app, checked, now }: ListProps & { app: Row<'apps'
               })}
             />
           </div>
-          <div className="scroll">
-            <table>
-              <thead>
-                <tr>
-                  <th scope="col" className="number">
-                    No.
-                  </th>
-                  <th scope="col">Compose hash</th>
-                  <th scope="col">State</th>
-                  <th scope="col">In words</th>
+          <Table columns={[{ name: 'No.', isNumber: true }, 'Compose hash', 'State', 'In words']}>
+            {sorted.map((row) => {
+              const approval = provenApproval(row, checked)
+              const supersession = supersessionFor(row)
+              const state = stateAt(approval, now)
+              const isSuperseded =
+                state === 'active' && supersession !== undefined && (supersession.from ?? 0) <= now
+              return (
+                <tr key={row.id}>
+                  <td className="number">{approval.index === 0 ? '–' : approval.index}</td>
+                  <td>
+                    <Hash value={row.subject} />
+                  </td>
+                  <td>
+                    <span className="hash">
+                      <StateBadge
+                        state={isSuperseded ? 'superseded' : state}
+                        origin={originOf(checked?.checks.get(row.id))}
+                      />
+                      <CheckOrigin id={row.id} checked={checked} />
+                    </span>
+                  </td>
+                  <td className="soft words">{describeApproval(approval, now, supersession)}</td>
                 </tr>
-              </thead>
-              <tbody>
-                {sorted.map((row) => {
-                  const approval = provenApproval(row, checked)
-                  const supersession = supersessionFor(row)
-                  const state = stateAt(approval, now)
-                  const isSuperseded =
-                    state === 'active' &&
-                    supersession !== undefined &&
-                    (supersession.from ?? 0) <= now
-                  return (
-                    <tr key={row.id}>
-                      <td className="number">{approval.index === 0 ? '–' : approval.index}</td>
-                      <td>
-                        <Hash value={row.subject} />
-                      </td>
-                      <td>
-                        <span className="hash">
-                          <StateBadge
-                            state={isSuperseded ? 'superseded' : state}
-                            origin={originOf(checked?.checks.get(row.id))}
-                          />
-                          <CheckOrigin id={row.id} checked={checked} />
-                        </span>
-                      </td>
-                      <td className="soft words">
-                        {describeApproval(approval, now, supersession)}
-                      </td>
-                    </tr>
-                  )
-                })}
-              </tbody>
-            </table>
-          </div>
+              )
+            })}
+          </Table>
         </>
       )}
     </Panel>
@@ -349,36 +332,23 @@ function Devices({
       {rows.length === 0 ? (
         <p className="none">No device was approved.</p>
       ) : (
-        <div className="scroll">
-          <table>
-            <thead>
-              <tr>
-                <th scope="col">Device</th>
-                <th scope="col">State</th>
-                <th scope="col">In words</th>
-              </tr>
-            </thead>
-            <tbody>
-              {rows.map((row) => (
-                <tr key={row.id}>
-                  <td>
-                    <Hash
-                      value={row.subject}
-                      name={nameOf(row.subject)}
-                      to={`/machines/${row.subject}`}
-                    />
-                  </td>
-                  <td>
-                    <ApprovalState row={row} checked={checked} now={now} />
-                  </td>
-                  <td className="soft words">
-                    {describeApproval(provenApproval(row, checked), now)}
-                  </td>
-                </tr>
-              ))}
-            </tbody>
-          </table>
-        </div>
+        <Table columns={['Device', 'State', 'In words']}>
+          {rows.map((row) => (
+            <tr key={row.id}>
+              <td>
+                <Hash
+                  value={row.subject}
+                  name={nameOf(row.subject)}
+                  to={`/machines/${row.subject}`}
+                />
+              </td>
+              <td>
+                <ApprovalState row={row} checked={checked} now={now} />
+              </td>
+              <td className="soft words">{describeApproval(provenApproval(row, checked), now)}</td>
+            </tr>
+          ))}
+        </Table>
       )}
     </Panel>
   )

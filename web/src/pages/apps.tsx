@@ -7,7 +7,16 @@ import { approvalClaims, countClaim } from '../data/checks.ts'
 import { useChecks, useHead, useList, useSources } from '../data/context.tsx'
 import { useNames } from '../data/facts.ts'
 import { CheckOrigin } from '../ui/origin.tsx'
-import { ApprovalState, Hash, Heading, Panel, Pending, provenApproval, Time } from '../ui/parts.tsx'
+import {
+  ApprovalState,
+  Hash,
+  Heading,
+  Panel,
+  Pending,
+  provenApproval,
+  Table,
+  Time,
+} from '../ui/parts.tsx'
 
 export function Page() {
   const head = useHead()
@@ -41,44 +50,32 @@ export function Page() {
         {rows.length === 0 ? (
           <p className="none">No app is registered.</p>
         ) : (
-          <div className="scroll">
-            <table>
-              <thead>
-                <tr>
-                  <th scope="col">App</th>
-                  <th scope="col">Registration</th>
-                  <th scope="col">Since</th>
-                  <th scope="col">Until</th>
+          <Table columns={['App', 'Registration', 'Since', 'Until']}>
+            {rows.map((row) => {
+              const id = `0x${row.subject.slice(26)}`
+              const approval = provenApproval(row, checked)
+              return (
+                <tr key={row.id}>
+                  <td>
+                    <Hash value={id} name={nameOf(id)} to={`/apps/${id}`} />
+                  </td>
+                  <td>
+                    <ApprovalState row={row} checked={checked} now={now} />
+                  </td>
+                  <td>
+                    <Time at={approval.activeFrom} />
+                  </td>
+                  <td>
+                    {approval.expiresAt === 0 ? (
+                      <span className="soft">no end</span>
+                    ) : (
+                      <Time at={approval.expiresAt} now={now} />
+                    )}
+                  </td>
                 </tr>
-              </thead>
-              <tbody>
-                {rows.map((row) => {
-                  const id = `0x${row.subject.slice(26)}`
-                  const approval = provenApproval(row, checked)
-                  return (
-                    <tr key={row.id}>
-                      <td>
-                        <Hash value={id} name={nameOf(id)} to={`/apps/${id}`} />
-                      </td>
-                      <td>
-                        <ApprovalState row={row} checked={checked} now={now} />
-                      </td>
-                      <td>
-                        <Time at={approval.activeFrom} />
-                      </td>
-                      <td>
-                        {approval.expiresAt === 0 ? (
-                          <span className="soft">no end</span>
-                        ) : (
-                          <Time at={approval.expiresAt} now={now} />
-                        )}
-                      </td>
-                    </tr>
-                  )
-                })}
-              </tbody>
-            </table>
-          </div>
+              )
+            })}
+          </Table>
         )}
       </Panel>
     </>

@@ -27,7 +27,7 @@ import {
 } from '../data/upcoming.ts'
 import { Calendar } from '../ui/calendar.tsx'
 import { CheckOrigin, Origin } from '../ui/origin.tsx'
-import { Heading, Panel, Pending, provenApproval } from '../ui/parts.tsx'
+import { Heading, Panel, Pending, provenApproval, Table } from '../ui/parts.tsx'
 import { ProposalState } from '../ui/proposal-state.tsx'
 
 /** Rows of one kind that are checked here one by one; of a longer list only the number is. */
@@ -290,30 +290,19 @@ function Decisions({
       {shown.length === 0 ? (
         <p className="none">No proposal is open.</p>
       ) : (
-        <div className="scroll">
-          <table>
-            <thead>
-              <tr>
-                <th scope="col">Proposal</th>
-                <th scope="col">State</th>
-                <th scope="col">Next</th>
-              </tr>
-            </thead>
-            <tbody>
-              {shown.map((row) => (
-                <tr key={row.id}>
-                  <td>
-                    <Link to={`/proposals/${row.id}`}>{titleOf(row)}</Link> <Origin name="claim" />
-                  </td>
-                  <td>
-                    <ProposalState state={found.data?.get(row.id)} error={found.error} />
-                  </td>
-                  <td className="soft">{nextTime(row, now)}</td>
-                </tr>
-              ))}
-            </tbody>
-          </table>
-        </div>
+        <Table columns={['Proposal', 'State', 'Next']}>
+          {shown.map((row) => (
+            <tr key={row.id}>
+              <td>
+                <Link to={`/proposals/${row.id}`}>{titleOf(row)}</Link> <Origin name="claim" />
+              </td>
+              <td>
+                <ProposalState state={found.data?.get(row.id)} error={found.error} />
+              </td>
+              <td className="soft">{nextTime(row, now)}</td>
+            </tr>
+          ))}
+        </Table>
       )}
     </Panel>
   )

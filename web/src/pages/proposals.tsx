@@ -5,7 +5,7 @@ import { useMemo } from 'react'
 import { useHead, useList } from '../data/context.tsx'
 import { titleOf, useProposalStates } from '../data/facts.ts'
 import { Origin } from '../ui/origin.tsx'
-import { Day, Hash, Heading, Panel, Pending } from '../ui/parts.tsx'
+import { Day, Hash, Heading, Panel, Pending, Table } from '../ui/parts.tsx'
 import { ProposalState } from '../ui/proposal-state.tsx'
 
 /** States that are read at once: the newest ones. */
@@ -31,41 +31,27 @@ export function Page() {
         {rows.length === 0 ? (
           <p className="none">Nothing was proposed yet.</p>
         ) : (
-          <div className="scroll">
-            <table>
-              <thead>
-                <tr>
-                  <th scope="col">Title</th>
-                  <th scope="col">State</th>
-                  <th scope="col">Vote from</th>
-                  <th scope="col">until</th>
-                  <th scope="col">Proposer</th>
-                </tr>
-              </thead>
-              <tbody>
-                {rows.map((row) => (
-                  <tr key={row.id}>
-                    <td>
-                      <Link to={`/proposals/${row.id}`}>{titleOf(row)}</Link>{' '}
-                      <Origin name="claim" />
-                    </td>
-                    <td>
-                      <ProposalState state={states.data?.get(row.id)} error={states.error} />
-                    </td>
-                    <td>
-                      <Day at={row.voteStart} />
-                    </td>
-                    <td>
-                      <Day at={row.voteEnd} />
-                    </td>
-                    <td>
-                      <Hash value={row.proposer} digits={4} /> <Origin name="event" />
-                    </td>
-                  </tr>
-                ))}
-              </tbody>
-            </table>
-          </div>
+          <Table columns={['Title', 'State', 'Vote from', 'until', 'Proposer']}>
+            {rows.map((row) => (
+              <tr key={row.id}>
+                <td>
+                  <Link to={`/proposals/${row.id}`}>{titleOf(row)}</Link> <Origin name="claim" />
+                </td>
+                <td>
+                  <ProposalState state={states.data?.get(row.id)} error={states.error} />
+                </td>
+                <td>
+                  <Day at={row.voteStart} />
+                </td>
+                <td>
+                  <Day at={row.voteEnd} />
+                </td>
+                <td>
+                  <Hash value={row.proposer} digits={4} /> <Origin name="event" />
+                </td>
+              </tr>
+            ))}
+          </Table>
         )}
       </Panel>
     </>

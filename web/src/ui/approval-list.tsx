@@ -8,7 +8,7 @@ import { useHead } from '../data/context.tsx'
 import { useNames } from '../data/facts.ts'
 import type { Row } from '../data/indexer.ts'
 import { CheckOrigin } from './origin.tsx'
-import { ApprovalState, Hash, Panel, Pending, provenApproval } from './parts.tsx'
+import { ApprovalState, Hash, Panel, Pending, provenApproval, Table } from './parts.tsx'
 
 export function ApprovalList({
   title,
@@ -47,43 +47,22 @@ export function ApprovalList({
       ) : rows.length === 0 ? (
         <p className="none">Nothing was approved yet.</p>
       ) : (
-        <div className="scroll">
-          <table>
-            <thead>
-              <tr>
-                <th scope="col">Id</th>
-                {columns.map(([name]) => (
-                  <th scope="col" key={name}>
-                    {name}
-                  </th>
-                ))}
-                <th scope="col">State</th>
-                <th scope="col">In words</th>
-              </tr>
-            </thead>
-            <tbody>
-              {rows.map((row) => (
-                <tr key={row.id}>
-                  <td>
-                    <Hash
-                      value={row.subject}
-                      name={nameOf?.(row.subject) ?? ownName(row.subject)}
-                    />
-                  </td>
-                  {columns.map(([name, cell]) => (
-                    <td key={name}>{cell(row)}</td>
-                  ))}
-                  <td>
-                    <ApprovalState row={row} checked={checked} now={now} />
-                  </td>
-                  <td className="soft words">
-                    {describeApproval(provenApproval(row, checked), now)}
-                  </td>
-                </tr>
+        <Table columns={['Id', ...columns.map(([name]) => name), 'State', 'In words']}>
+          {rows.map((row) => (
+            <tr key={row.id}>
+              <td>
+                <Hash value={row.subject} name={nameOf?.(row.subject) ?? ownName(row.subject)} />
+              </td>
+              {columns.map(([name, cell]) => (
+                <td key={name}>{cell(row)}</td>
               ))}
-            </tbody>
-          </table>
-        </div>
+              <td>
+                <ApprovalState row={row} checked={checked} now={now} />
+              </td>
+              <td className="soft words">{describeApproval(provenApproval(row, checked), now)}</td>
+            </tr>
+          ))}
+        </Table>
       )}
     </Panel>
   )

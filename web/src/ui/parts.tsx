@@ -47,6 +47,35 @@ export function Panel({
   )
 }
 
+/** A column of a table: its heading, or its heading over numbers. */
+type Column = string | { readonly name: string; readonly isNumber: true }
+
+/** A table that scrolls sideways if it is too wide; the children are its rows. */
+export function Table({ columns, children }: { columns: readonly Column[]; children: ReactNode }) {
+  return (
+    <div className="scroll">
+      <table>
+        <thead>
+          <tr>
+            {columns.map((column) =>
+              typeof column === 'string' ? (
+                <th scope="col" key={column}>
+                  {column}
+                </th>
+              ) : (
+                <th scope="col" className="number" key={column.name}>
+                  {column.name}
+                </th>
+              ),
+            )}
+          </tr>
+        </thead>
+        <tbody>{children}</tbody>
+      </table>
+    </div>
+  )
+}
+
 /** A hash or address: shortened in the middle, complete for a screen reader and for copying. */
 export function Hash({
   value,
