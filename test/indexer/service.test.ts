@@ -15,6 +15,7 @@ import { replayDeployment } from '../../src/indexer/replay.ts'
 import type { Hex } from '../../src/lib/bytes.ts'
 import { findAnvil } from '../anvil.ts'
 import { createRandomHistory, type RandomHistory } from './random-history.ts'
+import { recordOf } from './record.ts'
 import { takeTour } from './tour.ts'
 
 const absent = findAnvil() === undefined
@@ -26,26 +27,6 @@ interface Page {
   readonly at: { readonly block: number; readonly time: number }
   readonly items: readonly Readonly<Record<string, unknown>>[]
   readonly next: string | null
-}
-
-/** A record with nothing but addresses: the indexer reads no more. */
-function recordOf(addresses: Readonly<Record<string, Hex>>): object {
-  const contracts = Object.fromEntries(
-    Object.entries(addresses).map(([name, address], nonce) => [
-      name,
-      {
-        address,
-        contract: 'Some',
-        block: 0,
-        transaction: `0x${'00'.repeat(32)}`,
-        deployer: address,
-        nonce,
-        arguments: [],
-      },
-    ]),
-  )
-  const compiler = { version: '0.8.35', settings: {} }
-  return { chainId: 31337, commit: 'c0ffee', compiler, contracts }
 }
 
 describe.skipIf(absent)('assent indexer run', () => {

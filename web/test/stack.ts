@@ -4,11 +4,12 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { type Abi, encodeFunctionData, type Hex, keccak256, toHex } from 'viem'
 import { assentGovernorAbi, kmsAuthAbi } from '../../src/chain/abi.ts'
 import { connectEndpoint } from '../../src/chain/proven/rpc-endpoint.ts'
-import { type Deployment, parseDeployment } from '../../src/chain/record/deployments.ts'
+import { parseDeployment } from '../../src/chain/record/deployments.ts'
 import { runLocalIndexer } from '../../src/dashboard/indexer.ts'
 import { readPageFiles } from '../../src/dashboard/page-files.ts'
 import { serveDashboard } from '../../src/dashboard/serve.ts'
 import { createRandomHistory, type RandomHistory } from '../../test/indexer/random-history.ts'
+import { recordOf } from '../../test/indexer/record.ts'
 import { takeTour } from '../../test/indexer/tour.ts'
 
 /** Changes an answer of the indexer. */
@@ -54,31 +55,11 @@ export async function proposeGateway(history: RandomHistory, title: string): Pro
   return String(id)
 }
 
-/** A record with nothing but addresses. */
-function recordOf(addresses: Readonly<Record<string, Hex>>): Deployment {
-  const contracts = Object.fromEntries(
-    Object.entries(addresses).map(([name, address], nonce) => [
-      name,
-      {
-        address,
-        contract: 'Some',
-        block: 0,
-        transaction: `0x${'00'.repeat(32)}`,
-        deployer: address,
-        nonce,
-        arguments: [],
-      },
-    ]),
-  )
-  const compiler = { version: '0.8.35', settings: {} }
-  return parseDeployment({ chainId: 31337, commit: 'c0ffee', compiler, contracts })
-}
-
 export async function startStack({ blocks = 12, seed = 7 } = {}): Promise<Stack> {
   const history = await createRandomHistory(seed)
   await takeTour(history)
   for (let block = 0; block < blocks; block++) await history.block(5)
-  const deployment = recordOf(history.addresses)
+  const deployment = parseDeployment(recordOf(history.addresses))
   const indexer = await runLocalIndexer({
     rpcUrls: [history.url],
     chainId: 31337,
