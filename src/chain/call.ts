@@ -223,7 +223,7 @@ function callOfTransaction({ to, value, input }: Transaction): string {
   return `${to} ${value} ${input}`.toLowerCase()
 }
 
-/** The included transaction with the sender and the nonce. undefined: there is none, or the node does not show it yet. */
+/** The included transaction with the sender and the nonce. Undefined before it is included, and while the node does not show it. */
 async function findAtNonce(
   client: PublicClient,
   { transaction: { from, nonce }, before }: SentTransaction,

@@ -367,7 +367,7 @@ export interface RequestResult {
 }
 
 /**
- * The result of a request, from its event; undefined if there is none yet.
+ * The result of a request, from its event; undefined before an instance has answered.
  *
  * @param fromBlock block of the deployment, or of the request
  * @throws CHAIN_UNREACHABLE
