@@ -142,7 +142,7 @@ async function creationCode(
 async function intend(run: Run, name: string, code: Hex): Promise<PlannedTransaction> {
   const begun = await openIntent(run, name, code)
   if (begun !== undefined) return begun
-  const intent = await newIntent(run.options, name, keccak256(code))
+  const intent = await newIntent(run, name, keccak256(code))
   run.deployment = { ...run.deployment, pending: intent }
   await writeRecord(run)
   return intent
@@ -157,7 +157,7 @@ async function openIntent(
   if (pending === undefined) return undefined
   const isSent = (await transactionCount(options, pending.deployer)) > pending.nonce
   // its transaction was mined, or another transaction used its nonce and it can never be mined
-  if (isSent && (await findCreation(options, pending)) === undefined) return undefined
+  if (isSent && (await findOwnCreation(options, pending)) === undefined) return undefined
   const { deployer, nonce } = pending
   const wanted = keccak256(code)
   if (pending.name !== name || pending.code !== wanted) {
@@ -193,18 +193,19 @@ export async function foresee(run: Run, placing: Placing): Promise<Foreseen> {
   const creation = await creationCode(options, placing)
   const { address, deployer, nonce } =
     (await openIntent(run, placing.name, creation)) ??
-    (await newIntent(options, placing.name, keccak256(creation)))
+    (await newIntent(run, placing.name, keccak256(creation)))
   const code = await recreateCode(options.publicClient, { address, deployer, nonce }, creation)
   return { address, deployer, nonce, code: code ?? '0x' }
 }
 
 async function newIntent(
-  options: PlacingOptions,
+  { options, deployment }: Run,
   name: string,
   code: Hex,
 ): Promise<PlannedTransaction> {
   const deployer = options.walletClient.account.address
-  const nonce = await transactionCount(options, deployer)
+  const counted = await transactionCount(options, deployer)
+  const nonce = Math.max(counted, nextRecordedNonce(deployment, deployer))
   const block = await options.publicClient
     .getBlockNumber({ cacheTime: 0 })
     .catch((cause: unknown) => {
@@ -218,6 +219,12 @@ async function newIntent(
     code,
     sinceBlock: Number(block),
   }
+}
+
+/** Behind one URL another node may answer, and not have the newest creation of this deployment yet. */
+function nextRecordedNonce({ contracts }: Deployment, deployer: Address): number {
+  const own = Object.values(contracts).filter((each) => each.deployer === deployer.toLowerCase())
+  return Math.max(0, ...own.map(({ nonce }) => nonce + 1))
 }
 
 async function transactionCount(
@@ -247,7 +254,15 @@ async function findCreation(
   options: PlacingOptions,
   intent: PlannedTransaction,
 ): Promise<Created | undefined> {
-  if ((await transactionCount(options, intent.deployer)) <= intent.nonce) return undefined
+  const isCounted = (await transactionCount(options, intent.deployer)) > intent.nonce
+  return isCounted ? findOwnCreation(options, intent) : undefined
+}
+
+/** The planned creation, or undefined if another transaction used its nonce. The node must have counted one. */
+async function findOwnCreation(
+  options: PlacingOptions,
+  intent: PlannedTransaction,
+): Promise<Created | undefined> {
   const found = await findCounted(options, intent)
   if (found.to !== null || keccak256(found.input) !== intent.code) return undefined
   return {
@@ -337,11 +352,12 @@ async function create(
   }
   const until = Date.now() + waitMs
   while (Date.now() < until) {
-    // count first: the transaction can be mined between the two calls
-    const isUsed = (await transactionCount(options, intent.deployer)) > nonce
-    const created = await findCreation(options, intent)
-    if (created !== undefined) return created
-    if (isUsed) break
+    // asked once: behind one URL another node may answer the next question, and be a block late
+    if ((await transactionCount(options, intent.deployer)) > nonce) {
+      const created = await findOwnCreation(options, intent)
+      if (created === undefined) break
+      return created
+    }
     await pause(options)
   }
   throw notThere(intent)

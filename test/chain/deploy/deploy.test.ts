@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
 import hre from 'hardhat'
-import { type EIP1193Provider, zeroAddress } from 'viem'
+import { type EIP1193Provider, numberToHex, zeroAddress } from 'viem'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import {
   deployedAddresses,
@@ -112,3 +112,46 @@ test('a reverting constructor is reported at once, and the deployment continues 
   const addresses = await deploy(options)
   expect(deployedAddresses(await readDeployment(folder, 31337))).toEqual(addresses)
 })
+
+test('a count of transactions that goes back once makes nothing fail and nothing be created twice', async () => {
+  const { provider } = await hre.network.create()
+  const late = answerLate(provider as unknown as EIP1193Provider)
+  const people = await connect(late)
+  const { publicClient, walletClient } = people.deployer
+
+  const addresses = await deploy({ ...options, publicClient, walletClient })
+
+  const { contracts } = await readDeployment(folder, 31337)
+  expect(deployedAddresses(await readDeployment(folder, 31337))).toEqual(addresses)
+  const created: string[] = []
+  for (let number = await publicClient.getBlockNumber({ cacheTime: 0 }); number > 0n; number--) {
+    const block = await publicClient.getBlock({ blockNumber: number, includeTransactions: true })
+    created.push(...block.transactions.filter(({ to }) => to === null).map(({ hash }) => hash))
+  }
+  expect(created.sort()).toEqual(
+    Object.values(contracts)
+      .map(({ transaction }) => transaction)
+      .sort(),
+  )
+})
+
+/** As of two nodes behind one URL: after each new count of transactions, the next answer is the old one. */
+function answerLate(provider: EIP1193Provider): EIP1193Provider {
+  let [newest, old] = [0, 0]
+  let isLateNext = false
+  const request = async (question: { method: string }) => {
+    const answer = await provider.request(question as never)
+    if (question.method !== 'eth_getTransactionCount') return answer
+    const count = Number(answer)
+    if (count > newest) {
+      old = newest
+      newest = count
+      isLateNext = true
+      return answer
+    }
+    if (!isLateNext) return answer
+    isLateNext = false
+    return numberToHex(old)
+  }
+  return { ...provider, request } as unknown as EIP1193Provider
+}
