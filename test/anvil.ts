@@ -1,11 +1,13 @@
 /** A second, independent Ethereum node for tests: anvil, from its npm package or from PATH. */
-import { spawn, spawnSync } from 'node:child_process'
+import { spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { createRequire } from 'node:module'
 import path from 'node:path'
 
 import { createTestClient, type Hex, http, publicActions, walletActions } from 'viem'
 import { foundry } from 'viem/chains'
+
+import { startChild } from './child-process.ts'
 
 export interface Anvil {
   readonly url: string
@@ -49,7 +51,7 @@ export async function startAnvil(options: AnvilOptions = {}): Promise<Anvil> {
         ? []
         : ['--block-time', `${mining}`]
   const args = ['--port', '0', '--hardfork', 'osaka', ...miningArgs, ...(options.args ?? [])]
-  const child = spawn(binary, args, { stdio: ['ignore', 'pipe', 'inherit'] })
+  const child = startChild(binary, args)
   const url = await new Promise<string>((resolve, reject) => {
     let output = ''
     child.once('error', reject)

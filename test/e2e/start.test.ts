@@ -1,11 +1,13 @@
 /** `npm start` leaves a running demo and prints commands for it. This test runs these commands. */
-import { type ChildProcess, execFile, spawn } from 'node:child_process'
+import { type ChildProcess, execFile } from 'node:child_process'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+
+import { startChild } from '../child-process.ts'
 
 const root = join(import.meta.dirname, '..', '..')
 let folder: string
@@ -15,14 +17,8 @@ let printed = ''
 describe('the demo of npm start', { timeout: 240_000 }, () => {
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'assent-start-'))
-    demo = spawn(
-      process.execPath,
-      ['scripts/start.ts', '--deployments', folder, '--project', folder],
-      {
-        cwd: root,
-        stdio: ['ignore', 'pipe', 'inherit'],
-      },
-    )
+    const args = ['scripts/start.ts', '--deployments', folder, '--project', folder]
+    demo = startChild(process.execPath, args, { cwd: root })
     await new Promise<void>((resolve, reject) => {
       demo.stdout?.on('data', (text) => {
         printed += text

@@ -1,5 +1,5 @@
 /** The indexer with endpoints that lie or refuse, with a process that is killed, and on a Postgres server. */
-import { type ChildProcess, spawn } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { createServer, type Server } from 'node:http'
@@ -13,6 +13,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 
 import { compareWithChain } from '../../src/indexer/compare.ts'
 import { findAnvil } from '../anvil.ts'
+import { startChild } from '../child-process.ts'
 import { findPostgres, type PostgresServer, startPostgres } from '../postgres.ts'
 import { openIndexer, type TestIndexer } from './indexer.ts'
 import { createRandomHistory, type RandomHistory } from './random-history.ts'
@@ -220,9 +221,7 @@ describe.skipIf(absent)('the indexer', { timeout: 120_000 }, () => {
     const script = join(import.meta.dirname, 'sync-process.ts')
     const { url, addresses } = history
     const options = JSON.stringify({ url, addresses, location, insert })
-    const child = spawn(process.execPath, [script, options], {
-      stdio: ['ignore', 'pipe', 'inherit'],
-    })
+    const child = startChild(process.execPath, [script, options])
     children.push(child)
     const ended = once(child, 'exit')
     const blocks: number[] = []

@@ -1,5 +1,5 @@
 /** Packs the npm package, installs it into an empty project and uses it there: imports, Solidity, command line, Hardhat. */
-import { type ChildProcess, execFile, spawn } from 'node:child_process'
+import { type ChildProcess, execFile } from 'node:child_process'
 import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { type AddressInfo, createServer } from 'node:net'
@@ -12,6 +12,7 @@ import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { packageProblems, trackedFiles } from '../../scripts/package/release-check.ts'
 import { toolCommand } from '../../scripts/run-tool.ts'
 import { createSimulator } from '../../src/tee/simulator/simulator.ts'
+import { startChild } from '../child-process.ts'
 import { isBuilt, type Packed, packPackage } from './packed.ts'
 
 const run = promisify(execFile)
@@ -206,10 +207,7 @@ export default defineConfig({
       const port = await freePort()
       vi.stubEnv('ASSENT_RPC_URL', `http://127.0.0.1:${port}`)
       const cli = 'node_modules/hardhat/dist/src/cli.js'
-      chain = spawn(process.execPath, [cli, 'node', '--port', String(port)], {
-        cwd: consumer,
-        stdio: ['ignore', 'pipe', 'inherit'],
-      })
+      chain = startChild(process.execPath, [cli, 'node', '--port', String(port)], { cwd: consumer })
       await untilPrinted(chain, /Started HTTP/)
     }, 120_000)
 

@@ -1,9 +1,9 @@
 /** Processes that are killed at a step, and what they left on the chain. */
-import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
 
 import type { Anvil } from '../../anvil.ts'
+import { startChild } from '../../child-process.ts'
 import type { Order, StepKind } from './crash-process.ts'
 
 export interface Survived {
@@ -16,9 +16,7 @@ export interface Survived {
 /** Runs it in a process of its own; undefined if it was killed. */
 export async function attempt(order: Order): Promise<Survived | undefined> {
   const script = join(import.meta.dirname, 'crash-process.ts')
-  const child = spawn(process.execPath, [script, JSON.stringify(order)], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
+  const child = startChild(process.execPath, [script, JSON.stringify(order)])
   let output = ''
   child.stdout.on('data', (chunk) => {
     output += chunk

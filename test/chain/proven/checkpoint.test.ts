@@ -1,5 +1,5 @@
 /** A node keeps its last final block: across restarts, kills and foreign writes into its folder. */
-import { type ChildProcess, spawn } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -14,6 +14,7 @@ import {
   type CheckpointOptions,
   openCheckpoint,
 } from '../../../src/chain/proven/checkpoint.ts'
+import { startChild } from '../../child-process.ts'
 
 const key = new Uint8Array(32).fill(7)
 let options: CheckpointOptions & { readonly key: Uint8Array }
@@ -121,7 +122,7 @@ describe('a killed process', () => {
     let acknowledged = 0
     const children = [0, 1].map((offset): ChildProcess => {
       const args = [writer, options.folder, String(from + offset)]
-      return spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] })
+      return startChild(process.execPath, args)
     })
     const ready = children.map(
       (child) =>

@@ -2,7 +2,7 @@
  * Kills replicas with SIGKILL at random moments under load: on a real Postgres server and a real node, every
  * quote that was accepted ends on chain exactly once.
  */
-import { type ChildProcess, fork } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer } from 'node:net'
@@ -15,6 +15,7 @@ import { keccak_256 } from '@noble/hashes/sha3.js'
 
 import { fromHex, to0x } from '../../../src/lib/bytes.ts'
 import { startAnvil } from '../../anvil.ts'
+import { startMessenger } from '../../child-process.ts'
 import { startPostgres } from '../../postgres.ts'
 import { deployBoard } from '../counter-contract.ts'
 import { createRandom } from '../model/random.ts'
@@ -115,8 +116,7 @@ function createReplica(settings: ReplicaSettings): Replica {
   return {
     url: `http://127.0.0.1:${settings.port}`,
     async start() {
-      child = fork(script, [JSON.stringify(settings)], {
-        stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+      child = startMessenger(script, [JSON.stringify(settings)], {
         env: { ...process.env, NODE_COMPILE_CACHE: path.join(tmpdir(), 'assent-soak') },
       })
       await Promise.race([once(child, 'message'), once(child, 'exit')])
