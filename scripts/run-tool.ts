@@ -1,7 +1,7 @@
 /** Runs the project's own tools: by their files, so that neither npx nor PATH has a say in which one. */
-import { spawn } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 
 export const projectRoot: string = path.dirname(import.meta.dirname)
@@ -19,15 +19,38 @@ const packages: Readonly<Record<string, string>> = {
   vitest: 'vitest',
 }
 
-/** Runs `[tool, …args]`, or `['node', file, …args]`, and says whether it ended well. */
-export async function runTool(command: readonly string[]): Promise<boolean> {
+/** What a tool writes last, and the time in which it must end afterwards. */
+export interface Report {
+  readonly file: string
+  readonly endMs: number
+}
+
+/**
+ * Runs `[tool, …args]`, or `['node', file, …args]`, and says whether it ended well.
+ *
+ * @param report A tool that does not end after its report is killed and counts as failed: vitest waits without a limit
+ *   for processes that a test left behind.
+ */
+export async function runTool(command: readonly string[], report?: Report): Promise<boolean> {
   const child = spawn(process.execPath, toolCommand(command), {
     cwd: projectRoot,
     stdio: 'inherit',
   })
-  const [status] = await once(child, 'exit')
-  if (status !== 0) console.error(`${command.join(' ')} ended with ${status}`)
+  const guard = report === undefined ? undefined : killAfterReport(child, report)
+  const [status, signal] = await once(child, 'exit')
+  clearInterval(guard)
+  if (status !== 0) console.error(`${command.join(' ')} ended with ${status ?? signal}`)
   return status === 0
+}
+
+function killAfterReport(child: ChildProcess, { file, endMs }: Report): NodeJS.Timeout {
+  let writtenAt: number | undefined
+  return setInterval(() => {
+    if (existsSync(file)) writtenAt ??= performance.now()
+    if (writtenAt === undefined || performance.now() - writtenAt < endMs) return
+    console.error(`${file} is written, but a process that a test started still runs.`)
+    child.kill('SIGKILL')
+  }, 1_000)
 }
 
 /** The same without a word, and what it said. */

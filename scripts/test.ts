@@ -12,12 +12,13 @@ import { parseArgs } from 'node:util'
 
 import { colors as pc } from '../src/commands/output/colors.ts'
 
-import { runTool, runToolAside } from './run-tool.ts'
+import { type Report, runTool, runToolAside } from './run-tool.ts'
 
 interface Step {
   readonly name: string
   readonly says: string
   readonly commands: readonly (readonly string[])[]
+  readonly report?: Report
   /** Runs while the step before it does: that one leaves a processor free. */
   readonly isBeside?: boolean
 }
@@ -63,6 +64,7 @@ const steps: readonly Step[] = [
         `--outputFile.json=${vitestReport}`,
       ],
     ],
+    report: { file: vitestReport, endMs: 60_000 },
   },
   {
     name: 'web',
@@ -133,12 +135,12 @@ async function runRound([first, ...beside]: readonly Step[]): Promise<Result[]> 
 }
 
 async function runStep(
-  { name, commands }: Step,
-  run: (command: readonly string[]) => Promise<boolean>,
+  { name, commands, report }: Step,
+  run: (command: readonly string[], report?: Report) => Promise<boolean>,
 ): Promise<Result> {
   const start = performance.now()
   let ok = true
-  for (const command of commands) ok &&= await run(command)
+  for (const command of commands) ok &&= await run(command, report)
   return { name, seconds: (performance.now() - start) / 1000, ok }
 }
 
