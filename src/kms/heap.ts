@@ -6,7 +6,7 @@ import { setFlagsFromString } from 'node:v8'
  * The objects of a connection are old when it ends, because handles of the system refer to them. Only a full collection
  * frees them, with the certificates and buffers outside of the heap that belong to them.
  */
-const growingPercent = 50
+const growingPercent = 35
 
 /** Called at the start of a process that serves, and not by a library: it is a setting of the whole process. */
 export function keepHeapSmall(): void {
