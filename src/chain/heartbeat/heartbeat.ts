@@ -62,7 +62,8 @@ export interface Heartbeat {
    */
   requireYoung(block: Pick<ProvenState['header'], 'number'>): number
   /**
-   * Makes a nonce, hands it to all relayers, and looks for own nonces in final state. An outage is reported, not thrown.
+   * Makes a nonce, hands it to the relayers, and looks for own nonces in final state. An outage is reported, not thrown.
+   * It may be called while an earlier call runs: a relayer that has not answered yet is left out.
    *
    * @param newest the newest final state; its block descends from each one before
    */
@@ -98,58 +99,51 @@ interface Confirmation {
  * const view = openView({ ...options, heartbeat })
  */
 export function createHeartbeat(options: HeartbeatOptions): Heartbeat {
-  const { relayers, maxAgeSeconds, now, makeNonce = () => to0x(randomBytes(32)) } = options
-  /** Oldest first. */
-  let waiting: Nonce[] = []
+  const { contract, maxAgeSeconds, now, makeNonce = () => to0x(randomBytes(32)) } = options
   /** Newest first. */
   let confirmed: readonly Confirmation[] = []
-  /** The last value of each relayer in which the search for nonces was complete. */
-  const searched = new Map<NonceRelayer, Hex>()
   let tell: ObserveHeartbeat = () => {}
-  const status = () => ({ since: confirmed[0]?.madeAt, maxAgeSeconds })
-  const reportFault = ({ name: relayer }: NonceRelayer, error: unknown): undefined => {
-    if (!isAssentError(error)) throw error
-    tell({ kind: 'heartbeat-fault', relayer, code: error.code })
-  }
+  const since = () => confirmed[0]?.madeAt
+  const status = () => ({ since: since(), maxAgeSeconds })
+  const followed = options.relayers.map((relayer) =>
+    followRelayer(relayer, {
+      isUseful: ({ madeAt }) =>
+        madeAt > (since() ?? Number.NEGATIVE_INFINITY) && now() - madeAt <= maxAgeSeconds * 1000,
+      failed: (code) => tell({ kind: 'heartbeat-fault', relayer: relayer.name, code }),
+    }),
+  )
+  const slots = options.relayers.map(({ poster }) => slotOf(poster))
 
-  const send = async () => {
+  const make = (): Nonce => {
     // before the nonce exists: the state that covers it is younger than this moment
     const madeAt = now()
-    const nonce = makeNonce()
-    const isUseful = (each: Nonce) => madeAt - each.madeAt <= maxAgeSeconds * 1000
-    waiting = [...waiting.filter(isUseful), { nonce, madeAt }].slice(-noncesPerMaxAge - 1)
-    await Promise.all(
-      relayers.map((relayer) => relayer.send(nonce).catch((error) => reportFault(relayer, error))),
-    )
+    return { nonce: makeNonce(), madeAt }
   }
-  const search = async (relayer: NonceRelayer, value: Hex): Promise<Nonce | undefined> => {
-    if (searched.get(relayer) === value) return undefined
-    try {
-      const newest = await findNewest(waiting, relayer, value)
-      searched.set(relayer, value)
-      return newest
-    } catch (error) {
-      return reportFault(relayer, error)
-    }
-  }
-  const confirm = async (state: ProvenState) => {
-    const slots = relayers.map(({ poster }) => slotOf(poster))
-    const words = await state.read().words(options.contract, slots)
-    const found = await Promise.all(
-      relayers.map((relayer, index) => search(relayer, uint256(words[index] as bigint))),
-    )
-    const madeAt = Math.max(...found.map((each) => each?.madeAt ?? Number.NEGATIVE_INFINITY))
-    if (madeAt <= (confirmed[0]?.madeAt ?? Number.NEGATIVE_INFINITY)) return
-    waiting = waiting.filter((each) => each.madeAt > madeAt)
-    confirmed = [{ madeAt, block: state.header.number }, ...confirmed].slice(0, confirmationsKept)
+  const confirm = ({ madeAt }: Nonce, block: bigint) => {
+    if (madeAt <= (since() ?? Number.NEGATIVE_INFINITY)) return
+    confirmed = [{ madeAt, block }, ...confirmed].slice(0, confirmationsKept)
     tell({ kind: 'heartbeat', ...status() })
+  }
+  const readValues = oneAtATime(async (newest: () => Promise<ProvenState>) => {
+    const state = await newest()
+    return { block: state.header.number, words: await state.read().words(contract, slots) }
+  })
+  const look = async (newest: () => Promise<ProvenState>) => {
+    // the view reports its own outages
+    const seen = await readValues(newest).catch(ignoreOutage)
+    if (seen === undefined) return
+    const { block, words } = seen
+    await Promise.all(
+      followed.map(async ({ search }, index) => {
+        const found = await search(uint256(words[index] as bigint))
+        if (found !== undefined) confirm(found, block)
+      }),
+    )
   }
   const beat: Heartbeat['beat'] = async (newest, observe) => {
     tell = observe
-    await send()
-    // the view reports its own outages
-    const state = await newest().catch(ignoreOutage)
-    if (state !== undefined) await confirm(state).catch(ignoreOutage)
+    const nonce = make()
+    await Promise.all([...followed.map(({ handOver }) => handOver(nonce)), look(newest)])
   }
   return {
     status,
@@ -162,16 +156,72 @@ export function createHeartbeat(options: HeartbeatOptions): Heartbeat {
     },
     beat,
     start: (newest, observe) => {
-      let isBeating = false
-      const begin = async () => {
-        if (isBeating) return
-        isBeating = true
-        await beat(newest, observe)
-        isBeating = false
-      }
-      void begin()
+      void beat(newest, observe)
+      // the next nonce waits for nobody
+      const begin = () => void beat(newest, observe)
       setInterval(begin, (maxAgeSeconds * 1000) / noncesPerMaxAge).unref()
     },
+  }
+}
+
+/** One relayer and the nonces that it got. Only one exchange of each kind runs, and a slow relayer delays only itself. */
+interface FollowedRelayer {
+  /** Hands over a nonce. While the relayer has not answered to the one before, it gets none. */
+  readonly handOver: (nonce: Nonce) => Promise<void>
+  /** The newest of its nonces that a posted value covers. Undefined also while a search runs. */
+  readonly search: (value: Hex) => Promise<Nonce | undefined>
+}
+
+interface FollowOptions {
+  /** Whether a nonce could still make the view younger. */
+  readonly isUseful: (nonce: Nonce) => boolean
+  /** Called with the error code of each failed exchange. */
+  readonly failed: (code: string) => void
+}
+
+function followRelayer(
+  relayer: NonceRelayer,
+  { isUseful, failed }: FollowOptions,
+): FollowedRelayer {
+  /** Oldest first. */
+  let handed: readonly Nonce[] = []
+  /** The last value in which the search was complete. */
+  let searched: Hex | undefined
+  const reportFault = (error: unknown): undefined => {
+    if (!isAssentError(error)) throw error
+    failed(error.code)
+  }
+  return {
+    handOver: oneAtATime(async (made) => {
+      handed = [...handed.filter(isUseful), made].slice(-noncesPerMaxAge - 1)
+      await relayer.send(made.nonce).catch(reportFault)
+    }),
+    search: oneAtATime(async (value) => {
+      if (searched === value) return undefined
+      try {
+        const newest = await findNewest(handed.filter(isUseful), relayer, value)
+        searched = value
+        return newest
+      } catch (error) {
+        return reportFault(error)
+      }
+    }),
+  }
+}
+
+/** Leaves a call out while the one before still runs; its result is undefined then. */
+function oneAtATime<Argument, Result>(
+  task: (argument: Argument) => Promise<Result>,
+): (argument: Argument) => Promise<Result | undefined> {
+  let isRunning = false
+  return async (argument) => {
+    if (isRunning) return undefined
+    isRunning = true
+    try {
+      return await task(argument)
+    } finally {
+      isRunning = false
+    }
   }
 }
 

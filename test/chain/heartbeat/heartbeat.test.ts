@@ -1,5 +1,5 @@
 /** A view with a heartbeat: which attacks on its age make it refuse, and that none makes it allow. */
-import { beforeEach, describe, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 
 import { approvalSlot } from '../../../src/chain/approval.ts'
 import type { BootDecision, ChainEvent } from '../../../src/chain/boot/boot.ts'
@@ -398,6 +398,53 @@ describe('a relayer', () => {
       kind: 'heartbeat-fault',
       relayer: '1:broken',
       code: 'CHAIN_ANSWER_INVALID',
+    })
+  })
+
+  describe('that answers each question just before the time limit', () => {
+    afterEach(() => {
+      vi.useRealTimers()
+    })
+
+    test('delays no nonce of the other one', async () => {
+      vi.useFakeTimers()
+      const honest = honestRelayer('1:honest')
+      const late = () =>
+        new Promise<undefined>((resolve) => setTimeout(() => resolve(undefined), 9_500))
+      let asked = 0
+      const slow: NonceRelayer = {
+        name: '2:slow',
+        poster: `0x${'b2'.repeat(20)}`,
+        send: async () => void (await late()),
+        prove: () => {
+          asked++
+          return late()
+        },
+      }
+      const now = () => Date.now()
+      const relayers = [honest.relayer, slow]
+      const options = { contract: chain.bonds, relayers, maxAgeSeconds: 30, now }
+      const heartbeat = createHeartbeat(options)
+      let block = 0n
+      let value = noValue
+      // the slow one has a new value in each block, so that it is searched all the time
+      const newest = async () =>
+        ({
+          header: { number: block },
+          read: () => ({ words: async () => [BigInt(value), block] }),
+        }) as never
+      heartbeat.start(newest, () => {})
+      let oldest = 0
+      for (let second = 0; second < 120; second++) {
+        await vi.advanceTimersByTimeAsync(1_000)
+        value = honest.seal()
+        block += 1n
+        if (second >= 3) oldest = Math.max(oldest, heartbeat.requireYoung({ number: block }))
+      }
+
+      expect(oldest).toBeLessThan(4)
+      expect(asked).toBeGreaterThan(5)
+      expect(asked).toBeLessThan(14)
     })
   })
 
