@@ -25,7 +25,7 @@ export interface LogServer {
    * A segment from an offset on; an old node sends it from its start.
    *
    * @returns undefined if the node has no such segment, or does not show entries
-   * @throws KMS_UNREACHABLE, LOG_ROLLED_BACK if the segment is shorter than the offset
+   * @throws KMS_UNREACHABLE, KMS_ANSWER_INVALID if the segment is empty, or shorter than the offset
    */
   segment(number: number, from: number): Promise<SegmentPart | undefined>
 }
@@ -51,7 +51,11 @@ export function openLogServer(url: string): LogServer {
       const range: Record<string, string> = from === 0 ? {} : { range: `bytes=${from}-` }
       const answer = await get(url, `/log/segments/${number}`, range)
       const { statusCode: status } = answer
-      if (status === 200) return partOf(url, answer, 0, bytesAhead(url, answer))
+      if (status === 200) {
+        const size = bytesAhead(url, answer)
+        if (size === 0) throw empty(url, number)
+        return partOf(url, answer, 0, size)
+      }
       if (status === 206) return partOf(url, answer, from, from + bytesAhead(url, answer))
       answer.destroy()
       if (status === 404) return undefined
@@ -132,6 +136,12 @@ async function* readBody(
   }
 }
 
+/** Each segment has a header. */
+function empty(url: string, segment: number): AssentError {
+  const message = `The node sent an empty segment of its log (segment ${segment}).`
+  return new AssentError('KMS_ANSWER_INVALID', message, { facts: { url, segment } })
+}
+
 /** Nothing follows the offset (RFC 9110 §14.4): the copy is complete, or longer than the segment. */
 function unsatisfied(
   url: string,
@@ -142,9 +152,11 @@ function unsatisfied(
   const size = Number(/^bytes \*\/([0-9]{1,10})$/.exec(headers['content-range'] ?? '')?.[1])
   if (size === from) return { size, from, content: (async function* () {})() }
   throw new AssentError(
-    'LOG_ROLLED_BACK',
-    `Segment ${number} of the log is shorter than the copy of it.`,
-    { facts: { url, segment: number, copied: from, found: Number.isNaN(size) ? null : size } },
+    'KMS_ANSWER_INVALID',
+    `The node sent less of its log than was copied (segment ${number}).`,
+    {
+      facts: { url, segment: number, copied: from, found: Number.isNaN(size) ? null : size },
+    },
   )
 }
 

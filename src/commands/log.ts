@@ -11,9 +11,9 @@ const source = 'folder with the files 00000000.log and so on, or https://host:po
 export const fetch = defineCommand({
   path: ['log', 'fetch'],
   summary: 'Copy the release log of a node, and continue the copy later',
-  help: `The node signs its head over a nonce; the root key must vouch for it. All segments are copied that the copy does not have yet, and nothing in the copy is changed. Then the hash chain, the seals and the head are checked over the whole copy: it must contain the signed head, and the head of the last run. Decisions are not checked: log verify does.
+  help: `The node signs its head over a nonce; the root key must vouch for it. Segments are copied until the copy has this head. Lines are written when a seal over them is verified, and never changed then: lines that the node did not sign end the run as an invalid answer (KMS_ANSWER_INVALID), and nothing of them is kept. The whole copy must contain the signed head, and the head of the last run. Decisions are not checked: log verify does.
 The folder gets the files of the log, and head.json for log verify --head.
-Exit codes: 0 the copy continues the log, 1 it does not, or the node shows less than before, 2 wrong usage, 3 an outage.`,
+Exit codes: 0 the copy continues the log, 1 it does not, or the node signed a shorter log than before, 2 wrong usage, 3 an outage or an invalid answer.`,
   examples: [
     'log fetch --out kms-1',
     'log fetch https://kms.example:8000 --out kms-1 --root-key 02ab…',
@@ -32,7 +32,11 @@ Exit codes: 0 the copy continues the log, 1 it does not, or the node shows less 
       description: 'first segment of a new copy, if the node has deleted older ones',
       default: '0',
     },
-    maxMib: { value: 'N', description: 'MiB that this run may write', default: '10240' },
+    maxMib: {
+      value: 'N',
+      description: 'MiB that this run may receive; a segment counts as at least 4 KiB',
+      default: '10240',
+    },
   },
   needs: 'on-demand',
   reads: 'the log of the node, and the root key on the chain',

@@ -29,7 +29,7 @@ export const cliErrors = {
     fix: 'Check the address and the port, and that the server speaks TLS itself. This says nothing about its quote.',
   },
   LOG_ROLLED_BACK: {
-    why: 'A KMS node shows less of its release log, or other bytes, than it showed before.',
+    why: 'A KMS node signed a head with fewer entries than it showed before.',
     fix: 'Keep the copy: it is evidence. Ask the operator, and do not trust the node until it is explained.',
   },
   LOG_CLOSED: {

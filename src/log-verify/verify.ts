@@ -222,7 +222,12 @@ interface SegmentCheck {
   unsealedAt: number
   /** False if the header is wrong. Then the rest of the segment is ignored. */
   isOurs: boolean
+  /** A valid seal is the last line. */
+  isSealed: boolean
 }
+
+/** Problems of lines that the node did not sign. */
+const foreign: ReadonlySet<LogProblemCode> = new Set(['HEADER', 'FILES', 'KEY_NOT_OF_ROOT', 'SEAL'])
 
 /** Newest self-authorizations in memory. A decision never rests on an older block. */
 const maxSelfAuthorizations = 1024
@@ -249,6 +254,7 @@ export class LogVerification {
   #file: SegmentCheck | undefined
   #files = 0
   #hasBegun = false
+  #isForeign = false
   #number = 0
   /** Number of the first segment and of its first entry. */
   #start = { number: 0, entries: 0 }
@@ -298,6 +304,7 @@ export class LogVerification {
       unsealed: 0,
       unsealedAt: 0,
       isOurs: false,
+      isSealed: false,
     }
   }
 
@@ -306,6 +313,7 @@ export class LogVerification {
     const file = this.#file
     if (file === undefined) throw new RangeError('line() without begin()')
     file.lines++
+    file.isSealed = false
     const where = `${file.name}:${file.lines}`
     if (file.lines === 1) file.isOurs = this.#readHeader(line, file.name)
     else if (!file.isOurs) return
@@ -327,6 +335,24 @@ export class LogVerification {
       this.#problem('HEADER', file.name, 'the header is missing or belongs to another segment')
     if (isCut && file.isOurs) file.unsealed++
     this.#files++
+  }
+
+  /**
+   * Whether the node signed everything up to the last line: a seal is the last line, and no header or seal is wrong. The
+   * node answers for other problems of these lines.
+   */
+  get isSigned(): boolean {
+    return this.#file?.isSealed === true && !this.#isForeign
+  }
+
+  /** Whether a header or a seal is wrong, so that the node did not sign these lines. */
+  get isForeign(): boolean {
+    return this.#isForeign
+  }
+
+  /** Number of sealed entries up to here, and the key that signed them. */
+  get position(): { readonly entries: number; readonly publicKey: string } {
+    return { entries: this.#sealed.entries, publicKey: this.#header.publicKey }
   }
 
   /** Ends the verification. The report lists problems, and what was not checked. */
@@ -500,7 +526,8 @@ export class LogVerification {
       this.#problem('KEY_NOT_OF_ROOT', name, 'the root key did not sign the key of the log')
   }
 
-  #seal(line: Buffer, where: string, { unsealedAt }: SegmentCheck): void {
+  #seal(line: Buffer, where: string, file: SegmentCheck): void {
+    const { unsealedAt } = file
     const seal = this.#parse('SEAL', where, () => readSealLine(line))
     if (seal === undefined) return
     const { entries, chain, at } = seal
@@ -515,6 +542,7 @@ export class LogVerification {
     }
     this.#latestSealAt = Math.max(this.#latestSealAt, at)
     this.#sealed = { entries, chain, at }
+    file.isSealed = true
   }
 
   #entry(line: Buffer, where: string, file: SegmentCheck): void {
@@ -752,6 +780,7 @@ export class LogVerification {
   }
 
   #problem(code: LogProblemCode, where: string, what: string): void {
+    if (foreign.has(code)) this.#isForeign = true
     if (this.#problems.length >= maxProblems) return
     const isLong = what.length > maxProblemText
     this.#problems.push({ code, where, what: isLong ? `${what.slice(0, maxProblemText)}…` : what })

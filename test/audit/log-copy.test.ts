@@ -1,6 +1,16 @@
 /** A copy of a release log: taken from a real KMS, continued, and compared with what the node shows later. */
-import { appendFile, mkdtemp, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises'
+import {
+  appendFile,
+  cp,
+  mkdtemp,
+  readdir,
+  readFile,
+  rm,
+  truncate,
+  writeFile,
+} from 'node:fs/promises'
 import { createServer } from 'node:http'
+import { createServer as createTlsServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -103,7 +113,9 @@ describe('log fetch', () => {
     const file = await newest(folder)
     await truncate(file, (await readFile(file)).length - 77)
 
-    expect(await fetch(folder)).toMatchObject({ exitCode: 0, bytes: 77 })
+    const again = await fetch(folder)
+    expect(again).toMatchObject({ exitCode: 0 })
+    expect(again.bytes).toBeGreaterThanOrEqual(77)
     expect(await contentOf(folder)).toEqual(await contentOf(location.folder))
   })
 
@@ -119,19 +131,66 @@ describe('log fetch', () => {
     expect(text).toContain(`${written} of ${entries} entries`)
   })
 
-  test('reports a node that shows less than before, or other bytes', async () => {
+  test('reports a node that signs a head of fewer entries than before', async () => {
+    const disk = await newFolder()
+    const older = { ...location, folder: join(disk, 'log'), headFile: join(disk, 'head') }
+    await cp(location.folder, older.folder, { recursive: true })
+    await cp(location.headFile, older.headFile)
+    const folder = await newFolder()
+    await write(1)
+    const { entries } = await fetch(folder)
+    const before = await contentOf(folder)
+    const olderLog = await openNodeLog({
+      location: older,
+      witnesses: 'insecure-none',
+      logger: quiet,
+    })
+    const node = await deployment.start({ releaseLog: olderLog, logEntries: 'public' })
+
+    expect(await json('fetch', node.url, '--out', folder, '--root-key', rootKey)).toMatchObject({
+      exitCode: 1,
+      error: { code: 'LOG_ROLLED_BACK', facts: { copied: entries, shown: entries - 1 } },
+    })
+    expect(await contentOf(folder)).toEqual(before)
+    await node.stop()
+    await olderLog.close()
+  })
+
+  test('removes what has no seal from the newest file of a copy, and fetches it again', async () => {
     const folder = await newFolder()
     await fetch(folder)
     const file = await newest(folder)
     const before = await readFile(file)
     await appendFile(file, '{"seq":9}\n')
-    expect(await fetch(folder)).toMatchObject({ exitCode: 1, error: { code: 'LOG_ROLLED_BACK' } })
+    expect(await fetch(folder)).toMatchObject({ exitCode: 0 })
+    expect(await contentOf(folder)).toEqual(await contentOf(location.folder))
 
     await writeFile(file, withOtherByte(before, before.length - 40))
     await write(1)
-    const changed = await fetch(folder)
-    expect(changed).toMatchObject({ exitCode: 1, continues: false })
-    expect(changed.problems.map(({ code }: { code: string }) => code)).toContain('SEAL')
+    expect(await fetch(folder)).toMatchObject({ exitCode: 0 })
+    expect(await contentOf(folder)).toEqual(await contentOf(location.folder))
+  })
+
+  test('reports and keeps a file of another log', async () => {
+    const folder = await newFolder()
+    const file = join(folder, '00000000.log')
+    await writeFile(file, '{"log":"another"}\n{"seq":0}\n')
+
+    expect(await fetch(folder)).toMatchObject({ exitCode: 1, continues: false, bytes: 0 })
+    expect(await readFile(file, 'utf8')).toBe('{"log":"another"}\n{"seq":0}\n')
+  })
+
+  test('reports and keeps an older file that was changed', async () => {
+    const folder = await newFolder()
+    await fetch(folder)
+    const file = join(folder, '00000001.log')
+    const changed = withOtherByte(await readFile(file), (await readFile(file)).length - 40)
+    await writeFile(file, changed)
+
+    const answer = await fetch(folder)
+    expect(answer).toMatchObject({ exitCode: 1, continues: false })
+    expect(answer.problems.map(({ code }: { code: string }) => code)).toContain('SEAL')
+    expect(await readFile(file)).toEqual(Buffer.from(changed))
   })
 
   test('compares with the head of the last run', async () => {
@@ -164,6 +223,93 @@ describe('log fetch', () => {
     expect(await failure(kms.url, '--root-key', 'zz')).toEqual(['INPUT_INVALID', 2])
     expect(await failure(kms.url, ...root, '--from-segment', '99')).toEqual(['LOG_CLOSED', 1])
     expect(await failure(kms.url, ...root, '--max-mib', '0')).toEqual(['INPUT_TOO_LARGE', 2])
+  })
+})
+
+describe('somebody between the auditor and the node', () => {
+  /** Gives the answers of the node, but for some segments those of `change`. */
+  async function fetchThrough(
+    folder: string,
+    change: (body: Buffer, status: number) => { status?: number; body: Buffer },
+    ...more: string[]
+  ) {
+    let asked = 0
+    const server = createTlsServer(kms.tls, async (request, response) => {
+      const { range } = request.headers
+      const answer = await kms.app.request(request.url ?? '/', {
+        headers: range === undefined ? {} : { range },
+      })
+      const body = Buffer.from(await answer.arrayBuffer())
+      const isSegment = request.url?.startsWith('/log/segments/')
+      if (isSegment) asked++
+      const sent = isSegment ? change(body, answer.status) : { body }
+      response.writeHead(sent.status ?? answer.status, { 'content-length': sent.body.length })
+      response.end(sent.body)
+    })
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    const url = `https://127.0.0.1:${(server.address() as AddressInfo).port}`
+    try {
+      const args = ['fetch', url, '--out', folder, '--root-key', rootKey, ...more]
+      return { ...(await json(...args)), asked }
+    } finally {
+      server.close()
+      server.closeAllConnections()
+    }
+  }
+  const append = (text: string) => (body: Buffer) => ({
+    body: Buffer.concat([body, Buffer.from(text)]),
+  })
+  const firstSeal = (body: Buffer) => body.indexOf('\n', body.indexOf('\n{"seal"') + 1) + 1
+  const invalid = { exitCode: 3, error: { code: 'KMS_ANSWER_INVALID' } }
+
+  test.each<[string, (body: Buffer) => { body: Buffer }]>([
+    ['adds a line', append('{"seq":999,"x":1}\n')],
+    ['adds half a line', append('{"seq":9')],
+    [
+      'adds a seal',
+      append(`{"seal":999,"chain":"${'0'.repeat(64)}","at":1,"signature":"${'0'.repeat(128)}"}\n`),
+    ],
+    ['changes a byte', (body) => ({ body: withOtherByte(body, body.length >> 1) as Buffer })],
+    ['cuts the answer off', (body) => ({ body: body.subarray(0, -77) })],
+    ['sends nothing', () => ({ body: Buffer.alloc(0) })],
+    ['sends another file', () => ({ body: Buffer.from('{"log":"x"}\n') })],
+    [
+      'repeats a part',
+      (body) => ({ body: Buffer.concat([body, body.subarray(0, firstSeal(body))]) }),
+    ],
+  ])('who %s leaves nothing in the copy', async (_, change) => {
+    const folder = await newFolder()
+    expect(await fetchThrough(folder, change)).toMatchObject(invalid)
+    const [kept = ''] = await contentOf(folder)
+    expect((await contentOf(location.folder))[0]?.startsWith(kept)).toBe(true)
+    expect(kept === '' || kept.endsWith('}\n')).toBe(true)
+    expect(await fetch(folder)).toMatchObject({ exitCode: 0 })
+
+    await write(1)
+    await fetchThrough(folder, change)
+    expect(await fetch(folder)).toMatchObject({ exitCode: 0 })
+    expect(await contentOf(folder)).toEqual(await contentOf(location.folder))
+  })
+
+  test('who sends empty segments for ever is stopped at the first', async () => {
+    const folder = await newFolder()
+    const answer = await fetchThrough(folder, () => ({ status: 200, body: Buffer.alloc(0) }))
+
+    expect(answer).toMatchObject({ ...invalid, asked: 1 })
+    expect(await readdir(folder)).toEqual([])
+  })
+
+  test('who hides a segment does not make the node look rolled back', async () => {
+    const folder = await newFolder()
+    await fetch(folder)
+    await write(1)
+    const hide = () => ({ status: 404, body: Buffer.alloc(0) })
+
+    expect(await fetchThrough(folder, hide)).toMatchObject({
+      exitCode: 1,
+      error: { code: 'LOG_CLOSED' },
+    })
+    expect(await fetch(folder)).toMatchObject({ exitCode: 0 })
   })
 })
 
@@ -222,6 +368,7 @@ describe('a node that answers badly', () => {
       },
       'KMS_UNREACHABLE',
     ],
+    ['with an empty segment', (_, response) => response.end(), 'KMS_ANSWER_INVALID'],
     ['with an error', (_, response) => response.writeHead(503).end(), 'KMS_UNREACHABLE'],
     ['with nothing there', (_, response) => response.writeHead(404).end(), undefined],
   ])('%s', async (_, listener, expected) => {
@@ -237,16 +384,26 @@ describe('a node that answers badly', () => {
       response.writeHead(answer.status, { 'content-length': body.length }).end(body)
     })
     const { fetchLog } = await import('../../src/audit/fetch-log.ts')
-    const options = { folder: await newFolder(), from: 0, maxBytes: 2 ** 20 }
-    await fetchLog(old.log, options)
+    const nonce = '11'.repeat(32)
+    const folder = await newFolder()
+    const copy = async () => {
+      const answer = readAnswer(await old.log.head(nonce), nonce, Buffer.from(rootKey, 'hex'))
+      const head = { entries: answer.head.entries, publicKey: toHex(answer.identity.publicKey) }
+      const expected = { rootKey, continuityOnly: true }
+      return fetchLog(old.log, { folder, from: 0, maxBytes: 2 ** 20, head, expected })
+    }
+    await copy()
     await write(1)
-    await fetchLog(old.log, options)
-    expect(await contentOf(options.folder)).toEqual(await contentOf(location.folder))
+    await copy()
+    expect(await contentOf(folder)).toEqual(await contentOf(location.folder))
 
-    const file = await newest(options.folder)
+    // a byte of the header: nothing before it is sealed
+    const file = await newest(folder)
     const content = await readFile(file)
-    await writeFile(file, withOtherByte(content, 5))
-    await expect(fetchLog(old.log, options)).rejects.toMatchObject({ code: 'LOG_ROLLED_BACK' })
+    await write(1)
+    const other = content.toString('utf8').replace('{"log"', '{ "log"')
+    await writeFile(file, other)
+    await expect(copy()).rejects.toMatchObject({ code: 'KMS_ANSWER_INVALID' })
     old.stop()
   })
 })

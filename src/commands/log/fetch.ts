@@ -1,20 +1,19 @@
 /**
  * `assent log fetch`: copies the release log of a node and checks that the copy continues it. Reads the node and the root
- * key on-chain; writes a folder. Exit code 1 if the node shows less or other bytes than before.
+ * key on-chain; writes a folder. Exit code 1 if the node signed a shorter or another log than before.
  */
 import { randomBytes } from 'node:crypto'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { fetchLog } from '../../audit/fetch-log.ts'
-import { listSegments, readSegmentFile, splitLines } from '../../audit/log-lines.ts'
 import { openLogServer } from '../../audit/log-server.ts'
 import { AssentError } from '../../errors/index.ts'
 import { headToJson, readAnswer } from '../../kms/log/witness-response.ts'
 import { fromHex, toHex } from '../../lib/bytes.ts'
 import { isAbsent } from '../../lib/durable-file.ts'
 import { readBytes } from '../../lib/files.ts'
-import { type LogReport, LogVerification, type ObservedHead } from '../../log-verify/verify.ts'
+import type { ObservedHead } from '../../log-verify/verify.ts'
 import type { ArgumentsOf } from '../command.ts'
 import type { ExitCode } from '../exit-code.ts'
 import { readCount } from '../input/arguments.ts'
@@ -66,17 +65,19 @@ export async function run(args: ArgumentsOf<typeof command>, context: OnDemandCo
     folder,
     from,
     maxBytes,
+    head: { entries: sealed.entries, publicKey: toHex(identity.publicKey) },
+    expected: {
+      rootKey,
+      node: identity.node,
+      heads: before === undefined ? [head] : [before, head],
+      fromFirstFile: from > 0,
+      continuityOnly: true,
+    },
     signal: context.stopSignal(),
     onProgress: (segment, bytes) =>
       output.progress(`segment ${segment}, ${(bytes / mebibyte).toFixed(1)} MiB`),
   })
-  output.progress('checking the hash chain')
-  const report = await checkCopy(folder, {
-    rootKey,
-    node: identity.node,
-    heads: before === undefined ? [head] : [before, head],
-    fromFirstFile: from > 0,
-  })
+  const report = fetched.verification.report()
   // the head of a log that was rolled back must not replace the better one
   if (report.holds) await writeFile(join(folder, headFile), `${JSON.stringify(head)}\n`)
 
@@ -126,23 +127,4 @@ async function readLastHead(folder: string): Promise<ObservedHead | undefined> {
       facts: { file },
     })
   }
-}
-
-interface Continuity {
-  readonly rootKey: string
-  readonly node: string
-  readonly heads: readonly ObservedHead[]
-  readonly fromFirstFile: boolean
-}
-
-async function checkCopy(folder: string, expected: Continuity): Promise<LogReport> {
-  const verification = new LogVerification({ ...expected, continuityOnly: true })
-  for (const name of await listSegments(folder)) {
-    verification.begin(name)
-    const lines = splitLines(readSegmentFile(folder, name))
-    let next = await lines.next()
-    for (; next.done !== true; next = await lines.next()) verification.line(next.value)
-    verification.end(next.value)
-  }
-  return verification.report()
 }
