@@ -496,9 +496,13 @@ function change(file: string, from: string, to: string, which: 'first' | 'only' 
 
 /** The rules that fail while this mutant is awake; none is number 0. */
 function brokenRules(number: number): Promise<Rule[]> {
-  const files = ['System.invariant', 'Registry.invariant', 'Images', 'Instances.invariant'].map(
-    (name) => `test/contracts/${name}.t.sol`,
-  )
+  const files = [
+    'System.invariant',
+    'Registry.invariant',
+    'Images',
+    'Instances.invariant',
+    'Requests.invariant',
+  ].map((name) => `test/contracts/${name}.t.sol`)
   const grep = `^(${Object.values(rules).join('|')})`
   const child = spawn(
     process.execPath,

@@ -1,18 +1,21 @@
 /**
- * Breaks the outbox in one place at a time and demands that the model of its schedules notices:
+ * Breaks the outbox in one place at a time and demands that the model of its schedules, or a test of a single decision,
+ * notices:
  * `node scripts/mutants/relayer-mutants.ts [--only NAME,…] [--check]`.
  */
 import { spawn } from 'node:child_process'
 import { cpSync, mkdirSync, rmSync, symlinkSync } from 'node:fs'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
-import { projectRoot } from '../run-tool.ts'
+import { projectRoot, toolCommand } from '../run-tool.ts'
 import { keepFailure, seed } from '../test-effort.ts'
 import { checkAnchors, type Edit, withEdits } from './mutate.ts'
 
 interface Mutant extends Edit {
   readonly name: string
   readonly file: string
+  /** True: random schedules come to it too rarely, so the tests of single decisions must notice it. */
+  readonly isRare?: boolean
 }
 
 const outbox = 'outbox/outbox.ts'
@@ -126,6 +129,7 @@ const mutants: readonly Mutant[] = [
     file: outbox,
     from: 'const reaches = slot.mined !== null && observed.latest.number >= slot.mined.blockNumber',
     to: 'const reaches = true',
+    isRare: true,
   },
   {
     name: 'the block of a receipt may change unseen',
@@ -223,6 +227,7 @@ const mutants: readonly Mutant[] = [
     file: outbox,
     from: 'new Set([...slots, ...awaitingFinality].map',
     to: 'new Set([...slots].map',
+    isRare: true,
   },
   {
     name: 'a block that vanished is not looked for',
@@ -413,6 +418,7 @@ if (values.check) {
 const schedules = 2_000
 /** Schedules for a mutant that the first ones do not detect: some need a rare sequence of faults. */
 const moreSchedules = 20_000
+const decisionTests = 'test/relayer/outbox/outbox.test.ts'
 const place = path.join(projectRoot, '.assent', 'mutants')
 
 rmSync(place, { recursive: true, force: true })
@@ -424,6 +430,7 @@ cpSync(
   path.join(place, 'test', 'relayer', 'model'),
   { recursive: true },
 )
+cpSync(path.join(projectRoot, decisionTests), path.join(place, decisionTests), { recursive: true })
 symlinkSync(path.join(projectRoot, 'node_modules'), path.join(place, 'node_modules'), 'dir')
 
 /** Milliseconds after which a mutant counts as looping for ever. */
@@ -431,13 +438,21 @@ let patience = 3_600_000
 const start = performance.now()
 const untouched = await explore(schedules)
 patience = Math.max(300_000, 30 * (performance.now() - start))
+const failedTest = await testDecisions()
+if (failedTest !== undefined) {
+  console.error(`A test of a decision fails without any mutant: ${failedTest}`)
+  process.exit(1)
+}
 if (untouched !== undefined) {
   console.error(`The model fails without any mutant: ${untouched}`)
   process.exit(1)
 }
 const missed: string[] = []
 for (const mutant of chosen) {
-  const noticed = (await withMutant(mutant, schedules)) ?? (await withMutant(mutant, moreSchedules))
+  const noticed = mutant.isRare
+    ? await withMutant(mutant, testDecisions)
+    : ((await withMutant(mutant, () => explore(schedules))) ??
+      (await withMutant(mutant, () => explore(moreSchedules))))
   console.log(`${noticed === undefined ? 'MISSED' : 'killed'}  ${mutant.name}  ${noticed ?? ''}`)
   if (noticed === undefined) missed.push(mutant.name)
 }
@@ -446,22 +461,28 @@ console.log(`${chosen.length - missed.length} of ${chosen.length} mutants killed
 if (missed.length > 0) keepFailure(`relayer-mutants-${seed}`, { missed })
 process.exit(missed.length === 0 ? 0 : 1)
 
-function withMutant({ name, file, ...edit }: Mutant, count: number): Promise<string | undefined> {
+function withMutant(
+  { name, file, from, to }: Mutant,
+  check: () => Promise<string | undefined>,
+): Promise<string | undefined> {
   const target = path.join(place, 'src', 'relayer', file)
-  return withEdits(target, { name, edits: [edit] }, () => explore(count))
+  return withEdits(target, { name, edits: [{ from, to }] }, check)
 }
 
 /** What the model says against the code as it is now; undefined if it finds nothing. */
 function explore(count: number): Promise<string | undefined> {
   const script = path.join(place, 'test', 'relayer', 'model', 'explore.ts')
-  const child = spawn(
-    process.execPath,
-    [script, String((seed % 2 ** 20) * 4_096 + 1), `${count}`],
-    {
-      cwd: place,
-      stdio: ['ignore', 'pipe', 'pipe'],
-    },
-  )
+  return run([script, String((seed % 2 ** 20) * 4_096 + 1), `${count}`])
+}
+
+/** The first failed test of a decision; undefined if all pass. */
+function testDecisions(): Promise<string | undefined> {
+  return run([...toolCommand(['vitest', 'run', decisionTests]), '--reporter=tap-flat'])
+}
+
+/** The failed test or the last line of a program that fails or does not end; undefined if it succeeds. */
+function run(command: readonly string[]): Promise<string | undefined> {
+  const child = spawn(process.execPath, command, { cwd: place, stdio: ['ignore', 'pipe', 'pipe'] })
   let output = ''
   child.stdout.on('data', (chunk) => {
     output += chunk
@@ -474,7 +495,9 @@ function explore(count: number): Promise<string | undefined> {
   return new Promise((resolve) => {
     child.on('close', (code) => {
       clearTimeout(timer)
-      resolve(code === 0 ? undefined : (output.trim().split('\n').at(-1) ?? 'killed'))
+      const lines = output.trim().split('\n')
+      const reason = lines.find((line) => line.startsWith('not ok')) ?? lines.at(-1)
+      resolve(code === 0 ? undefined : reason || 'killed')
     })
   })
 }
