@@ -203,6 +203,8 @@ contract HostBondsTest is Test {
         vm.expectRevert(late);
         bonds.setTerms(0, 0, past);
         vm.expectRevert(late);
+        bonds.setSlashLimit(STRANGER, 1, past);
+        vm.expectRevert(late);
         bonds.slash(DEVICE, OPERATOR, 1, STRANGER, "", past);
         vm.stopPrank();
     }

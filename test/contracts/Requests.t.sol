@@ -180,6 +180,7 @@ contract RequestsTest is RequestsFixture {
         requests = new Requests(instances, IFaultBonds(address(0)), DAO, 0);
         vm.prank(OWNER);
         requests.setTerms(address(app), IRequests.Terms(PAYEE, 0, 0, ANSWER_TIME));
+        assertEq(requests.termsOf(address(app)).payee, PAYEE, "terms");
         _work(INSTANCE_KEY, address(0xB0B), 1);
         asker = new Asker(requests);
         vm.deal(address(asker), 1 ether);

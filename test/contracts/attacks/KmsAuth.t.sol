@@ -210,6 +210,20 @@ contract KmsAuthAttacks is KmsAuthFixture {
         }
     }
 
+    /// @dev In the same block as the creation: what the DAO decided about the address stays.
+    function test_K5_CreationUndoesNoDecision() public {
+        vm.roll(1_000);
+        uint256 position = kms.count(Kind.App) + 3;
+        address other = _predicted(
+            uint256(keccak256(abi.encode(blockhash(block.number - 1), address(this), position)))
+        );
+        kms.registerApp(_predicted(position));
+        vm.prank(DAO);
+        kms.revoke(Kind.App, _ids(_key(other)));
+        vm.expectRevert(abi.encodeWithSelector(IKmsAuth.AppRegistrationDenied.selector, other, State.Revoked));
+        kms.deployAndRegisterApp(OWNER, false, false, true, 0, COMPOSE);
+    }
+
     function _predicted(uint256 salt) private view returns (address) {
         bytes32 init = keccak256(AppProxy.CREATION);
         return address(uint160(uint256(keccak256(abi.encodePacked(bytes1(0xff), address(kms), salt, init)))));
