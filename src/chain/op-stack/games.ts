@@ -1,5 +1,5 @@
 /**
- * Finds the newest dispute game whose claim counts, in the proven state of one L1 block.
+ * Finds the dispute games whose claims count, in the proven state of one L1 block.
  *
  * A game counts only if the factory created it, and if it breaks no rule of its level. Endpoints only name the claim of
  * a game; the factory's storage proves it.
@@ -75,14 +75,6 @@ export interface ClaimedGame {
   readonly l2Block: bigint
 }
 
-/** The games of one L1 block that matter. */
-export interface FoundGames {
-  /** Its claim can allow. */
-  readonly counting: ClaimedGame
-  /** Their claims are newer and can only deny; highest L2 block first. */
-  readonly newer: readonly ClaimedGame[]
-}
-
 /**
  * Asks endpoints for the claim of a game until one names a claim that `isProven` confirms.
  *
@@ -100,10 +92,14 @@ export interface L1State {
   readonly time: number
 }
 
-/** Ids that are read at one end of the list, games of other types included. */
-const idsRead = 128
-/** Games of the right type whose state is read. */
-const gamesRead = 16
+/** Ids that are read at once, games of other types included. */
+const idsAtOnce = 128
+/** Ids that are read in all. */
+const idsRead = 1024
+/** Games of the right type whose state is read at once. */
+const gamesAtOnce = 16
+/** Games of the right type whose state is read in all. */
+const gamesRead = 64
 /** Newest games whose claims can deny. */
 const deniersRead = 4
 /** Slots in one step of the search. */
@@ -112,30 +108,37 @@ const probes = 32
 const maxGames = 2n ** 32n
 
 /**
- * The game with the highest L2 block of all that count.
+ * The games that count, in groups from the newest to the oldest; the highest L2 block of a group is first. Older groups are
+ * read only if the caller asks for them, because no claim of the newer ones was of use. The anchor game is in the first group.
  *
- * @throws ROLLUP_GAME_NONE, ROLLUP_STORAGE_UNEXPECTED; CHAIN_* and ROLLUP_CLAIM_UNPROVEN for an outage
+ * @throws ROLLUP_GAME_NONE if no game counts, ROLLUP_STORAGE_UNEXPECTED; CHAIN_* and ROLLUP_CLAIM_UNPROVEN for an outage
  */
-export async function findGames(
+export async function* countingGames(
   l1: L1State,
   rules: GameRules,
   askClaim: AskClaim,
-): Promise<FoundGames> {
+): AsyncGenerator<readonly ClaimedGame[]> {
   const registry = await readRegistry(l1.reads, rules)
-  const count = await countGames(l1.reads, rules)
-  const old = await newestIds(l1.reads, rules, await countBefore(l1, rules, count))
-  const candidates = await Promise.allSettled([
-    ...old.map(async (id): Promise<Candidate> => {
-      const flaw = await flawOf(l1, rules, { id, registry, level: rules.level })
-      return flaw === undefined ? claimedGame(l1.reads, rules, id, askClaim) : { id, flaw }
-    }),
-    ...(registry.anchorGame === zeroAddress ? [] : [anchorGame(l1, rules, registry, askClaim)]),
-  ])
-  const found = candidates.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []))
-  const [counting] = byBlock(found.filter((each) => 'claim' in each))
-  if (counting === undefined) throw noGame(candidates)
-  const newer = await newerGames(l1, rules, { count, counting, askClaim })
-  return { counting, newer }
+  const end = await countBefore(l1, rules, await countGames(l1.reads, rules))
+  const examine = async (id: GameId): Promise<Candidate> => {
+    const flaw = await flawOf(l1, rules, { id, registry, level: rules.level })
+    return flaw === undefined ? claimedGame(l1.reads, rules, id, askClaim) : { id, flaw }
+  }
+  let anchor =
+    registry.anchorGame === zeroAddress ? [] : [anchorGame(l1, rules, registry, askClaim)]
+  const all: PromiseSettledResult<Candidate>[] = []
+  let isAnyFound = false
+  for await (const ids of groupsOfIds(l1.reads, rules, end)) {
+    const candidates = await Promise.allSettled([...ids.map(examine), ...anchor])
+    anchor = []
+    all.push(...candidates)
+    const found = candidates.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []))
+    const counting = byBlock(found.filter((each) => 'claim' in each))
+    if (counting.length === 0) continue
+    isAnyFound = true
+    yield counting
+  }
+  if (!isAnyFound) throw noGame(all)
 }
 
 /**
@@ -224,15 +227,18 @@ async function anchorGame(
   return flaw === undefined ? game : { id: game.id, flaw }
 }
 
-/** Games at the end of the list whose claims are newer. A game that cannot be read denies nothing. */
-async function newerGames(
+/**
+ * Games at the end of the list whose claims are newer, highest L2 block first. They can only deny. A game that cannot be
+ * read denies nothing.
+ */
+export async function newerGames(
   { reads }: L1State,
   rules: GameRules,
-  { count, counting, askClaim }: { count: number; counting: ClaimedGame; askClaim: AskClaim },
+  { counting, askClaim }: { counting: ClaimedGame; askClaim: AskClaim },
 ): Promise<readonly ClaimedGame[]> {
-  const newest = (await newestIds(reads, rules, count)).slice(0, deniersRead)
+  const ids = await readTypedIds(reads, rules, await countGames(reads, rules))
   const games = await Promise.all(
-    newest.map(async (id) => {
+    ids.slice(0, deniersRead).map(async (id) => {
       try {
         const { status } = await readState(reads, rules, id)
         if (status === gameStatus.challengerWins) return []
@@ -352,12 +358,30 @@ async function countBefore(
   return low
 }
 
-/** Ids of the last games of the type below a position in the list, newest first. */
-async function newestIds(reads: ProvenReads, rules: GameRules, end: number): Promise<GameId[]> {
-  const begin = Math.max(0, end - idsRead)
+/** Ids of the last games of the type below a position in the list, newest first. The first group may be empty. */
+async function* groupsOfIds(
+  reads: ProvenReads,
+  rules: GameRules,
+  end: number,
+): AsyncGenerator<readonly GameId[]> {
+  let left = gamesRead
+  for (let read = 0; read < idsRead && left > 0; read += idsAtOnce) {
+    if (read > 0 && read >= end) return
+    const ids = (await readTypedIds(reads, rules, Math.max(0, end - read))).slice(0, left)
+    left -= ids.length
+    if (read === 0 && ids.length === 0) yield []
+    for (let from = 0; from < ids.length; from += gamesAtOnce) {
+      yield ids.slice(from, from + gamesAtOnce)
+    }
+  }
+}
+
+/** Ids of the type among the last ones below a position in the list, newest first. */
+async function readTypedIds(reads: ProvenReads, rules: GameRules, end: number): Promise<GameId[]> {
+  const begin = Math.max(0, end - idsAtOnce)
   const places = Array.from({ length: end - begin }, (_, index) => end - 1 - index)
   const ids = await readIds(reads, rules, places)
-  return ids.filter(({ type }) => type === rules.gameType).slice(0, gamesRead)
+  return ids.filter(({ type }) => type === rules.gameType)
 }
 
 async function readIds(

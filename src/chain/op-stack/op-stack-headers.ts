@@ -22,7 +22,13 @@ import type { Endpoint } from '../proven/rpc-endpoint.ts'
 import { createStateCache, openState } from '../proven/state.ts'
 import { requireRecentByClock } from '../proven/view-context.ts'
 import { askClaims } from './claim.ts'
-import { type ClaimedGame, findGames, type GameRules, readGrounds } from './games.ts'
+import {
+  type ClaimedGame,
+  countingGames,
+  type GameRules,
+  newerGames,
+  readGrounds,
+} from './games.ts'
 import { type ClaimedBlock, fetchClaimedBlock } from './output-root.ts'
 
 /** The chain on which the dispute games are. */
@@ -72,8 +78,10 @@ export function opStackHeaders(
       const { header } = settled
       const state = openState(header, askFor(names, prove, { fault: failed }), memory)
       const l1State = { reads: state.read(), time: header.timestamp }
-      const { counting, newer } = await findGames(l1State, games, claims(failed))
-      const block = await blockOf(counting)
+      const askClaim = claims(failed)
+      const found = countingGames(l1State, games, askClaim)
+      const { counting, block } = await firstUsable(found, blockOf, known)
+      const newer = await newerGames(l1State, games, { counting, askClaim })
       const [agreed, denying] = await Promise.all([
         agreedHeaders({ ...rules, finality: { hash: block.header.hash } }).newest(known),
         firstShown(newer, blockOf),
@@ -135,6 +143,47 @@ function rememberBlocks(
       found.set(outputRoot, block, block.header.rlp.length)
       return block
     }
+}
+
+interface UsableGame {
+  readonly counting: ClaimedGame
+  readonly block: ClaimedBlock
+}
+
+/**
+ * The first game whose block an endpoint shows, and whose block is not older than the known one. So an invented claim, and
+ * an anchor game that is far behind, hide no good game.
+ *
+ * @param groups the highest block of each group is first
+ */
+async function firstUsable(
+  groups: AsyncIterable<readonly ClaimedGame[]>,
+  blockOf: BlockOf,
+  known: BlockReference | undefined,
+): Promise<UsableGame> {
+  let older: UsableGame | undefined
+  let failure: unknown
+  const show = async (counting: ClaimedGame): Promise<UsableGame[]> => {
+    try {
+      return [{ counting, block: await blockOf(counting) }]
+    } catch (error) {
+      if (!isAssentError(error)) throw error
+      failure ??= error
+      return []
+    }
+  }
+  for await (const [first, ...others] of groups) {
+    if (first === undefined) continue
+    let shown = await show(first)
+    // at once, because a slow endpoint delays each claim that nobody can show
+    if (shown.length === 0) shown = (await Promise.all(others.map(show))).flat()
+    const [highest] = shown
+    if (highest === undefined) continue
+    if (known === undefined || highest.block.header.number >= known.number) return highest
+    older ??= highest
+  }
+  if (older !== undefined) return older
+  throw failure
 }
 
 /** The highest of these blocks that an endpoint shows. A claim that nobody can show denies nothing. */

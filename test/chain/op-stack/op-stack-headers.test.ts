@@ -125,11 +125,18 @@ function open(contracts: DisputeContracts, world: World = {}) {
 }
 
 /** The number of the newest proven block, or the reason why no block is proven. */
-async function newest(contracts: DisputeContracts, world?: World, l1Age = 20) {
+async function newest(
+  contracts: DisputeContracts,
+  world?: World,
+  l1Age = 20,
+  known?: { readonly number: bigint; readonly hash: Hex; readonly timestamp: bigint },
+) {
   await l1.settle(now)
   now += l1Age
   try {
-    const { header, signedHead } = await open(contracts, world).newest(undefined)
+    const { header, signedHead } = await open(contracts, world).newest(
+      known && { ...known, timestamp: Number(known.timestamp) },
+    )
     const newer = signedHead && (await l2.client.getBlock({ blockHash: signedHead })).number
     return { block: Number(header.number), newer: newer && Number(newer) }
   } catch (error) {
@@ -384,5 +391,67 @@ describe.skipIf(absent)('a game that does not count yet', () => {
     )
 
     expect(await newest(contracts)).toEqual({ block: 3, newer })
+  })
+})
+
+describe.skipIf(absent)('a good game is not hidden', () => {
+  const invented = (index: number, changed: Partial<Game> = {}): Game =>
+    finalGame(6, {
+      rootClaim: `0x${'99'.repeat(32)}`,
+      extraData: `${numberToHex(2n ** 200n, { size: 32 })}${index.toString(16).padStart(64, '0')}`,
+      ...changed,
+    })
+  const open = (createdAt: number): Partial<Game> => ({ createdAt, status: 0, resolvedAt: 0 })
+  const proposed: World = { level: 'proposed', minAgeSeconds: day }
+
+  test.each([1, 20])('by %i invented claims, proposed', async (count) => {
+    const contracts = await l1.deploy({ respectedType: 8 })
+    await l1.create(contracts, finalGame(4, open(now - day - 1_000)))
+    await l1.create(contracts, finalGame(5, open(now - day - 900)))
+    for (let index = 0; index < count; index++) {
+      await l1.create(contracts, invented(index, open(now - day - 800 + index)))
+    }
+
+    expect(await newest(contracts, proposed)).toMatchObject({ block: 5 })
+  })
+
+  test('by an invented claim, anchored', async () => {
+    const contracts = await l1.deploy({ respectedType: 8 })
+    await l1.setAnchor(contracts, await l1.create(contracts, finalGame(3)))
+    await l1.create(contracts, finalGame(5))
+    await l1.create(contracts, finalGame(6, { rootClaim: `0x${'99'.repeat(32)}` }))
+
+    expect(await newest(contracts)).toMatchObject({ block: 5 })
+  })
+
+  test.each<[string, number, Partial<Game>]>([
+    ['63 challenged games', 63, { claims: 2 }],
+    ['1,000 games of another type', 1_000, { type: 1 }],
+  ])(
+    'by %s',
+    async (_, count, changed) => {
+      const contracts = await l1.deploy({ respectedType: 8 })
+      await l1.create(contracts, finalGame(5, open(now - 2 * day)))
+      for (let index = 0; index < count; index++) {
+        const game = { ...open(now - 2 * day + 1 + index), ...changed, extraData: extra(2, index) }
+        await l1.create(contracts, finalGame(2, game))
+      }
+
+      expect(await newest(contracts, proposed)).toMatchObject({ block: 5 })
+    },
+    60_000,
+  )
+
+  test('by an anchor game that is older than the known block', async () => {
+    const contracts = await l1.deploy({ respectedType: 8 })
+    await l1.setAnchor(contracts, await l1.create(contracts, finalGame(3)))
+    await l1.create(contracts, finalGame(5, open(now - day - 1_000)))
+    for (let index = 0; index < 16; index++) {
+      const game = { ...open(now - day - 900 + index), claims: 2, extraData: extra(2, index) }
+      await l1.create(contracts, finalGame(2, game))
+    }
+    const known = await l2.client.getBlock({ blockNumber: 4n })
+
+    expect(await newest(contracts, proposed, 20, known)).toMatchObject({ block: 5 })
   })
 })
