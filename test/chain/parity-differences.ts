@@ -52,9 +52,21 @@ const ratings: readonly ErrorCode[] = [
 /** Refused by both, for reasons of another name. */
 export const codeRules: readonly CodeRule[] = [
   {
-    typescript: ['QUOTE_TRUNCATED', 'QUOTE_SIZE_MISMATCH', 'QUOTE_CERTIFICATION_TYPE_UNSUPPORTED'],
+    typescript: [
+      'QUOTE_TRUNCATED',
+      'QUOTE_SIZE_MISMATCH',
+      'QUOTE_CERTIFICATION_TYPE_UNSUPPORTED',
+      'QUOTE_BODY_TYPE_UNSUPPORTED',
+    ],
     solidity: ['QUOTE_SIZE_MISMATCH', 'QUOTE_CERTIFICATION_TYPE_UNSUPPORTED', 'QUOTE_TRUNCATED'],
-    why: 'the contract names the first length that cannot be, whether it is beyond the end or contradicts another',
+    why:
+      'the contract names the first length that cannot be, whether it is beyond the end or contradicts another, ' +
+      'before it looks at the type of the body',
+  },
+  {
+    typescript: ['QUOTE_TCB_STATUS_UNKNOWN'],
+    solidity: ['QUOTE_TCB_INFO_MALFORMED'],
+    why: 'TCB info with an unknown status and two equal levels: the contract meets the levels first',
   },
   {
     typescript: encodings,

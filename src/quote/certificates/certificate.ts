@@ -135,11 +135,11 @@ function readTbsCertificate(signedBytes: Uint8Array, document: string): TbsCerti
   return { serial, issuer, subject, subjectCommonName, notBefore, notAfter, key, ...extensions }
 }
 
-/** Reads a serial number of at most 20 bytes (RFC 5280 §4.1.2.2). */
+/** Reads a serial number of at most 20 bytes. Zero is no valid one, but programs shall accept it (RFC 5280 §4.1.2.2). */
 export function readSerial(reader: DerReader, document: string): string {
   const content = reader.readUnsigned('serialNumber')
-  const digits = content[0] === 0 ? content.subarray(1) : content
-  if (digits.length === 0 || digits.length > 20) {
+  const digits = content[0] === 0 && content.length > 1 ? content.subarray(1) : content
+  if (digits.length > 20) {
     throw malformed(document, 'serialNumber', `${digits.length} bytes`)
   }
   return toHex(digits)

@@ -225,6 +225,10 @@ export const leaves: readonly FaultCase[] = [
     ({ simulator }) => ({ pck: { notAfter: simulator.at - 1 } }),
   ),
   platformCase(
+    ['valid_leaf_serial_zero', 'PCK certificate with the serial number zero', verified()],
+    () => ({ pck: { serial: new Uint8Array(1) } }),
+  ),
+  platformCase(
     ['valid_leaf_last_second', 'PCK certificate in its last second', verified()],
     ({ simulator }) => ({ pck: { notAfter: simulator.at } }),
   ),

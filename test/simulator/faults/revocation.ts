@@ -190,11 +190,12 @@ export const revocations: readonly FaultCase[] = [
   ),
 ]
 
-/** Serial numbers of 19, 20 and 21 content bytes. */
+/** Serial numbers of 19, 20 and 21 content bytes, and zero. */
 export const serials: readonly FaultCase[] = [
   ['short', (serial: Uint8Array) => serial.slice(1)],
   ['high', (serial: Uint8Array) => concatBytes(Uint8Array.of(0xff), serial.slice(1))],
   ['low', (serial: Uint8Array) => concatBytes(Uint8Array.of(0x01), serial.slice(1))],
+  ['zero', () => new Uint8Array(1)],
 ].map(([kind, change]) =>
   evidenceCase(
     [`crl_serial_${kind}`, `revoked PCK whose serial is ${kind}`, rejected('QUOTE_PCK_REVOKED')],
