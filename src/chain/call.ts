@@ -156,7 +156,7 @@ const waitMs = 180_000
  * @example const { status } = await waitForReceipt(client, hash)
  */
 export async function waitForReceipt(client: PublicClient, hash: Hex): Promise<TransactionReceipt> {
-  const until = Date.now() + waitMs
+  const until = performance.now() + waitMs
   let sent: SentTransaction | undefined
   for (;;) {
     sent ??= await findSent(client, hash)
@@ -164,7 +164,7 @@ export async function waitForReceipt(client: PublicClient, hash: Hex): Promise<T
       (await findReceipt(client, hash)) ??
       (sent === undefined ? undefined : await receiptOfSameCall(client, sent))
     if (receipt !== undefined) return receipt
-    if (Date.now() >= until) throw new WaitForTransactionReceiptTimeoutError({ hash })
+    if (performance.now() >= until) throw new WaitForTransactionReceiptTimeoutError({ hash })
     await new Promise((resolve) => setTimeout(resolve, client.pollingInterval))
   }
 }

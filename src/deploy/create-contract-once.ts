@@ -278,12 +278,12 @@ async function findCounted(
   options: PlacingOptions,
   intent: PlannedTransaction,
 ): Promise<Transaction> {
-  const until = Date.now() + settleMs
+  const until = performance.now() + settleMs
   do {
     const found = await findTransaction(options, intent)
     if (found !== undefined) return found
     await pause(options)
-  } while (Date.now() < until)
+  } while (performance.now() < until)
   throw notThere(intent)
 }
 
@@ -350,8 +350,8 @@ async function create(
   } catch (cause) {
     if (!isAlreadySent(cause)) throw toChainError(cause, `deploy ${name}`)
   }
-  const until = Date.now() + waitMs
-  while (Date.now() < until) {
+  const until = performance.now() + waitMs
+  while (performance.now() < until) {
     // asked once: behind one URL another node may answer the next question, and be a block late
     if ((await transactionCount(options, intent.deployer)) > nonce) {
       const created = await findOwnCreation(options, intent)

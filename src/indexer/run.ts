@@ -1,7 +1,7 @@
 /** Runs a follower until a signal: one step after the other, then a wait for the next block. */
 import { setTimeout as sleep } from 'node:timers/promises'
-
 import { AssentError, isAssentError } from '../errors/index.ts'
+import { systemClock } from '../lib/clock.ts'
 import type { Logger } from '../lib/log.ts'
 import type { Follower, Progress } from './follow.ts'
 import type { IndexerMetrics } from './metrics.ts'
@@ -48,7 +48,7 @@ async function poll({ follower, metrics, log }: RunOptions): Promise<'more' | 'd
   try {
     const isMore = await follower.step()
     metrics.polls.inc({ outcome: 'ok' })
-    metrics.lastPoll.set(Date.now() / 1_000)
+    metrics.lastPoll.set(systemClock())
     return isMore ? 'more' : 'done'
   } catch (error) {
     const code = isAssentError(error) ? error.code : 'UNEXPECTED'

@@ -12,7 +12,6 @@ import type { Registry } from 'prom-client'
 import type { BootAuthorizer } from '../chain/boot/boot.ts'
 import { refuseClockBehind } from '../chain/heartbeat/clock-floor.ts'
 import { toHex } from '../lib/bytes.ts'
-import type { Clock } from '../lib/clock.ts'
 import { clientAddressOf, type ListenOptions, openIngress } from '../lib/ingress/ingress.ts'
 import { type IngressLimits, type IngressSettings, openLimits } from '../lib/ingress/settings.ts'
 import type { Logger } from '../lib/log.ts'
@@ -88,6 +87,8 @@ export interface KmsOptions {
   readonly log: Logger
   /** Limits for connections and requests. */
   readonly limits: KmsLimits
+  /** A monotonic clock in milliseconds; replaced in tests only. */
+  readonly now?: () => number
 }
 
 /** Limits of one node. A worker gets its share of each. */
@@ -138,7 +139,7 @@ const denialCountsMs = 60_000
 /** Handshakes that one client may make for each request of its rate. */
 const handshakesPerRequest = 5
 /** A client certificate is verified again on its connection after this time. */
-const verifiedSeconds = 60
+const verifiedMs = 60_000
 
 /**
  * Creates the service without a port: credentials, methods, limits, metrics and release log.
@@ -177,7 +178,7 @@ export async function createKms(options: KmsOptions): Promise<Kms> {
     check: () => requireReady(options, self, recorder, lastFailure),
   })
   const app = createApp(options, metrics, health)
-  const callers = createCallerVerifier(rules, options.rules.clock, metrics)
+  const callers = createCallerVerifier(rules, options.now ?? (() => performance.now()), metrics)
   app.use('/prpc/*', limitAttestedCallers(callers, rates, metrics))
   mountPrpc(app, {
     prefix: 'KMS',
@@ -432,7 +433,7 @@ type PendingVerification = Promise<Caller['verifiedAttestation']>
 
 interface KnownVerification {
   readonly verification: PendingVerification
-  /** Unix seconds. */
+  /** Milliseconds of the monotonic clock. */
   readonly verifiedAt: number
 }
 
@@ -446,24 +447,24 @@ interface CallerVerifier {
 /**
  * Verifies the certificate of a connection, and again after a minute: an open connection must not outlive a revocation.
  *
- * @param clock counts that minute; unlike the clock of the rules it never throws
+ * @param now counts that minute, in milliseconds; monotonic, because the host can set every other clock
  */
 function createCallerVerifier(
   rules: AttestationRules,
-  clock: Clock,
+  now: () => number,
   metrics: KmsMetrics,
 ): CallerVerifier {
   const known = new WeakMap<object, KnownVerification>()
   const currentVerification = (socket: object) => {
     const current = known.get(socket)
-    const isRecent = current && clock() - current.verifiedAt <= verifiedSeconds
+    const isRecent = current && now() - current.verifiedAt <= verifiedMs
     return isRecent ? current.verification : undefined
   }
   const verify = (socket: TLSSocket): PendingVerification => {
     const current = currentVerification(socket)
     if (current) return current
     const verification = verifyCaller(socket, rules)
-    known.set(socket, { verification, verifiedAt: clock() })
+    known.set(socket, { verification, verifiedAt: now() })
     // the next request on this connection tries again after an outage
     verification.catch((error: unknown) => {
       if (isOutage(error)) known.delete(socket)

@@ -269,10 +269,10 @@ async function whileRenewing<T>(
   leaseSeconds: number,
   work: Promise<T>,
 ): Promise<T> {
-  const until = submitter.clock() + stalledAfter
+  const until = performance.now() + stalledAfter * 1_000
   const timer = setInterval(
     () => {
-      if (submitter.clock() > until) return clearInterval(timer)
+      if (performance.now() > until) return clearInterval(timer)
       // a lease that could not be extended is found by the next write
       submitter.store.lease(holder, leaseSeconds).catch(() => undefined)
     },

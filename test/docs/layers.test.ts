@@ -107,7 +107,15 @@ function readContract(file: string, text: string): SourceFacts {
     name.startsWith('.') ? join(file, '..', name) : undefined,
   )
   const files = imported.filter((path) => path !== undefined)
-  return { file, files, packages: [], exits: false, listens: false, loadsComputed: false }
+  return {
+    file,
+    files,
+    packages: [],
+    exits: false,
+    listens: false,
+    readsClock: false,
+    loadsComputed: false,
+  }
 }
 
 /** By the first column of the third table. */
@@ -117,6 +125,7 @@ const deeds: Readonly<Record<string, (facts: SourceFacts) => boolean>> = {
     packages.some((name) => /^(hardhat|@nomicfoundation)/.test(name)),
   'end the process': ({ exits }) => exits,
   listen: ({ listens }) => listens,
+  'read the clock of the host (`Date.now`, `new Date()`)': ({ readsClock }) => readsClock,
   'load a file whose name is computed': ({ loadsComputed }) => loadsComputed,
 }
 const exceptions = readTable('| what | only in |')
@@ -208,6 +217,26 @@ describe('a source file', () => {
     'does not end the process by: %s',
     (text) => {
       expect(readSource('src/chain/kinds.ts', text).exits).toBe(false)
+    },
+  )
+
+  test.each([
+    'Date.now()',
+    "Date['now']()",
+    'globalThis.Date.now()',
+    'const clock = Date.now',
+    'const { now } = Date',
+    'new Date()',
+    'new Date',
+    'Date()',
+  ])('reads the clock of the host by: %s', (text) => {
+    expect(readSource('src/chain/kinds.ts', text).readsClock).toBe(true)
+  })
+
+  test.each(['performance.now()', 'new Date(at * 1000)', 'Date.parse(text)', '// Date.now()'])(
+    'does not read the clock of the host by: %s',
+    (text) => {
+      expect(readSource('src/chain/kinds.ts', text).readsClock).toBe(false)
     },
   )
 

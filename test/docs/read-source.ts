@@ -15,6 +15,8 @@ export interface SourceFacts {
   readonly exits: boolean
   /** Calls a method `listen`. */
   readonly listens: boolean
+  /** Takes the time of the host: `Date.now`, `Date()` or `new Date()`. */
+  readonly readsClock: boolean
   /** Loads a file whose name is computed, so that no check of imports sees it. */
   readonly loadsComputed: boolean
 }
@@ -25,7 +27,7 @@ const endings = new Set(['exit', 'abort', 'reallyExit'])
 export function readSource(file: string, text: string): SourceFacts {
   const source = ts.createSourceFile(file, text, ts.ScriptTarget.Latest)
   const names: string[] = []
-  const facts = { exits: false, listens: false, loadsComputed: false }
+  const facts = { exits: false, listens: false, readsClock: false, loadsComputed: false }
   const visit = (node: ts.Node): void => {
     const loaded = loadedBy(node)
     if (loaded !== undefined) {
@@ -34,6 +36,7 @@ export function readSource(file: string, text: string): SourceFacts {
     }
     facts.exits ||= isExit(node)
     facts.listens ||= ts.isCallExpression(node) && memberOf(node.expression) === 'listen'
+    facts.readsClock ||= isClock(node)
     ts.forEachChild(node, visit)
   }
   visit(source)
@@ -73,6 +76,20 @@ function isExit(node: ts.Node): boolean {
     return isProcess(node.initializer) && taken.some((name) => endings.has(name))
   }
   return ts.isImportDeclaration(node) && /^(node:)?process$/.test(nameOf(node.moduleSpecifier))
+}
+
+/** Also `Date['now']`, `globalThis.Date.now` and `const { now } = Date`. */
+function isClock(node: ts.Node): boolean {
+  if (memberOf(node) === 'now') return isDate((node as ts.PropertyAccessExpression).expression)
+  if (ts.isVariableDeclaration(node) && ts.isObjectBindingPattern(node.name)) {
+    return isDate(node.initializer)
+  }
+  if (ts.isNewExpression(node)) return isDate(node.expression) && !node.arguments?.length
+  return ts.isCallExpression(node) && isDate(node.expression)
+}
+
+function isDate(node: ts.Node | undefined): boolean {
+  return node !== undefined && (nameOf(node) === 'Date' || memberOf(node) === 'Date')
 }
 
 function isProcess(node: ts.Node | undefined): boolean {

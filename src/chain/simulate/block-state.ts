@@ -164,7 +164,7 @@ export async function openBlockState(
 
 /** Returns a function that sends a request, checks its answer and counts it against the limits. */
 function boundedRequests(client: PublicClient, limits: SimulationLimits) {
-  const deadline = Date.now() + limits.milliseconds
+  const deadline = performance.now() + limits.milliseconds
   const used = { requests: 0, bytes: 0 }
   const requireWithin = (isWithin: boolean, limit: keyof SimulationLimits) => {
     if (isWithin) return
@@ -195,7 +195,7 @@ function boundedRequests(client: PublicClient, limits: SimulationLimits) {
 const late = Symbol('the deadline passed')
 
 async function withDeadline<T>(deadline: number, run: () => Promise<T>): Promise<T | typeof late> {
-  const left = deadline - Date.now()
+  const left = deadline - performance.now()
   if (left <= 0) return late
   let timer: NodeJS.Timeout | undefined
   const passed = new Promise<typeof late>((resolve) => {

@@ -87,7 +87,7 @@ function fittingParts(line: string): string[] {
 
 function createStatus(name: string | undefined) {
   const stream = process.stderr
-  const began = Date.now()
+  const began = performance.now()
   let shown = false
   let text = ''
   let timer: NodeJS.Timeout | undefined
@@ -96,7 +96,7 @@ function createStatus(name: string | undefined) {
     shown = false
   }
   const draw = () => {
-    const seconds = Math.round((Date.now() - began) / 1000)
+    const seconds = Math.round((performance.now() - began) / 1000)
     const words = printableLine(`${name} … ${text}${text === '' ? '' : ', '}${seconds} s`)
     stream.write(`\r\x1b[K${breakText(words, (stream.columns ?? 80) - 1)[0]}`)
     shown = true

@@ -3,9 +3,9 @@ import { access, constants } from 'node:fs/promises'
 import path from 'node:path'
 
 import pg from 'pg'
-
 import { collateralParts } from '../../chain/verifier/collateral.ts'
 import { AssentError } from '../../errors/index.ts'
+import { systemClock } from '../../lib/clock.ts'
 import {
   type DoctorFinding,
   examineSkew,
@@ -70,7 +70,7 @@ async function examineDatabase({
   }
   try {
     const { rows } = await client.query('select now() as now')
-    const skew = Math.round((Date.now() - new Date(rows[0].now).getTime()) / 1_000)
+    const skew = systemClock() - Math.floor(new Date(rows[0].now).getTime() / 1_000)
     const apart = Math.abs(skew)
     return [
       await examineMigrations(client),

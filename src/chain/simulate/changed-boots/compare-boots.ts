@@ -81,13 +81,13 @@ export async function compareBoots(
 ): Promise<ChangedBoots> {
   const { onProgress, timeoutMs = 120_000 } = options
   const comparison = await BootComparison.open(states, options.kmsAuth, boots)
-  const deadline = Date.now() + timeoutMs
+  const deadline = performance.now() + timeoutMs
   const losses: ChangedBoot[] = []
   const gains: ChangedBoot[] = []
   const missing = [...omitted]
   let done = 0
   for (const boot of boots) {
-    if (Date.now() > deadline) {
+    if (performance.now() > deadline) {
       missing.push(`Not evaluated: ${boots.length - done} of ${boots.length} combinations (time).`)
       break
     }
