@@ -277,7 +277,7 @@ export interface LargeFleetResult {
 
 export async function runLargeFleet(machines: number, days: number): Promise<LargeFleetResult> {
   const chain = new Ethereum(1_800_000_000)
-  const { db, close } = await openDatabase({ memory: true })
+  const { db, vacuum, close } = await openDatabase({ memory: true })
   const clock = () => chain.now
   const log = createLog({ service: 'bench', level: 'silent' })
   const clients = [chain.client()]
@@ -339,6 +339,7 @@ export async function runLargeFleet(machines: number, days: number): Promise<Lar
       const hasMore = await runRenewal(kept)
       roundMs.push(performance.now() - before)
       while (await watchHosts(kept));
+      await vacuum()
       if (hasMore) isBusy = true
     }
     const before = performance.now()

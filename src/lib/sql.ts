@@ -19,6 +19,8 @@ export type SqlDatabase<T extends Tables> = PgDatabase<PgQueryResultHKT, T>
 /** An open database. */
 export interface OpenSqlDatabase<T extends Tables> {
   readonly db: SqlDatabase<T>
+  /** Removes dead rows of an embedded database, as it does itself every minute. A server has its own autovacuum. */
+  vacuum(): Promise<void>
   /** Finishes running statements and closes all connections. */
   close(): Promise<void>
 }
@@ -97,7 +99,30 @@ async function openEmbedded<T extends Tables>(
   await client.waitReady
   const db = drizzleEmbedded(client, { schema })
   await migrateEmbedded(db, migrationsOf(service))
-  return { db, close: () => client.close() }
+  const vacuum = () => vacuumEmbedded(client)
+  // an outage of the database is found and reported by its users
+  const timer = setInterval(() => void vacuum().catch(() => undefined), vacuumEveryMs)
+  timer.unref()
+  const close = () => {
+    clearInterval(timer)
+    return client.close()
+  }
+  return { db, vacuum, close }
+}
+
+const vacuumEveryMs = 60_000
+
+/**
+ * An embedded Postgres has no autovacuum. Without it each statement reads all dead rows, and its plans rest on the empty
+ * tables of the first day. The thresholds are those of a server.
+ */
+async function vacuumEmbedded(client: PGlite): Promise<void> {
+  // the counts below are otherwise up to a second old
+  await client.exec('select pg_stat_force_next_flush()')
+  const { rows } = await client.query<{ name: string }>(`
+    select quote_ident(schemaname) || '.' || quote_ident(relname) as name from pg_stat_user_tables
+    where n_dead_tup > 50 + n_live_tup / 5 or n_mod_since_analyze > 50 + n_live_tup / 10`)
+  for (const { name } of rows) await client.exec(`vacuum (analyze) ${name}`)
 }
 
 /** Connects to a Postgres server. Several replicas can share it. */
@@ -120,7 +145,11 @@ async function openServer<T extends Tables>(
     await pool.end()
     throw error
   }
-  return { db: drizzleServer(pool, { schema: service.schema }), close: () => pool.end() }
+  return {
+    db: drizzleServer(pool, { schema: service.schema }),
+    vacuum: async () => {},
+    close: () => pool.end(),
+  }
 }
 
 /** Applies migrations under an advisory lock, so that replicas that start together do not migrate twice. */
