@@ -38,8 +38,14 @@ export interface Store {
    * @param finalCount transaction count at the final block; closed slots below it are left out
    * @param queued how many queued intents to load
    * @param inspected nonces whose slots are loaded completely although they are mined
+   * @param awaitingFinality mined slots as they were read before; those that are loaded are left out of the result
    */
-  load(finalCount: number, queued: number, inspected: readonly number[]): Promise<AccountOutbox>
+  load(
+    finalCount: number,
+    queued: number,
+    inspected: readonly number[],
+    awaitingFinality: readonly AwaitingFinality[],
+  ): Promise<AccountOutbox>
   /** All mined slots whose block is not final. */
   awaitingFinality(): Promise<readonly AwaitingFinality[]>
   /** @throws RELAYER_LEASE_LOST, RELAYER_CONFLICT: nothing is written then */
@@ -75,7 +81,8 @@ export async function openStore(db: Database, key: AccountKey): Promise<Store> {
   return {
     lease: (holder, seconds) => takeLease(db, key, holder, seconds),
     release: (lease) => releaseLease(db, key, lease),
-    load: (finalCount, queued, inspected) => loadAccount(db, key, finalCount, queued, inspected),
+    load: (finalCount, queued, inspected, awaitingFinality) =>
+      loadAccount(db, key, { finalCount, queued, inspected, awaitingFinality }),
     awaitingFinality: () => selectAwaitingFinality(db, key),
     commit: (lease, changes, at) => commit(db, key, lease, changes, at),
   }
@@ -122,13 +129,19 @@ async function releaseLease(db: Database, key: AccountKey, lease: Lease): Promis
 
 /* READ */
 
+/** The parameters of `Store.load`. */
+interface LoadOptions {
+  readonly finalCount: number
+  readonly queued: number
+  readonly inspected: readonly number[]
+  readonly awaitingFinality: readonly AwaitingFinality[]
+}
+
 /** Loads all rows that can still change, and the next queued intents. */
 async function loadAccount(
   db: Database,
   key: AccountKey,
-  finalCount: number,
-  queued: number,
-  inspected: readonly number[],
+  { finalCount, queued, inspected, awaitingFinality }: LoadOptions,
 ): Promise<AccountOutbox> {
   const isSettled = inArray(slots.state, ['final', 'abandoned'])
   const isInspected =
@@ -168,7 +181,6 @@ async function loadAccount(
           .orderBy(asc(attempts.nonce), asc(attempts.ordinal))
 
   const loaded = new Set(nonces)
-  const awaitingFinality = await selectAwaitingFinality(db, key)
   const ids = slotRows.flatMap(({ intentId }) => (intentId === null ? [] : [intentId]))
   const carried = ids.length === 0 ? [] : await selectIntents(db, inArray(intents.id, ids))
   const isQueued = and(eq(intents.chainId, key.chainId), eq(intents.state, 'queued'))

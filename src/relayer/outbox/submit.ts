@@ -92,9 +92,11 @@ const roundsPerPoll = 5
 export async function poll(submitter: Submitter, lease: Lease): Promise<PollResult> {
   const { chain, store, rules, clock } = submitter
   const heads = await chain.heads()
-  const load = (inspected: readonly number[]) =>
-    store.load(heads.final.count, rules.maxInFlight, inspected)
-  let outbox = await load(await findUnsettled(chain, await store.awaitingFinality(), heads))
+  const load = (inspected: readonly number[], awaitingFinality: readonly AwaitingFinality[]) =>
+    store.load(heads.final.count, rules.maxInFlight, inspected, awaitingFinality)
+  // read once, because it can be a thousand rows: this poll changes only slots that it loads
+  const awaitingFinality = await store.awaitingFinality()
+  let outbox = await load(await findUnsettled(chain, awaitingFinality, heads), awaitingFinality)
   // A slot that this poll inspects stays loaded when it becomes mined.
   const inspected = outbox.slots.map(({ nonce }) => nonce)
   const receipts = await chain.receipts(hashesToAsk(outbox, heads))
@@ -104,7 +106,7 @@ export async function poll(submitter: Submitter, lease: Lease): Promise<PollResu
     const decisions = decide(outbox, observed, rules)
     if (decisions.length === 0) break
     await performAll(submitter, lease, outbox, observed, decisions)
-    outbox = await load(inspected)
+    outbox = await load(inspected, outbox.awaitingFinality)
   }
   return { heads, outbox }
 }

@@ -66,7 +66,7 @@ describe.each(databases)('retention on $name', ({ start: startDatabase }) => {
       payload: {},
       at: start,
     })
-  const load = () => store.load(0, 100, [])
+  const load = async () => store.load(0, 100, [], await store.awaitingFinality())
   const keep = (retention: number, at: number) =>
     prune({ db, chainId: 1, clock: () => at, retention })
   const count = async (table: typeof intents | typeof slots) =>
@@ -190,7 +190,7 @@ describe.each(databases)('retention on $name', ({ start: startDatabase }) => {
     expect(
       await scanned(async (tx) => {
         const own = await openStore(tx, { chainId: 1, account, genesis: '0x00' })
-        const outbox = await own.load(20_001, 16, [])
+        const outbox = await own.load(20_001, 16, [], [])
         expect([...outbox.intents.keys()]).toEqual(
           Array.from({ length: 16 }, (_, index) => idOf((index + 1) * 10)),
         )

@@ -57,7 +57,7 @@ describe.each(databases)('the store on $name', ({ start }) => {
       expiresAt: null,
       at,
     })
-  const load = () => store.load(0, 5_000, everyNonce)
+  const load = async () => store.load(0, 5_000, everyNonce, await store.awaitingFinality())
   const commit = (changes: Partial<Changes>) =>
     store.commit(lease, { intents: [], slots: [], ...changes }, at)
 
