@@ -89,7 +89,7 @@ async function listening(server: Server, scheme: 'http' | 'https'): Promise<stri
 
 function openSource(urls: readonly string[], changed: Partial<PccsSourceOptions> = {}) {
   return createPccsSource({
-    ...{ urls, update: 'standard', refreshSeconds: 3_600, clock, root },
+    ...{ urls, update: 'standard', refreshSeconds: 3_600, clock, root, now: () => now * 1_000 },
     // a good service may be slow on a busy machine; what says nothing is given up after the grace
     ...{ timeoutMs: 20_000, graceMs: 300 },
     ...changed,
@@ -301,6 +301,18 @@ describe('several valid versions of collateral', () => {
     good.numbers = { standard: 21, early: 22 }
     now += 3_601
     expect(await numberOf(source)).toEqual({ tcbInfo: 21, qeIdentity: 21 })
+  })
+
+  test('a host that holds the clock back does not keep a revocation away', async () => {
+    let monotonic = 0
+    const source = sourceOf([good.url], { now: () => monotonic })
+    expect(await outcome(source)).toBe('verified')
+    good.revoked = revoked()
+    monotonic += 3_599_000
+    expect(await outcome(source)).toBe('verified')
+
+    monotonic += 1_000
+    expect(await outcome(source)).toBe('QUOTE_PCK_REVOKED')
   })
 
   test('collateral that expires before its refresh is fetched at once', async () => {

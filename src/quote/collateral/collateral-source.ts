@@ -65,6 +65,7 @@ interface FoundCollateral {
 }
 
 interface CachedCollateral extends FoundCollateral {
+  /** Milliseconds of the monotonic clock. */
   readonly fetchedAt: number
 }
 
@@ -151,8 +152,8 @@ export function createPccsSource(options: PccsSourceOptions): CollateralSource {
   return async (quote) => {
     const name = nameOf(platformFamily(quote))
     const known = kept.get(name)
-    const at = clock()
-    if (known && at - known.fetchedAt < refreshSeconds && holds(known, at)) return known.collateral
+    const isFresh = known !== undefined && now() - known.fetchedAt < refreshSeconds * 1000
+    if (isFresh && holds(known, clock())) return known.collateral
     const origin = verifyOrigin(quote, { root, cache })
     const running = rounds.get(name)
     if (running) return running
@@ -160,7 +161,7 @@ export function createPccsSource(options: PccsSourceOptions): CollateralSource {
     if (failures !== undefined && now() < failures.until) throw failures.last
     const round = askAgain(origin, known, { ...options, cache }).then((found) => {
       kept.delete(name)
-      kept.set(name, { ...found, fetchedAt: clock() })
+      kept.set(name, { ...found, fetchedAt: now() })
       if (kept.size > capacity) kept.delete(kept.keys().next().value as string)
       return found.collateral
     })
