@@ -9,6 +9,7 @@ import {BootEvaluator, BootDecision} from "../../contracts/auth/BootEvaluator.so
 import {IKmsAuth} from "../../contracts/auth/IKmsAuth.sol";
 import {KmsAuth} from "../../contracts/auth/KmsAuth.sol";
 import {DenialCode} from "../../contracts/auth/DenialReasons.sol";
+import {PolicyNames} from "../../contracts/auth/PolicyNames.sol";
 import {App} from "../../contracts/registry/App.sol";
 import {IApprovalRegistry} from "../../contracts/registry/IApprovalRegistry.sol";
 import {IHostAdmission} from "../../contracts/registry/IHosts.sol";
@@ -266,6 +267,16 @@ contract KmsAuthDecisionTest is KmsAuthFixture {
         kms.lift(Kind.OsImage, _ids(IMAGE), type(uint40).max);
         _assertKms(_boot(), DenialCode.MeasurementNotAllowed, "Aggregated MR not allowed");
         assertEq(uint8(evaluator.evaluateKms(kms, _boot()).state), uint8(State.Suspended), "measurement");
+        vm.prank(DAO);
+        kms.lift(Kind.KmsMeasurement, _ids(MEASUREMENT), type(uint40).max);
+        vm.prank(GUARDIAN);
+        kms.suspend(Kind.KmsDevice, _ids(DEVICE));
+        _assertKms(_boot(), DenialCode.KmsDeviceNotAllowed, "KMS is not allowed to boot on this device");
+        assertEq(uint8(evaluator.evaluateKms(kms, _boot()).state), uint8(State.Suspended), "device");
+        address others = address(new HostsOfOne("other"));
+        vm.prank(DAO);
+        kms.setHosts(others, type(uint40).max);
+        assertEq(uint8(evaluator.evaluateApp(kms, _boot(), TeeVariant.Tdx).state), uint8(State.Active), "of no id");
     }
 }
 
@@ -722,6 +733,53 @@ contract KmsAuthDstackTest is KmsAuthFixture {
         Log memory last = logs[logs.length - 1];
         assertEq(last.topics[1], _key(made), "app");
         assertEq(last.topics[2], _key(STRANGER), "deployer");
+    }
+
+    /// @dev dstack's own functions for images, KMS measurements and KMS devices: effect, its event, then the common one.
+    function test_DstacksFunctionsAddAndRemove() public {
+        bytes32 id = "new";
+        _assertChange(abi.encodeCall(kms.addOsImageHash, (id)), "OsImageHashAdded", PolicyNames.OS_IMAGE, true);
+        assertTrue(kms.allowedOsImages(id), "image");
+        _assertChange(abi.encodeCall(kms.removeOsImageHash, (id)), "OsImageHashRemoved", PolicyNames.OS_IMAGE, false);
+        assertTrue(!kms.allowedOsImages(id), "removed image");
+        bytes32 policy = PolicyNames.KMS_AGGREGATED_MR;
+        _assertChange(abi.encodeCall(kms.addKmsAggregatedMr, (id)), "KmsAggregatedMrAdded", policy, true);
+        assertTrue(kms.kmsAllowedAggregatedMrs(id), "measurement");
+        _assertChange(abi.encodeCall(kms.removeKmsAggregatedMr, (id)), "KmsAggregatedMrRemoved", policy, false);
+        assertTrue(!kms.kmsAllowedAggregatedMrs(id), "removed measurement");
+        _assertChange(abi.encodeCall(kms.addKmsDevice, (id)), "KmsDeviceAdded", PolicyNames.KMS_DEVICE, true);
+        assertTrue(kms.kmsAllowedDeviceIds(id), "device");
+        _assertChange(abi.encodeCall(kms.removeKmsDevice, (id)), "KmsDeviceRemoved", PolicyNames.KMS_DEVICE, false);
+        assertTrue(!kms.kmsAllowedDeviceIds(id), "removed device");
+    }
+
+    function test_HostsAreSetAndUnset() public {
+        vm.recordLogs();
+        vm.startPrank(DAO);
+        kms.setHosts(STRANGER, type(uint40).max);
+        kms.setHosts(address(0), type(uint40).max);
+        vm.stopPrank();
+        Log[] memory logs = vm.getRecordedLogs();
+        assertEq(logs[1].topics[2], PolicyNames.HOSTS, "policy");
+        assertTrue(abi.decode(logs[1].data, (bool)), "set");
+        assertTrue(!abi.decode(logs[3].data, (bool)), "unset");
+    }
+
+    function _assertChange(bytes memory call, string memory name, bytes32 policy, bool enabled) private {
+        vm.recordLogs();
+        vm.prank(DAO);
+        (bool done, ) = address(kms).call(call);
+        Log[] memory logs = vm.getRecordedLogs();
+        assertTrue(done && logs.length >= 2, name);
+        Log memory own = logs[logs.length - 2];
+        assertEq(own.topics[0], keccak256(abi.encodePacked(name, "(bytes32)")), name);
+        assertEq(own.data.length == 32 ? bytes32(own.data) : own.topics[1], "new", name);
+        Log memory common = logs[logs.length - 1];
+        assertEq(common.topics[0], keccak256("PolicyChanged(address,bytes32,bytes32,bool)"), name);
+        assertEq(common.topics[1], _key(DAO), name);
+        assertEq(common.topics[2], policy, name);
+        assertEq(common.topics[3], "new", name);
+        assertTrue(abi.decode(common.data, (bool)) == enabled, name);
     }
 
     function test_EverySetterEmitsAnEvent() public {
