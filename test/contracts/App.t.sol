@@ -7,6 +7,7 @@ import {Initializable} from "@openzeppelin/contracts/proxy/utils/Initializable.s
 import {UUPSUpgradeable} from "@openzeppelin/contracts/proxy/utils/UUPSUpgradeable.sol";
 
 import {BootDecision} from "../../contracts/auth/BootEvaluator.sol";
+import {PolicyNames} from "../../contracts/auth/PolicyNames.sol";
 import {App} from "../../contracts/registry/App.sol";
 import {IApp} from "../../contracts/registry/IApp.sol";
 import {IApprovalRegistry} from "../../contracts/registry/IApprovalRegistry.sol";
@@ -28,6 +29,21 @@ contract OpenZeppelinApp is OwnableUpgradeable, UUPSUpgradeable {
 
 /// @notice What an owner can do beyond dstack's app, and what he can no longer do once he bound himself.
 contract AppTest is KmsAuthFixture {
+    /// @dev dstack's own functions for releases and devices: effect, its event, then the common one.
+    function test_DstacksFunctionsAddAndRemove() public {
+        bytes32 id = "new";
+        address target = address(app);
+        bytes32 policy = PolicyNames.COMPOSE_HASH;
+        _assertChange(target, abi.encodeCall(app.addComposeHash, (id)), "ComposeHashAdded", policy, true);
+        assertTrue(app.allowedComposeHashes(id), "release");
+        _assertChange(target, abi.encodeCall(app.removeComposeHash, (id)), "ComposeHashRemoved", policy, false);
+        assertTrue(!app.allowedComposeHashes(id), "removed release");
+        _assertChange(target, abi.encodeCall(app.addDevice, (id)), "DeviceAdded", PolicyNames.DEVICE, true);
+        assertTrue(app.allowedDeviceIds(id), "device");
+        _assertChange(target, abi.encodeCall(app.removeDevice, (id)), "DeviceRemoved", PolicyNames.DEVICE, false);
+        assertTrue(!app.allowedDeviceIds(id), "removed device");
+    }
+
     uint256 private start;
 
     function setUp() public override {

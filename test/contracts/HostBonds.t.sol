@@ -206,6 +206,10 @@ contract HostBondsTest is Test {
         bonds.setSlashLimit(STRANGER, 1, past);
         vm.expectRevert(late);
         bonds.slash(DEVICE, OPERATOR, 1, STRANGER, "", past);
+        // in its last second
+        bonds.setTerms(0, 1 days, past + 1);
+        bonds.setSlashLimit(STRANGER, 1, past + 1);
+        bonds.slash(DEVICE, OPERATOR, 1, STRANGER, "", past + 1);
         vm.stopPrank();
     }
 

@@ -68,6 +68,31 @@ abstract contract KmsAuthFixture is Test {
         vm.stopPrank();
     }
 
+    /// @dev The owner makes a change of the id "new": dstack's event, then the common one.
+    function _assertChange(
+        address target,
+        bytes memory call,
+        string memory name,
+        bytes32 policy,
+        bool enabled
+    ) internal {
+        address owner = OwnableUpgradeable(target).owner();
+        vm.recordLogs();
+        vm.prank(owner);
+        (bool done, ) = target.call(call);
+        Log[] memory logs = vm.getRecordedLogs();
+        assertTrue(done && logs.length >= 2, name);
+        Log memory own = logs[logs.length - 2];
+        assertEq(own.topics[0], keccak256(abi.encodePacked(name, "(bytes32)")), name);
+        assertEq(own.data.length == 32 ? bytes32(own.data) : own.topics[1], "new", name);
+        Log memory common = logs[logs.length - 1];
+        assertEq(common.topics[0], keccak256("PolicyChanged(address,bytes32,bytes32,bool)"), name);
+        assertEq(common.topics[1], bytes32(uint256(uint160(owner))), name);
+        assertEq(common.topics[2], policy, name);
+        assertEq(common.topics[3], "new", name);
+        assertTrue(abi.decode(common.data, (bool)) == enabled, name);
+    }
+
     function _boot() internal view returns (AppBootInfo memory) {
         return
             AppBootInfo({
@@ -738,18 +763,48 @@ contract KmsAuthDstackTest is KmsAuthFixture {
     /// @dev dstack's own functions for images, KMS measurements and KMS devices: effect, its event, then the common one.
     function test_DstacksFunctionsAddAndRemove() public {
         bytes32 id = "new";
-        _assertChange(abi.encodeCall(kms.addOsImageHash, (id)), "OsImageHashAdded", PolicyNames.OS_IMAGE, true);
+        _assertChange(
+            address(kms),
+            abi.encodeCall(kms.addOsImageHash, (id)),
+            "OsImageHashAdded",
+            PolicyNames.OS_IMAGE,
+            true
+        );
         assertTrue(kms.allowedOsImages(id), "image");
-        _assertChange(abi.encodeCall(kms.removeOsImageHash, (id)), "OsImageHashRemoved", PolicyNames.OS_IMAGE, false);
+        _assertChange(
+            address(kms),
+            abi.encodeCall(kms.removeOsImageHash, (id)),
+            "OsImageHashRemoved",
+            PolicyNames.OS_IMAGE,
+            false
+        );
         assertTrue(!kms.allowedOsImages(id), "removed image");
         bytes32 policy = PolicyNames.KMS_AGGREGATED_MR;
-        _assertChange(abi.encodeCall(kms.addKmsAggregatedMr, (id)), "KmsAggregatedMrAdded", policy, true);
+        _assertChange(address(kms), abi.encodeCall(kms.addKmsAggregatedMr, (id)), "KmsAggregatedMrAdded", policy, true);
         assertTrue(kms.kmsAllowedAggregatedMrs(id), "measurement");
-        _assertChange(abi.encodeCall(kms.removeKmsAggregatedMr, (id)), "KmsAggregatedMrRemoved", policy, false);
+        _assertChange(
+            address(kms),
+            abi.encodeCall(kms.removeKmsAggregatedMr, (id)),
+            "KmsAggregatedMrRemoved",
+            policy,
+            false
+        );
         assertTrue(!kms.kmsAllowedAggregatedMrs(id), "removed measurement");
-        _assertChange(abi.encodeCall(kms.addKmsDevice, (id)), "KmsDeviceAdded", PolicyNames.KMS_DEVICE, true);
+        _assertChange(
+            address(kms),
+            abi.encodeCall(kms.addKmsDevice, (id)),
+            "KmsDeviceAdded",
+            PolicyNames.KMS_DEVICE,
+            true
+        );
         assertTrue(kms.kmsAllowedDeviceIds(id), "device");
-        _assertChange(abi.encodeCall(kms.removeKmsDevice, (id)), "KmsDeviceRemoved", PolicyNames.KMS_DEVICE, false);
+        _assertChange(
+            address(kms),
+            abi.encodeCall(kms.removeKmsDevice, (id)),
+            "KmsDeviceRemoved",
+            PolicyNames.KMS_DEVICE,
+            false
+        );
         assertTrue(!kms.kmsAllowedDeviceIds(id), "removed device");
     }
 
@@ -763,23 +818,6 @@ contract KmsAuthDstackTest is KmsAuthFixture {
         assertEq(logs[1].topics[2], PolicyNames.HOSTS, "policy");
         assertTrue(abi.decode(logs[1].data, (bool)), "set");
         assertTrue(!abi.decode(logs[3].data, (bool)), "unset");
-    }
-
-    function _assertChange(bytes memory call, string memory name, bytes32 policy, bool enabled) private {
-        vm.recordLogs();
-        vm.prank(DAO);
-        (bool done, ) = address(kms).call(call);
-        Log[] memory logs = vm.getRecordedLogs();
-        assertTrue(done && logs.length >= 2, name);
-        Log memory own = logs[logs.length - 2];
-        assertEq(own.topics[0], keccak256(abi.encodePacked(name, "(bytes32)")), name);
-        assertEq(own.data.length == 32 ? bytes32(own.data) : own.topics[1], "new", name);
-        Log memory common = logs[logs.length - 1];
-        assertEq(common.topics[0], keccak256("PolicyChanged(address,bytes32,bytes32,bool)"), name);
-        assertEq(common.topics[1], _key(DAO), name);
-        assertEq(common.topics[2], policy, name);
-        assertEq(common.topics[3], "new", name);
-        assertTrue(abi.decode(common.data, (bool)) == enabled, name);
     }
 
     function test_EverySetterEmitsAnEvent() public {
