@@ -40,6 +40,11 @@ const periods: readonly ErrorCode[] = [
   'QUOTE_TCB_INFO_MALFORMED',
   'QUOTE_QE_IDENTITY_MALFORMED',
 ]
+const statuses: readonly ErrorCode[] = [
+  'QUOTE_TCB_STATUS_UNKNOWN',
+  'QUOTE_TCB_INFO_MALFORMED',
+  'QUOTE_QE_IDENTITY_MALFORMED',
+]
 const ratings: readonly ErrorCode[] = [
   'QUOTE_TDX_MODULE_MISMATCH',
   'QUOTE_QE_REPORT_SIGNATURE_INVALID',
@@ -64,9 +69,9 @@ export const codeRules: readonly CodeRule[] = [
       'before it looks at the type of the body',
   },
   {
-    typescript: ['QUOTE_TCB_STATUS_UNKNOWN'],
-    solidity: ['QUOTE_TCB_INFO_MALFORMED'],
-    why: 'TCB info with an unknown status and two equal levels: the contract meets the levels first',
+    typescript: statuses,
+    solidity: statuses,
+    why: 'of an unknown status and another fault of the document, each names the first it meets',
   },
   {
     typescript: encodings,

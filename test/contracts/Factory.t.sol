@@ -20,6 +20,10 @@ import {Kind} from "../../contracts/types/Kind.sol";
 import {TeeVariant} from "../../contracts/types/TeeVariant.sol";
 import {BurningDetailsApp, ReturnBombApp, TellingApp, YesApp} from "./hostile/MaliciousApps.sol";
 import {KmsAuthFixture} from "./KmsAuth.t.sol";
+import {Log} from "./Vm.sol";
+import {RootKeys} from "../../contracts/registry/RootKeys.sol";
+import {PolicyNames} from "../../contracts/auth/PolicyNames.sol";
+import {Initializable} from "@openzeppelin/contracts/proxy/utils/Initializable.sol";
 
 /// @notice Makes proxies for an implementation of its choice, to look at the bare proxy.
 contract Maker {
@@ -295,12 +299,27 @@ contract AppDetailsTest is KmsAuthFixture {
 contract UpgradesTest is KmsAuthFixture {
     uint40 private constant NEVER = type(uint40).max;
 
+    /// @dev Else somebody would own the code behind the proxies.
+    function test_ImplementationsCannotBeInitialized() public {
+        RootKeys keys = new RootKeys();
+        vm.expectRevert(Initializable.InvalidInitialization.selector);
+        keys.initialize(STRANGER, address(kms), address(kms), GUARDIAN, 7 days);
+        KmsAuth own = new KmsAuth();
+        vm.expectRevert(Initializable.InvalidInitialization.selector);
+        own.initializeGoverned(STRANGER, address(0), GUARDIAN, 7 days);
+    }
+
     function test_RenouncedUpgradesStayRenounced() public {
         address next = address(new KmsAuth());
         vm.startPrank(DAO);
         kms.upgradeToAndCall(next, "");
         assertTrue(!kms.upgradesRenounced(), "given up by itself");
+        vm.recordLogs();
         kms.renounceUpgrades();
+        Log[] memory logs = vm.getRecordedLogs();
+        assertEq(logs[0].topics[0], keccak256("UpgradesRenounced()"), "own event");
+        assertEq(logs[1].topics[2], PolicyNames.UPGRADES_DISABLED, "common event");
+        assertTrue(abi.decode(logs[1].data, (bool)), "disabled");
 
         assertTrue(kms.upgradesRenounced(), "not given up");
         vm.expectRevert(bytes("Upgrades are permanently disabled"));
