@@ -3,6 +3,7 @@ import { sql } from 'drizzle-orm'
 import type { PublicClient } from 'viem'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 
+import { AssentError } from '../../src/errors/index.ts'
 import type { Hex } from '../../src/lib/bytes.ts'
 import { createLog } from '../../src/lib/log.ts'
 import { type OpenDatabase, openDatabase } from '../../src/relayer/database/database.ts'
@@ -11,6 +12,7 @@ import type { QuorumReader } from '../../src/relayer/endpoints/quorum.ts'
 import { listStatusLosses, runRecovery } from '../../src/relayer/upkeep/recovery.ts'
 import {
   insertHosts,
+  maxWaitingRenewals,
   type RenewalOptions,
   type RenewedHost,
   readRenewalStatus,
@@ -191,5 +193,36 @@ describe.each(databases)('a large fleet on $name', ({ start }) => {
     ).toBe(300)
     const status = await readRenewalStatus(kept)
     expect(status).toMatchObject({ fresh: 300, unproven: 99_700, nextExpiry: at + 10 })
+  })
+
+  test('no host is asked for a quote while the outbox holds more renewals than an account can send', async () => {
+    const asked: Hex[] = []
+    const all = keeper(maxWaitingRenewals + 100)
+    const kept: RenewalOptions = {
+      ...all,
+      clock: () => at + 30 * day,
+      renewedHosts: all.renewedHosts.map((host) => ({
+        ...host,
+        agent: async () => {
+          asked.push(host.deviceId)
+          throw new AssentError('RELAYER_AGENT_UNAVAILABLE', 'The agent does not answer.')
+        },
+      })),
+    }
+    await insertHosts(kept)
+    await database.db.execute(sql`
+      insert into intents (id, chain_id, kind, key, payload, state, created_at, not_before, refusals, version)
+      select device_id, 1, 'host', device_id, '{}', 'queued', ${at}, ${at}, 0, 1 from hosts
+      order by device_id limit ${maxWaitingRenewals}`)
+    await database.db.execute(sql`
+      update hosts set intent_id = device_id where device_id in (select id from intents)`)
+
+    expect(await runRenewal(kept)).toBe(false)
+    expect(asked).toEqual([])
+
+    const sent = all.renewedHosts.slice(0, 3).map(({ deviceId }) => deviceId)
+    await database.db.execute(sql`update intents set state = 'sending' where id in ${sent}`)
+    expect(await runRenewal(kept)).toBe(true)
+    expect(asked).toHaveLength(3)
   })
 })

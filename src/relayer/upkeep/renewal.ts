@@ -3,7 +3,7 @@
  * on-chain verifier, and puts it into the outbox. A renewal is done when the registry stores the longer host proof.
  */
 import { keccak_256 } from '@noble/hashes/sha3.js'
-import { and, asc, eq, inArray, isNotNull, isNull, lte, or, sql } from 'drizzle-orm'
+import { and, asc, count, eq, inArray, isNotNull, isNull, lte, or, sql } from 'drizzle-orm'
 import { z } from 'zod'
 
 import { hostsAbi, quoteVerifierAbi } from '../../chain/abi.ts'
@@ -87,17 +87,24 @@ export interface RenewalOptions {
 const parallel = 32
 /** Hosts considered in one run. */
 const perRound = 512
+/**
+ * Renewals that may wait in the outbox. On Ethereum an account sends 16 transactions in a block, so 4,800 while a permit is
+ * valid. A renewal that waits longer expires and needs another quote.
+ */
+export const maxWaitingRenewals = 2_400
 
 /**
  * Renews the hosts that are due, in the order in which their host proofs end. A failure of one host is stored as its
  * last error; only an outage of chain or database is thrown.
  *
- * @returns true if more hosts are due
+ * @returns true if more hosts may be due and the outbox has room for them
  */
 export async function runRenewal(configured: RenewalOptions): Promise<boolean> {
   const options = { ...configured, renewedHosts: await currentHosts(configured) }
   await settleRenewals(options)
-  const due = await selectDue(options)
+  const limit = Math.min(perRound, maxWaitingRenewals - (await countWaiting(options)))
+  if (limit <= 0) return false
+  const due = await selectDue(options, limit)
   if (due.length === 0) return false
   const input = await readInput(options)
   const byId = new Map(
@@ -114,7 +121,7 @@ export async function runRenewal(configured: RenewalOptions): Promise<boolean> {
   } finally {
     await writePauses(options, pauses)
   }
-  return due.length === perRound
+  return due.length === limit
 }
 
 /* WHEN */
@@ -291,8 +298,18 @@ async function wantRecord(options: RenewalOptions, row: HostRow): Promise<boolea
   return true
 }
 
-/** Hosts that are due, in the order in which their host proofs end; hosts without one come last. */
-async function selectDue(options: RenewalOptions): Promise<HostRow[]> {
+/** Renewals in the outbox that have no transaction yet. */
+async function countWaiting(options: RenewalOptions): Promise<number> {
+  const [row] = await options.db
+    .select({ waiting: count() })
+    .from(hosts)
+    .innerJoin(intents, eq(intents.id, hosts.intentId))
+    .where(and(ofRegistry(options), eq(intents.state, 'queued')))
+  return row?.waiting ?? 0
+}
+
+/** At most `limit` hosts that are due, in the order in which their host proofs end; hosts without one come last. */
+async function selectDue(options: RenewalOptions, limit: number): Promise<HostRow[]> {
   const { db, clock, renewedHosts } = options
   const isFree = and(ofRegistry(options), isNull(hosts.intentId), lte(hosts.notBefore, clock()))
   const due: { deviceId: Hex; expiresAt: number | null }[] = []
@@ -302,12 +319,12 @@ async function selectDue(options: RenewalOptions): Promise<HostRow[]> {
       .from(hosts)
       .where(and(isFree, isOneOf(hosts.deviceId, part)))
       .orderBy(asc(hosts.expiresAt))
-      .limit(perRound)
+      .limit(limit)
     due.push(...rows)
   }
   const endOf = ({ expiresAt }: { expiresAt: number | null }) =>
     expiresAt ?? Number.MAX_SAFE_INTEGER
-  const chosen = due.sort((a, b) => endOf(a) - endOf(b)).slice(0, perRound)
+  const chosen = due.sort((a, b) => endOf(a) - endOf(b)).slice(0, limit)
   if (chosen.length === 0) return []
   const ids = chosen.map(({ deviceId }) => deviceId)
   const isChosen = and(ofRegistry(options), isOneOf(hosts.deviceId, ids))
