@@ -69,7 +69,8 @@ export async function resolveProposal(
   if (found.length === 0 && /^\d{70,76}$/.test(named)) return BigInt(named)
   if (total > longestList) throw tooMany('proposal', text, total)
   const id = onlyOne('proposal', text, found.map(String), session.profile.names)
-  output.line(`${text} is proposal ${id}`)
+  // the whole id needs no line
+  if (id !== named) output.line(`${text} is proposal ${id}`)
   return BigInt(id)
 }
 
