@@ -375,8 +375,8 @@ const mutants: readonly Mutant[] = [
   {
     name: 'a failed search is not repeated',
     file: 'chain/heartbeat/heartbeat.ts',
-    from: '      const newest = await findNewest(waiting, relayer, value)\n      searched.set(relayer, value)',
-    to: '      searched.set(relayer, value)\n      const newest = await findNewest(waiting, relayer, value)',
+    from: '        const newest = await findNewest(handed.filter(isUseful), relayer, value)\n        searched = value',
+    to: '        searched = value\n        const newest = await findNewest(handed.filter(isUseful), relayer, value)',
     test: heartbeat,
   },
   {
