@@ -126,16 +126,19 @@ interface ReadChain extends Pick<BootChainConfig, 'chainId' | 'finality' | 'maxB
   /** A contract that is read. */
   readonly address: Hex
   readonly headerFields: readonly HeaderField[]
+  /** With a light client it decides which block is final, and not the endpoint. */
+  readonly consensus?: object | undefined
 }
 
 function chainsOf(
   config: BootChainConfig,
-  { endpoints, headerFields, opStack }: ProvenChainView,
+  { endpoints, headerFields, opStack, consensus }: ProvenChainView,
 ): ReadChain[] {
-  const own = { ...config, endpoints, headerFields, prefix: '', address: config.kmsContract }
+  const address = config.kmsContract
+  const own = { ...config, endpoints, headerFields, consensus, prefix: '', address }
   if (opStack === undefined || opStack === 'agreed') return [own]
-  const { l1, anchorStateRegistry: address } = opStack
-  return [own, { ...l1, finality: 'finalized', prefix: 'l1-', address }]
+  const { l1, anchorStateRegistry } = opStack
+  return [own, { ...l1, finality: 'finalized', prefix: 'l1-', address: anchorStateRegistry }]
 }
 
 interface EndpointCheck {
@@ -186,7 +189,7 @@ async function examineEndpoint(
   }
   const age = clock() - final.timestamp
   const found = `final block ${final.number}, ${age} s old, with a valid proof`
-  const isOld = age > chain.maxBlockAgeSeconds
+  const isOld = chain.consensus === undefined && age > chain.maxBlockAgeSeconds
   const nextStep =
     'The endpoint is late, or `maxBlockAgeSeconds` is shorter than the finality of this chain.'
   return {

@@ -20,6 +20,7 @@ import type { Hex } from '../../src/lib/bytes.ts'
 import { exitCodeOf } from '../../src/lib/doctor-finding.ts'
 import type { AgentClient } from '../../src/tee/agent.ts'
 import { type Anvil, findAnvil, startAnvil } from '../anvil.ts'
+import { smallNetwork } from '../chain/consensus/networks.ts'
 import { type Liar, startLiar } from '../chain/malicious-endpoint.ts'
 import { deployRegistries } from '../chain/registries.ts'
 
@@ -110,6 +111,21 @@ describe.skipIf(absent)('assent kms doctor', () => {
     for (const { status, nextStep } of Object.values(found)) {
       if (status !== 'ok') expect(nextStep).toMatch(/\.$/)
     }
+  })
+
+  test('judges the age of the final block of an endpoint only without a light client', async () => {
+    const late = now + 1_000
+    const statuses = async (chainView: object) =>
+      endpointsOf(await examine({ chainView }, late)).map(({ status }) => status)
+    expect(await statuses(settings.chainView as object)).toEqual(['failed', 'failed'])
+
+    const consensus = {
+      network: { ...smallNetwork, genesisTime: now - 600 },
+      beaconApis: ['http://127.0.0.1:1'],
+      trustedBlockRoot: `0x${'11'.repeat(32)}`,
+      storeFolder: 'none',
+    }
+    expect(await statuses({ ...(settings.chainView as object), consensus })).toEqual(['ok', 'ok'])
   })
 
   test('checks the endpoints of L1 on an OP Stack chain', async () => {
