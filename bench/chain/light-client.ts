@@ -15,8 +15,8 @@ import {
   readUpdate,
 } from '../../src/chain/consensus/messages.ts'
 import { type Network, startOfPeriod } from '../../src/chain/consensus/network.ts'
+import { createBeaconChain } from '../../src/chain/consensus/simulator/beacon-chain.ts'
 import { beginStore, type LightStore, takeUpdate } from '../../src/chain/consensus/store.ts'
-import { createBeaconChain } from '../../test/chain/consensus/beacon-chain.ts'
 import { largeNetwork } from '../../test/chain/consensus/networks.ts'
 import { benchNumber } from '../environment.ts'
 import type { BenchRow } from '../result-row.ts'

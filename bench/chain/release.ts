@@ -7,11 +7,11 @@
 import { setTimeout as pause } from 'node:timers/promises'
 
 import { type Network, slotAt } from '../../src/chain/consensus/network.ts'
+import { createBeaconChain } from '../../src/chain/consensus/simulator/beacon-chain.ts'
 import { fetchHeader } from '../../src/chain/proven/header-quorum.ts'
 import { connectEndpoint } from '../../src/chain/proven/rpc-endpoint.ts'
 import { fromHex, to0x } from '../../src/lib/bytes.ts'
 import { systemClock } from '../../src/lib/clock.ts'
-import { createBeaconChain } from '../../test/chain/consensus/beacon-chain.ts'
 import { serveBeacon } from '../../test/chain/consensus/beacon-server.ts'
 import { largeNetwork } from '../../test/chain/consensus/networks.ts'
 import { benchNumber } from '../environment.ts'

@@ -111,4 +111,33 @@ export const pccs = defineCommand({
   load: () => import('./simulate/pccs.ts'),
 })
 
-export const simulateCommands = [host, agent, pccs, boot, advanceTime]
+export const beacon = defineCommand({
+  path: ['simulate', 'beacon'],
+  summary: 'Serve the beacon API of a simulated beacon chain, to try the light client',
+  help: `Each slot contains the newest block of the chain, and a simulated sync committee signs it. A block is final 8 to 12 slots later. The folder gets network.json, the description of the network for chainView.consensus.network; trustedBlockRoot is the root for the settings. A later start with the same folder continues with the same committees. The slots follow the clock of this computer, not the clock of the chain. Everyone can sign for this network: it proves nothing. Only this computer can connect.`,
+  examples: [
+    'simulate beacon .assent/beacon --port 5052',
+    'simulate beacon beacon --slot 12s --json',
+  ],
+  arguments: {
+    folder: { description: 'folder of the network; it is created if it does not exist' },
+  },
+  options: {
+    port: {
+      value: 'PORT',
+      description: 'port on 127.0.0.1; 0: any free port',
+      default: '5052',
+    },
+    slot: {
+      value: 'DURATION',
+      description: 'length of a slot, for a new folder',
+      default: '2s',
+    },
+  },
+  needs: 'chain',
+  reads: 'the folder, and the newest block in each slot',
+  hasLines: true,
+  load: () => import('./simulate/beacon.ts'),
+})
+
+export const simulateCommands = [host, agent, pccs, beacon, boot, advanceTime]

@@ -155,6 +155,7 @@ kms = "https://localhost:${ports.kms}"
 `,
     )
     await run('config show')
+    await json.serve('simulate beacon beacon --port 0')
   })
 
   test('the deployment', async () => {

@@ -118,9 +118,12 @@ function readContract(file: string, text: string): SourceFacts {
   }
 }
 
+const simulators = ['src/tee/simulator', 'src/chain/consensus/simulator']
+
 /** By the first column of the third table. */
 const deeds: Readonly<Record<string, (facts: SourceFacts) => boolean>> = {
-  'import the simulator': ({ files }) => files.some((path) => isIn(path, 'src/tee/simulator')),
+  'import a simulator': ({ files }) =>
+    files.some((path) => simulators.some((simulator) => isIn(path, simulator))),
   'import Hardhat': ({ packages }) =>
     packages.some((name) => /^(hardhat|@nomicfoundation)/.test(name)),
   'end the process': ({ exits }) => exits,

@@ -10,12 +10,15 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { createLightClient, type LightClient } from '../../src/chain/consensus/light-client.ts'
 import type { Network } from '../../src/chain/consensus/network.ts'
 import { signedHeaders } from '../../src/chain/consensus/signed-headers.ts'
+import {
+  createBeaconChain,
+  type ExecutionBlock,
+} from '../../src/chain/consensus/simulator/beacon-chain.ts'
 import { volatileStoreFolder } from '../../src/chain/consensus/store-folder.ts'
 import { connectEndpoint } from '../../src/chain/proven/rpc-endpoint.ts'
 import { isAssentError } from '../../src/errors/index.ts'
 import { fromHex } from '../../src/lib/bytes.ts'
 import { findAnvil } from '../anvil.ts'
-import { createBeaconChain, type ExecutionBlock } from '../chain/consensus/beacon-chain.ts'
 import {
   type BeaconServer,
   type Behaviour,

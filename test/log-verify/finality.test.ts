@@ -11,11 +11,11 @@ import {
   readUpdate,
 } from '../../src/chain/consensus/messages.ts'
 import type { Network } from '../../src/chain/consensus/network.ts'
+import { createBeaconChain } from '../../src/chain/consensus/simulator/beacon-chain.ts'
 import { beginStore, type LightStore, takeUpdate } from '../../src/chain/consensus/store.ts'
 import { fromHex, to0x } from '../../src/lib/bytes.ts'
 import { keccak256 } from '../../src/lib/keccak.ts'
 import { FinalityChain } from '../../src/log-verify/finality.ts'
-import { createBeaconChain } from '../chain/consensus/beacon-chain.ts'
 import { largeNetwork, smallNetwork } from '../chain/consensus/networks.ts'
 
 /** Deneb from the genesis on; Electra, Fulu and Gloas begin in the middle of periods. */

@@ -6,17 +6,11 @@ import { afterEach, describe, expect, test } from 'vitest'
 
 import { messagesOf } from '../../../src/chain/consensus/finality-proof.ts'
 import { createLightClient, type LightClient } from '../../../src/chain/consensus/light-client.ts'
+import { asAnswer, type BeaconView } from '../../../src/chain/consensus/simulator/beacon-api.ts'
+import { createBeaconChain } from '../../../src/chain/consensus/simulator/beacon-chain.ts'
 import { openStoreFolder } from '../../../src/chain/consensus/store-folder.ts'
 import { AssentError, isAssentError } from '../../../src/errors/index.ts'
-import { createBeaconChain } from './beacon-chain.ts'
-import {
-  asAnswer,
-  type BeaconServer,
-  type Behaviour,
-  sendJson,
-  serveBeacon,
-  type View,
-} from './beacon-server.ts'
+import { type BeaconServer, type Behaviour, sendJson, serveBeacon } from './beacon-server.ts'
 import { smallNetwork } from './networks.ts'
 
 const chain = createBeaconChain({ network: smallNetwork })
@@ -36,7 +30,11 @@ function newFolder(): string {
   return folder
 }
 
-async function serve(view: View, behave?: Behaviour, timeoutMs?: number): Promise<BeaconServer> {
+async function serve(
+  view: BeaconView,
+  behave?: Behaviour,
+  timeoutMs?: number,
+): Promise<BeaconServer> {
   const server = await serveBeacon(view, behave, timeoutMs)
   servers.push(server)
   return server

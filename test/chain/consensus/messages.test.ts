@@ -14,10 +14,10 @@ import {
 } from '../../../src/chain/consensus/messages.ts'
 import { parseNetwork, periodAt, slotAt } from '../../../src/chain/consensus/network.ts'
 import { mainnet, publicNetworks, sepolia } from '../../../src/chain/consensus/networks.ts'
+import { createBeaconChain } from '../../../src/chain/consensus/simulator/beacon-chain.ts'
 import { isAssentError } from '../../../src/errors/index.ts'
 import { to0x } from '../../../src/lib/bytes.ts'
 import { createRandom } from '../../fuzz/random.ts'
-import { createBeaconChain } from './beacon-chain.ts'
 import { smallNetwork } from './networks.ts'
 
 const chain = createBeaconChain({ network: smallNetwork })

@@ -7,6 +7,10 @@ import { readBootstrap, readUpdate } from '../../../src/chain/consensus/messages
 import type { Network } from '../../../src/chain/consensus/network.ts'
 import { publicNetworks } from '../../../src/chain/consensus/networks.ts'
 import {
+  createBeaconChain,
+  type UpdateOptions,
+} from '../../../src/chain/consensus/simulator/beacon-chain.ts'
+import {
   beginStore,
   indicesAt,
   type LightStore,
@@ -15,7 +19,6 @@ import {
 import { isAssentError } from '../../../src/errors/index.ts'
 import { to0x } from '../../../src/lib/bytes.ts'
 import { createRandom, type Random } from '../../fuzz/random.ts'
-import { createBeaconChain, type UpdateOptions } from './beacon-chain.ts'
 import { smallNetwork } from './networks.ts'
 import {
   computeForkDigest,

@@ -15,6 +15,12 @@ import {
 } from '../../../src/chain/boot/boot-config.ts'
 import type { ChainEvidence } from '../../../src/chain/boot/evidence.ts'
 import type { Network } from '../../../src/chain/consensus/network.ts'
+import { asAnswer } from '../../../src/chain/consensus/simulator/beacon-api.ts'
+import {
+  type BeaconChain,
+  createBeaconChain,
+  type ExecutionBlock,
+} from '../../../src/chain/consensus/simulator/beacon-chain.ts'
 import { isAssentError } from '../../../src/errors/index.ts'
 import { type Entry, loggedBlock, loggedBoot } from '../../../src/kms/log/entry.ts'
 import { deriveLogKey } from '../../../src/kms/log/key.ts'
@@ -31,14 +37,7 @@ import {
   type SyntheticChain,
   serveChain,
 } from '../proven/synthetic.ts'
-import { type BeaconChain, createBeaconChain, type ExecutionBlock } from './beacon-chain.ts'
-import {
-  asAnswer,
-  type BeaconServer,
-  type Behaviour,
-  sendJson,
-  serveBeacon,
-} from './beacon-server.ts'
+import { type BeaconServer, type Behaviour, sendJson, serveBeacon } from './beacon-server.ts'
 import { smallNetwork } from './networks.ts'
 
 const network: Network = {

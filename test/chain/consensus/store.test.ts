@@ -8,10 +8,13 @@ import {
   readUpdate,
 } from '../../../src/chain/consensus/messages.ts'
 import { type Network, periodAt } from '../../../src/chain/consensus/network.ts'
+import {
+  createBeaconChain,
+  type UpdateOptions,
+} from '../../../src/chain/consensus/simulator/beacon-chain.ts'
 import { beginStore, type LightStore, takeUpdate } from '../../../src/chain/consensus/store.ts'
 import { AssentError, type ErrorCode } from '../../../src/errors/index.ts'
 import { to0x } from '../../../src/lib/bytes.ts'
-import { createBeaconChain, type UpdateOptions } from './beacon-chain.ts'
 import { smallNetwork } from './networks.ts'
 
 const chain = createBeaconChain({ network: smallNetwork })

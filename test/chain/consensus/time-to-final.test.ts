@@ -4,8 +4,8 @@ import { expect, test } from 'vitest'
 import { readBootstrap, readFinalityUpdate } from '../../../src/chain/consensus/messages.ts'
 import type { Network } from '../../../src/chain/consensus/network.ts'
 import { gnosis, mainnet } from '../../../src/chain/consensus/networks.ts'
+import { createBeaconChain } from '../../../src/chain/consensus/simulator/beacon-chain.ts'
 import { beginStore, takeUpdate } from '../../../src/chain/consensus/store.ts'
-import { createBeaconChain } from './beacon-chain.ts'
 import { smallNetwork } from './networks.ts'
 
 const epoch = 8

@@ -8,6 +8,10 @@ import { z } from 'zod'
 
 import { bootChainShape, initCheckpoint, openChain } from '../../../src/chain/boot/boot-config.ts'
 import type { Network } from '../../../src/chain/consensus/network.ts'
+import {
+  type BeaconChain,
+  createBeaconChain,
+} from '../../../src/chain/consensus/simulator/beacon-chain.ts'
 import { isAssentError } from '../../../src/errors/index.ts'
 import { fromHex, to0x } from '../../../src/lib/bytes.ts'
 import { findAnvil } from '../../anvil.ts'
@@ -21,7 +25,6 @@ import {
   settingsOf,
   strikeRollup,
 } from '../../kms/malicious-endpoints/rollup-cases.ts'
-import { type BeaconChain, createBeaconChain } from '../consensus/beacon-chain.ts'
 import { type BeaconServer, serveBeacon } from '../consensus/beacon-server.ts'
 import { smallNetwork } from '../consensus/networks.ts'
 

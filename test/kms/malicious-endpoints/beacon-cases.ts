@@ -1,9 +1,12 @@
 /** Lies of beacon APIs. Each tries to make a block final that the validators did not finalize. */
 import type { ServerResponse } from 'node:http'
-
+import { asAnswer } from '../../../src/chain/consensus/simulator/beacon-api.ts'
+import type {
+  BeaconChain,
+  UpdateOptions,
+} from '../../../src/chain/consensus/simulator/beacon-chain.ts'
 import type { ErrorCode } from '../../../src/errors/index.ts'
-import type { BeaconChain, UpdateOptions } from '../../chain/consensus/beacon-chain.ts'
-import { asAnswer, sendJson } from '../../chain/consensus/beacon-server.ts'
+import { sendJson } from '../../chain/consensus/beacon-server.ts'
 
 /** What a liar knows. */
 export interface World {

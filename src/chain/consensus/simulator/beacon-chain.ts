@@ -1,15 +1,15 @@
 /**
- * A beacon chain for tests: real signatures of synthetic committees, real Merkle branches in sparse trees.
+ * A simulated beacon chain: real signatures of synthetic committees, real Merkle branches in sparse trees.
  *
- * Everything follows from slots, so that nothing is kept but what was asked for. The secret key of member *i* of
- * period *p* is a known number, keys are found by adding the generator, and all members sign with the sum of their
- * secrets: a committee of 512 takes milliseconds.
+ * Headers and states are computed from their slot when they are first needed. The secret key of member *i* of period *p* is
+ * a known number, the public keys are found by adding the generator, and all members sign with the sum of their secrets: a
+ * committee of 512 takes milliseconds. Nobody may trust such a chain: everyone can sign for it.
  */
 import { BitArray } from '@chainsafe/ssz'
 import { normalizeZ } from '@noble/curves/abstract/curve.js'
 import { bls12_381 } from '@noble/curves/bls12-381.js'
 import { sha256 } from '@noble/hashes/sha2.js'
-
+import { concatBytes, type Hex, to0x, utf8ToBytes } from '../../../lib/bytes.ts'
 import {
   type BeaconHeaderValue,
   beaconHeader,
@@ -22,22 +22,16 @@ import {
   type UpdateValue,
   type WireForm,
   wireTypes,
-} from '../../../src/chain/consensus/containers.ts'
-import { formOf, signingRoot } from '../../../src/chain/consensus/forks.ts'
-import { depthOf } from '../../../src/chain/consensus/merkle.ts'
-import type { MessageKind, RawMessage } from '../../../src/chain/consensus/messages.ts'
-import {
-  epochAt,
-  forkAt,
-  isActive,
-  type Network,
-  periodAt,
-  timeOfSlot,
-} from '../../../src/chain/consensus/network.ts'
-import { indicesAt } from '../../../src/chain/consensus/store.ts'
-import { concatBytes, utf8ToBytes } from '../../../src/lib/bytes.ts'
+} from '../containers.ts'
+import { formOf, signingRoot } from '../forks.ts'
+import { depthOf } from '../merkle.ts'
+import type { MessageKind, RawMessage } from '../messages.ts'
+import { epochAt, forkAt, isActive, type Network, periodAt, timeOfSlot } from '../network.ts'
+import { indicesAt } from '../store.ts'
 
 const { longSignatures, G1, fields } = bls12_381
+/** States kept in memory; an older one is computed again. */
+const keptStates = 1_000
 const suite = utf8ToBytes('BLS_SIG_BLS12381G2_XMD:SHA-256_SSWU_RO_POP_')
 
 /** What a block says of the execution chain. */
@@ -51,13 +45,13 @@ export interface BeaconChainOptions {
   readonly network: Network
   /** Another seed makes another chain with other committees. */
   readonly seed?: number
-  /** Blocks before this slot are not made: the first ones call invented blocks final. */
+  /** States of earlier slots call an invented block final, so that no header needs all headers before it. */
   readonly from?: number
   /** Execution block of a slot; made up where nothing is given. */
   readonly execution?: (slot: number) => ExecutionBlock
 }
 
-/** How an update differs from an honest one. */
+/** How an update differs from an honest one, for tests. */
 export interface UpdateOptions {
   readonly signatureSlot?: number
   /** Slot of the block that the attested state calls final; undefined: two epochs before. */
@@ -81,6 +75,8 @@ export interface BeaconChain {
   root(slot: number): Uint8Array
   header(slot: number): HeaderValue
   committee(period: number): CommitteeValue
+  /** The slot of a header that was computed before; undefined for any other root. */
+  slotOf(root: Uint8Array): number | undefined
   bootstrap(slot: number): RawMessage
   update(attestedSlot: number, options?: UpdateOptions): RawMessage
   finalityUpdate(attestedSlot: number, options?: UpdateOptions): RawMessage
@@ -95,12 +91,18 @@ interface State {
   readonly branch: (index: number) => Uint8Array[]
 }
 
+/**
+ * A beacon chain of this network. Without `execution` its execution blocks are invented as well.
+ *
+ * @example createBeaconChain({ network: parseNetwork(description) }).finalityUpdate(70)
+ */
 export function createBeaconChain(options: BeaconChainOptions): BeaconChain {
   const { network, seed = 1, from = 0 } = options
   const execution = options.execution ?? ((slot: number) => inventBlock(slot, seed))
   const committees = new Map<number, CommitteeValue>()
   const states = new Map<string, State>()
   const headers = new Map<number, HeaderValue>()
+  const slots = new Map<Hex, number>()
 
   const committee = (period: number): CommitteeValue => {
     const known = committees.get(period) ?? makeCommittee(network, period, seed)
@@ -109,45 +111,54 @@ export function createBeaconChain(options: BeaconChainOptions): BeaconChain {
   }
   const finalizedBefore = (slot: number) =>
     Math.max(0, epochAt(network, slot) - 2) * network.slotsPerEpoch
-  const finalizedRoot = (slot: number): Uint8Array => {
-    if (slot === 0) return new Uint8Array(32)
-    return slot < from ? digest('old', slot, seed) : root(slot)
-  }
-  const state = (slot: number, finalized: number): State => {
-    const name = `${slot}:${finalized}`
+  const state = (slot: number, finalized: number, isOld = false): State => {
+    const name = `${slot}:${finalized}:${isOld}`
     const known = states.get(name)
     if (known !== undefined) return known
+    const finalizedRoot =
+      finalized === 0
+        ? new Uint8Array(32)
+        : isOld
+          ? digest('old', finalized, seed)
+          : root(finalized)
     const index = indicesAt(network, slot)
     const type = committeeType(network.committeeSize)
     const period = periodAt(network, slot)
     const made = sparseTree(
       new Map([
-        [index.finalizedRoot, finalizedRoot(finalized)],
+        [index.finalizedRoot, finalizedRoot],
         [index.currentCommittee, type.hashTreeRoot(committee(period))],
         [index.nextCommittee, type.hashTreeRoot(committee(period + 1))],
       ]),
       digest('state', slot, seed),
     )
     states.set(name, made)
+    if (states.size > keptStates) states.delete(states.keys().next().value as string)
     return made
   }
-  const headerWith = (slot: number, finalized: number): HeaderValue => {
+  /** The state that the header of a slot names. */
+  const ownState = (slot: number) => state(slot, finalizedBefore(slot), slot < from)
+  const headerWith = (slot: number, { root: stateRoot }: State): HeaderValue => {
     const { bodyRoot, ...rest } = makeBody(network, slot, execution(slot), seed)
     const beacon: BeaconHeaderValue = {
       slot: BigInt(slot),
       proposerIndex: BigInt(slot % 1000),
       parentRoot: digest('parent', slot, seed),
-      stateRoot: state(slot, finalized).root,
+      stateRoot,
       bodyRoot,
     }
     return { beacon, ...rest }
   }
   const header = (slot: number): HeaderValue => {
-    const known = headers.get(slot) ?? headerWith(slot, finalizedBefore(slot))
+    const known = headers.get(slot) ?? headerWith(slot, ownState(slot))
     headers.set(slot, known)
     return known
   }
-  const root = (slot: number) => beaconHeader.hashTreeRoot(header(slot).beacon)
+  const root = (slot: number) => {
+    const found = beaconHeader.hashTreeRoot(header(slot).beacon)
+    slots.set(to0x(found), slot)
+    return found
+  }
 
   const update = (attested: number, change: UpdateOptions = {}): UpdateValue => {
     const form = formAt(network, attested)
@@ -155,7 +166,7 @@ export function createBeaconChain(options: BeaconChainOptions): BeaconChain {
     const attestedState = state(attested, finalized)
     const index = indicesAt(network, attested)
     const made = {
-      attestedHeader: headerWith(attested, finalized),
+      attestedHeader: headerWith(attested, attestedState),
       nextSyncCommittee: committee(periodAt(network, attested) + 1),
       nextSyncCommitteeBranch: attestedState.branch(index.nextCommittee),
       finalizedHeader:
@@ -189,14 +200,13 @@ export function createBeaconChain(options: BeaconChainOptions): BeaconChain {
     committee,
     execution,
     time: (slot) => timeOfSlot(network, slot),
+    slotOf: (wanted) => slots.get(to0x(wanted)),
     bootstrap: (slot) => {
       const index = indicesAt(network, slot)
       return raw('bootstrap', slot, {
         header: header(slot),
         currentSyncCommittee: committee(periodAt(network, slot)),
-        currentSyncCommitteeBranch: state(slot, finalizedBefore(slot)).branch(
-          index.currentCommittee,
-        ),
+        currentSyncCommitteeBranch: ownState(slot).branch(index.currentCommittee),
       })
     },
     update: (slot, change) => raw('update', slot, update(slot, change)),
