@@ -125,7 +125,7 @@ const allowedFiles: readonly RegExp[] = [
   /^docs\/(guides\/)?[a-z0-9-]+\.md$/,
   /^docs\/examples\/(app-compose|app-dao|approvals|dao-parameters|evidence)\.json$/,
   /^docs\/examples\/(docker-compose\.yml|shop\.env)$/,
-  /^docs\/pictures\/[a-z-]+\.svg$/,
+  /^docs\/pictures\/[a-z-]+\.(?:svg|webp)$/,
   /^dist\/([\w-]+\/)*[\w-]+(\.d\.ts|\.js|\.js\.map)$/,
   /^dist\/artifacts\/\w+\.json$/,
   /^dist\/(relayer|indexer)\/database\/migrations\/(\d{4}_\w+\.sql|meta\/(_journal|\d{4}_snapshot)\.json)$/,

@@ -3,8 +3,9 @@
  *
  *   node scripts/screenshots.ts              all, into .assent/screenshots
  *   node scripts/screenshots.ts --url URL    of a dashboard that runs
+ *   node scripts/screenshots.ts --docs       also the small ones of ../docs/pictures
  */
-import { mkdirSync } from 'node:fs'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
 
@@ -12,7 +13,11 @@ import { openBrowser } from '../test/browser.ts'
 import { proposeGateway, startStack } from '../test/stack.ts'
 
 const { values } = parseArgs({
-  options: { url: { type: 'string' }, out: { type: 'string', default: '../.assent/screenshots' } },
+  options: {
+    url: { type: 'string' },
+    out: { type: 'string', default: '../.assent/screenshots' },
+    docs: { type: 'boolean', default: false },
+  },
 })
 const folder = path.resolve(import.meta.dirname, '..', values.out)
 mkdirSync(folder, { recursive: true })
@@ -24,17 +29,20 @@ if (stack !== undefined) {
 }
 const url = values.url ?? (stack?.url as string)
 
-/** The id of the first row of a list. */
-async function first(list: string): Promise<string | undefined> {
+type Item = Readonly<Record<string, string | number | boolean | null>>
+
+/** The first rows of a list of the indexer. */
+async function read(list: string): Promise<readonly Item[]> {
   const answer = await fetch(`${url}indexer/v1/${list}`)
-  const { items } = (await answer.json()) as { items: Record<string, string>[] }
-  const row = items.at(-1)
-  return list.startsWith('approvals') ? row?.registry : row?.id
+  return ((await answer.json()) as { items: Item[] }).items
 }
 
-const app = await first('approvals?kind=4')
-const machine = await first('hosts')
-const proposal = await first('proposals?limit=200')
+// what has most to show: an app with releases, a machine with a proof, an open proposal
+const app = (await read('approvals?kind=4')).at(-1)?.registry
+const hosts = await read('hosts')
+const machine = (hosts.find(({ attestedAt }) => (attestedAt ?? 0) !== 0) ?? hosts[0])?.id
+const proposals = await read('proposals?limit=200')
+const proposal = proposals.toSorted((a, b) => Number(b.voteStart) - Number(a.voteStart))[0]?.id
 const pages = {
   overview: '/',
   proposals: '/proposals',
@@ -58,8 +66,35 @@ for (const theme of ['light', 'dark'] as const) {
     for (const [name, place] of Object.entries(pages)) {
       await page.goto(`${url}#${place}`)
       await page.waitForTimeout(name === 'proposal' ? 6_000 : 1_200)
-      await page.screenshot({ path: path.join(folder, `${name}-${width}-${theme}.png`) })
+      await page.screenshot({
+        path: path.join(folder, `${name}-${width}-${theme}.png`),
+        fullPage: true,
+      })
     }
+    await page.close()
+  }
+}
+
+/** Most bytes of a picture in the docs. */
+const maxBytes = 60 * 1024
+const documented = [
+  ['overview', 'light'],
+  ['app', 'dark'],
+  ['proposal', 'light'],
+] as const
+if (values.docs) {
+  for (const [name, colorScheme] of documented) {
+    const page = await browser.newPage({ viewport: { width: 1280, height: 860 }, colorScheme })
+    await page.goto(`${url}#${pages[name]}`)
+    await page.waitForTimeout(6_000)
+    const session = await page.context().newCDPSession(page)
+    const options = { format: 'webp', quality: 60 } as const
+    const { data } = await session.send('Page.captureScreenshot', options)
+    const bytes = Buffer.from(data, 'base64')
+    if (bytes.length > maxBytes)
+      throw new Error(`The picture of ${name} has ${bytes.length} bytes.`)
+    const pictures = path.join(import.meta.dirname, '../../docs/pictures')
+    writeFileSync(path.join(pictures, `dashboard-${name}.webp`), bytes)
     await page.close()
   }
 }

@@ -12,7 +12,7 @@ import {
   Hash,
   Heading,
   Panel,
-  Pending,
+  PendingPage,
   provenApproval,
   Table,
   Time,
@@ -38,7 +38,8 @@ export function Page() {
     ),
   )
   const now = head.data?.time ?? 0
-  if (approvals.data === undefined) return <Pending error={approvals.error} what="the apps" />
+  if (approvals.data === undefined)
+    return <PendingPage title="Apps" error={approvals.error} what="the apps" />
   return (
     <>
       <Heading title="Apps">

@@ -19,6 +19,7 @@ export function Page() {
       <div className="grid">
         <ApprovalList
           title="Base images"
+          span="half"
           registry={kmsAuth}
           kind="osImage"
           nameOf={(id) => escapeText(imageOf(id)?.name ?? '') || undefined}
@@ -36,6 +37,7 @@ export function Page() {
         />
         <ApprovalList
           title="Measurement sets"
+          span="half"
           registry={images}
           kind="measurements"
           columns={[

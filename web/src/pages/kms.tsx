@@ -44,8 +44,13 @@ export function Page() {
             ],
           ]}
         />
-        <ApprovalList title="KMS measurements" registry={kmsAuth} kind="kmsMeasurement" />
-        <ApprovalList title="KMS devices" registry={kmsAuth} kind="kmsDevice" />
+        <ApprovalList
+          title="KMS measurements"
+          span="half"
+          registry={kmsAuth}
+          kind="kmsMeasurement"
+        />
+        <ApprovalList title="KMS devices" span="half" registry={kmsAuth} kind="kmsDevice" />
       </div>
     </>
   )

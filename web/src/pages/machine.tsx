@@ -14,7 +14,7 @@ import { readPinned } from '../data/pinned.ts'
 import { Conditions } from '../ui/conditions.tsx'
 import { History } from '../ui/history.tsx'
 import { CheckOrigin, Origin } from '../ui/origin.tsx'
-import { ApprovalState, Hash, Heading, Panel, Pending, Time } from '../ui/parts.tsx'
+import { ApprovalState, Hash, Heading, Panel, Pending, PendingPage, Time } from '../ui/parts.tsx'
 
 export function Page() {
   const { id: given } = useParams({ strict: false }) as { id: string }
@@ -67,7 +67,7 @@ function Machine({ id }: { id: Hex }) {
     structuralSharing: false,
   })
   if (found.data === undefined)
-    return <Pending error={found.error ?? head.error} what="the machine" />
+    return <PendingPage title="Machine" error={found.error ?? head.error} what="the machine" />
   const proof = host === undefined ? undefined : provenHost(hosts, host.row, checkedHost)
   return (
     <>

@@ -11,7 +11,7 @@ import { useChecks, useHead, useList, useSources } from '../data/context.tsx'
 import { useNames } from '../data/facts.ts'
 import type { Row } from '../data/indexer.ts'
 import { CheckOrigin } from '../ui/origin.tsx'
-import { ApprovalState, Hash, Heading, Panel, Pending } from '../ui/parts.tsx'
+import { ApprovalState, Hash, Heading, Panel, PendingPage } from '../ui/parts.tsx'
 
 interface Machine {
   readonly id: Hex
@@ -69,7 +69,9 @@ export function Page() {
   )
   if (hostsRegistry === undefined) return <p role="alert">This deployment has no host registry.</p>
   if (hosts.data === undefined || approvals.data === undefined)
-    return <Pending error={hosts.error ?? approvals.error} what="the machines" />
+    return (
+      <PendingPage title="Machines" error={hosts.error ?? approvals.error} what="the machines" />
+    )
   return (
     <>
       <Heading title="Machines">
@@ -177,7 +179,7 @@ function Table({
                   )}
                 </Cell>
                 <Cell>
-                  {host?.status == null ? (
+                  {host?.status == null || host.status === 0 ? (
                     <span className="zero">–</span>
                   ) : (
                     <>

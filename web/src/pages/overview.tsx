@@ -2,7 +2,14 @@
 import { Link } from '@tanstack/react-router'
 import { useMemo } from 'react'
 
-import { type Kind, kinds, type State, stateAt, states } from '../../../src/chain/approval.ts'
+import {
+  type Kind,
+  kinds,
+  noEnd,
+  type State,
+  stateAt,
+  states,
+} from '../../../src/chain/approval.ts'
 import { onChainStatuses } from '../../../src/chain/governance/call-descriptions/kms.ts'
 import { formatDeadline } from '../../../src/chain/governance/format-time.ts'
 import type { Hex } from '../../../src/lib/bytes.ts'
@@ -27,7 +34,7 @@ import {
 } from '../data/upcoming.ts'
 import { Calendar } from '../ui/calendar.tsx'
 import { CheckOrigin, Origin } from '../ui/origin.tsx'
-import { Heading, Panel, Pending, provenApproval, Table } from '../ui/parts.tsx'
+import { Heading, Panel, Pending, PendingPage, provenApproval, Table } from '../ui/parts.tsx'
 import { ProposalState } from '../ui/proposal-state.tsx'
 
 /** Rows of one kind that are checked here one by one; of a longer list only the number is. */
@@ -101,7 +108,8 @@ export function Overview() {
     return changes.sort((a, b) => a.at - b.at)
   }, [approvals.data, hosts.data, rules.data, proposals.data, checked, now, nameOf])
 
-  if (head.data === undefined) return <Pending error={head.error} what="the indexer" />
+  if (head.data === undefined)
+    return <PendingPage title="Overview" error={head.error} what="the indexer" />
   return (
     <>
       <Heading title="Overview">
@@ -124,9 +132,6 @@ export function Overview() {
                   <Calendar changes={upcoming} now={now} days={90} />
                 </div>
               </Panel>
-            </div>
-            <div className="stack span-5">
-              <Next upcoming={upcoming} now={now} />
               <Machines
                 rows={hostRows}
                 rules={rules.data?.rows ?? []}
@@ -134,6 +139,9 @@ export function Overview() {
                 checkedRules={checkedRules}
                 now={now}
               />
+            </div>
+            <div className="stack span-5">
+              <Next upcoming={upcoming} now={now} />
             </div>
             <Approvals rows={ofDao} checked={checked} now={now} />
           </div>
@@ -405,7 +413,9 @@ function Machines({
                   <span className="soft small">
                     {rule?.until == null || rule.until === 0
                       ? 'not accepted'
-                      : `accepted until ${formatDeadline(rule.until, now)}`}{' '}
+                      : rule.until >= noEnd
+                        ? 'accepted, without an end'
+                        : `accepted until ${formatDeadline(rule.until, now)}`}{' '}
                     {rule === undefined ? null : (
                       <CheckOrigin id={rule.id} checked={checkedRules} />
                     )}

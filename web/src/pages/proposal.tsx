@@ -22,7 +22,7 @@ import type { HistoryEvent } from '../data/indexer.ts'
 import { isOwnApp, readPinned } from '../data/pinned.ts'
 import { Decide } from '../ui/decide.tsx'
 import { Origin } from '../ui/origin.tsx'
-import { Hash, Heading, Panel, Pending } from '../ui/parts.tsx'
+import { Hash, Heading, Panel, PendingPage } from '../ui/parts.tsx'
 import { ProposalState } from '../ui/proposal-state.tsx'
 import { Review } from '../ui/review.tsx'
 import { StageTimeline } from '../ui/stage-timeline.tsx'
@@ -79,7 +79,8 @@ function useProposal(id: string) {
 
 function Proposal({ id }: { id: string }) {
   const found = useProposal(id)
-  if (found.data === undefined) return <Pending error={found.error} what="the proposal" />
+  if (found.data === undefined)
+    return <PendingPage title="Proposal" error={found.error} what="the proposal" />
   const { facts, delay, text, book, history, client, block } = found.data
   const stages = timelineOf(facts, timesOf(history), delay)
   return (

@@ -5,7 +5,7 @@ import { useMemo } from 'react'
 import { useHead, useList } from '../data/context.tsx'
 import { titleOf, useProposalStates } from '../data/facts.ts'
 import { Origin } from '../ui/origin.tsx'
-import { Day, Hash, Heading, Panel, Pending, Table } from '../ui/parts.tsx'
+import { Day, Hash, Heading, Panel, PendingPage, Table } from '../ui/parts.tsx'
 import { ProposalState } from '../ui/proposal-state.tsx'
 
 /** States that are read at once: the newest ones. */
@@ -21,7 +21,7 @@ export function Page() {
   const ids = useMemo(() => rows.slice(0, maxStates).map(({ id }) => id), [rows])
   const states = useProposalStates(ids, list.data?.at)
   if (list.data === undefined)
-    return <Pending error={list.error ?? head.error} what="the proposals" />
+    return <PendingPage title="Proposals" error={list.error ?? head.error} what="the proposals" />
   return (
     <>
       <Heading title="Proposals">

@@ -16,6 +16,7 @@ export function ApprovalList({
   kind,
   nameOf,
   columns = [],
+  span = '',
 }: {
   title: string
   registry: string | undefined
@@ -24,6 +25,7 @@ export function ApprovalList({
   nameOf?: (id: string) => string | undefined
   /** More columns: their heading, and the cell of a row. */
   columns?: readonly (readonly [string, (row: Row<'approvals'>) => ReactNode])[]
+  span?: string
 }) {
   const { rows, checked, error, isRead, countId } = useApprovals(registry, kind)
   const head = useHead()
@@ -32,6 +34,7 @@ export function ApprovalList({
   return (
     <Panel
       title={title}
+      span={span}
       note={
         registry === undefined ? (
           'This deployment has no such registry.'

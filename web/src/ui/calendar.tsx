@@ -1,7 +1,7 @@
 /** Coming changes by day, as bars. The list beside it has the same in words. */
 import type { Upcoming } from '../data/upcoming.ts'
+import { useWidth } from './use-width.ts'
 
-const width = 720
 const height = 132
 const bottom = 22
 const day = 86_400
@@ -23,14 +23,15 @@ export function Calendar({
   now: number
   days: number
 }) {
+  const [figure, width] = useWidth<HTMLElement>(720)
   const shown = changes.filter(({ at }) => at < now + days * day)
   const byDay = Map.groupBy(shown, ({ at }) => Math.floor((at - now) / day))
   const most = Math.max(4, ...[...byDay.values()].map(({ length }) => length))
   const step = width / days
   const unit = (height - bottom - 8) / most
-  const ticks = [0, 15, 30, 45, 60, 75].filter((each) => each < days)
+  const ticks = (width < 480 ? [0, 30, 60] : [0, 15, 30, 45, 60, 75]).filter((each) => each < days)
   return (
-    <figure>
+    <figure ref={figure}>
       <svg
         className="chart"
         viewBox={`0 0 ${width} ${height}`}
@@ -64,7 +65,7 @@ export function Calendar({
               key={`${change.at} ${change.what}`}
               x={place * step + 1}
               y={height - bottom - (index + 1) * unit + 1}
-              width={Math.max(3, step - 2)}
+              width={Math.min(14, Math.max(3, step - 2))}
               height={Math.max(1, unit - 1)}
               rx="1.5"
               fill={colors[change.kind]}

@@ -126,7 +126,7 @@ export function Time({ at, now }: { at: number; now?: number | undefined }) {
 /** Only the date; the complete time is in its title. */
 export function Day({ at }: { at: number }) {
   return (
-    <time dateTime={new Date(at * 1000).toISOString()} title={formatTime(at)}>
+    <time className="day" dateTime={new Date(at * 1000).toISOString()} title={formatTime(at)}>
       {formatTime(at).slice(0, 10)}
     </time>
   )
@@ -204,5 +204,22 @@ export function Pending({ error, what }: { error: Error | null; what: string }) 
     <p className="none" role="status">
       Reading {what} …
     </p>
+  )
+}
+
+/** What is shown instead of a page while its query runs, or after it failed. */
+export function PendingPage({
+  title,
+  ...query
+}: {
+  title: string
+  error: Error | null
+  what: string
+}) {
+  return (
+    <>
+      <Heading title={title} />
+      <Pending {...query} />
+    </>
   )
 }

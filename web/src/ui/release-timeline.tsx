@@ -1,5 +1,6 @@
 /** Releases as bars on one axis of time: the past, now, and what is set for later. The table below has the same in words. */
 import type { State } from '../../../src/chain/approval.ts'
+import { useWidth } from './use-width.ts'
 
 interface Bar {
   readonly id: string
@@ -24,12 +25,12 @@ const fills: Record<Bar['state'], string> = {
   none: 'var(--line)',
 }
 
-const width = 900
-const left = 96
+const left = 84
 const rowHeight = 22
 const axis = 20
 
 export function ReleaseTimeline({ releases, now }: { releases: readonly Bar[]; now: number }) {
+  const [chart, width] = useWidth<SVGSVGElement>(900)
   if (releases.length === 0) return null
   const times = releases.flatMap(({ from, to }) => [from, ...(to === undefined ? [] : [to])])
   const day = 86_400
@@ -42,6 +43,7 @@ export function ReleaseTimeline({ releases, now }: { releases: readonly Bar[]; n
   const height = releases.length * rowHeight + axis
   return (
     <svg
+      ref={chart}
       className="chart"
       viewBox={`0 0 ${width} ${height}`}
       role="img"
