@@ -2,8 +2,12 @@
 import { readFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 
-import type { Browser, Page } from 'playwright-core'
+import type { Browser, BrowserContextOptions, Page } from 'playwright-core'
+import { type Abi, sha256, toBytes } from 'viem'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { appAbi } from '../../src/chain/abi.ts'
+import type { Hex } from '../../src/lib/bytes.ts'
+import { createManifest } from '../../src/manifest/create-manifest.ts'
 import { createSimulator } from '../../src/tee/simulator/simulator.ts'
 import { findAnvil } from '../../test/anvil.ts'
 import { createCaseFixture } from '../../test/simulator/faults/case.ts'
@@ -48,8 +52,12 @@ describe.skipIf(absent)('the dashboard', () => {
   })
 
   /** Opens a page; every violation of its policy and every error of a script is collected. */
-  async function open(path: string, url = stack.url): Promise<{ page: Page; problems: string[] }> {
-    const page = await browser.newPage()
+  async function open(
+    path: string,
+    url = stack.url,
+    look: BrowserContextOptions = {},
+  ): Promise<{ page: Page; problems: string[] }> {
+    const page = await browser.newPage(look)
     const problems: string[] = []
     page.on('pageerror', (error) => problems.push(error.message))
     page.on('console', (message) => {
@@ -57,6 +65,25 @@ describe.skipIf(absent)('the dashboard', () => {
     })
     await page.goto(`${url}#${path}`)
     return { page, problems }
+  }
+
+  /** A page with a wallet that sends everything. @param sent gets the name of each transaction's method */
+  async function openWithWallet(account: string, sent: string[] = []): Promise<Page> {
+    const page = await browser.newPage()
+    await page.exposeFunction('askWallet', async ({ method, params = [] }: WalletQuestion) => {
+      if (method === 'eth_requestAccounts') return [account]
+      if (method === 'eth_sendTransaction') sent.push(method)
+      return stack.history.rpc(method, ...params)
+    })
+    await page.addInitScript(`
+      const detail = Object.freeze({
+        info: { uuid: '1', name: 'Test wallet', icon: '', rdns: 'example.wallet' },
+        provider: { request: (question) => askWallet(question) },
+      })
+      const announce = () => dispatchEvent(new CustomEvent('eip6963:announceProvider', { detail }))
+      addEventListener('eip6963:requestProvider', announce)
+    `)
+    return page
   }
 
   const proofs = (page: Page) => page.locator('main .origin[data-origin="proof"]')
@@ -185,6 +212,51 @@ describe.skipIf(absent)('the dashboard', () => {
     },
   )
 
+  test.each([
+    ['light', 360],
+    ['dark', 360],
+    ['dark', 1280],
+  ] as const)(
+    'no page violates accessibility rules or is wider than the screen, %s, %i px',
+    async (colorScheme, width) => {
+      const look = { colorScheme, viewport: { width, height: 800 } }
+      const hosts = await fetch(`${stack.url}indexer/v1/hosts?limit=1`)
+      const { items } = (await hosts.json()) as { items: { id: string }[] }
+      const details = [`/apps/${await appId()}`, `/machines/${items[0]?.id}`]
+      const lists = ['/', '/apps', '/proposals', '/machines', '/images', '/kms', '/quote']
+      for (const path of [...lists, ...details]) {
+        const { page } = await open(path, stack.url, look)
+        await page.locator('main h1').waitFor()
+        await page.waitForLoadState('networkidle')
+        await expect.poll(() => page.getByText(/^Reading /).count()).toBe(0)
+        const wide = await page.evaluate('document.documentElement.scrollWidth')
+        expect({ path, wide }).toEqual({ path, wide: width })
+        expect({ path, violations: await axe(page) }).toEqual({ path, violations: [] })
+        await page.close()
+      }
+    },
+    180_000,
+  )
+
+  test('the keyboard reaches the content, a mark and its details', async () => {
+    const { page } = await open('/')
+    await proofs(page).first().waitFor()
+    await page.keyboard.press('Tab')
+    await page.keyboard.press('Enter')
+    const focused = () =>
+      page.evaluate('document.activeElement.id || document.activeElement.className')
+    expect(await focused()).toBe('main')
+    for (let presses = 0; presses < 5 && (await focused()) !== 'origin'; presses++)
+      await page.keyboard.press('Tab')
+    expect(await focused()).toBe('origin')
+    await page.keyboard.press('Enter')
+    await page.getByRole('dialog').waitFor()
+    await page.keyboard.press('Escape')
+    await expect.poll(focused).toBe('origin')
+    expect(await page.getByRole('dialog').count()).toBe(0)
+    await page.close()
+  })
+
   test('a dropped quote is verified without a server', async () => {
     const at = Date.parse('2026-08-20T12:00:00Z') / 1000
     const { simulator, quote, collateral } = createCaseFixture(createSimulator({ at }))
@@ -218,22 +290,8 @@ describe.skipIf(absent)('the dashboard', () => {
   test('a proposal is reviewed in plain words, and a wallet of the browser votes on it', async () => {
     const id = await proposeGateway(stack.history, 'Name the gateway')
     await stack.sync()
-    const page = await browser.newPage()
     const sent: string[] = []
-    const voter = stack.history.accounts[1] as string
-    await page.exposeFunction('askWallet', async ({ method, params = [] }: WalletQuestion) => {
-      if (method === 'eth_requestAccounts') return [voter]
-      if (method === 'eth_sendTransaction') sent.push(method)
-      return stack.history.rpc(method, ...params)
-    })
-    await page.addInitScript(`
-      const detail = Object.freeze({
-        info: { uuid: '1', name: 'Test wallet', icon: '', rdns: 'example.wallet' },
-        provider: { request: (question) => askWallet(question) },
-      })
-      const announce = () => dispatchEvent(new CustomEvent('eip6963:announceProvider', { detail }))
-      addEventListener('eip6963:requestProvider', announce)
-    `)
+    const page = await openWithWallet(stack.history.accounts[1] as string, sent)
     await page.goto(`${stack.url}#/proposals/${id}`)
     await page
       .getByText(/set the gateway app id|gateway/i)
@@ -241,12 +299,61 @@ describe.skipIf(absent)('the dashboard', () => {
       .waitFor()
     await page.getByText(/It succeeds/).waitFor({ timeout: 40_000 })
     expect(await axe(page)).toEqual([])
+    await page.getByText('SHA-256 of the review').waitFor()
+    await page.setViewportSize({ width: 360, height: 800 })
+    expect(await page.evaluate('document.documentElement.scrollWidth')).toBe(360)
     await page.getByRole('button', { name: 'Test wallet' }).click()
     await page.getByRole('button', { name: 'Vote for' }).click()
     await page.getByText(/^Done in 0x/).waitFor()
     expect(sent).toHaveLength(1)
     await page.getByText('This account has voted.').waitFor()
     await page.close()
+  })
+
+  test('a release is approved or proposed from a dropped file, which the browser hashes', async () => {
+    const { history } = stack
+    const { accounts, addresses, send } = history
+    const app = (await appId()) as Hex
+    const compose = `services: { web: { image: "nginx@sha256:${'ab'.repeat(32)}" } }\n`
+    const drop = (page: Page, name: string, text: string) =>
+      page
+        .getByLabel('File of the release')
+        .setInputFiles([{ name, mimeType: 'text/plain', buffer: Buffer.from(text) }])
+    const hashOf = (text: string) => sha256(toBytes(text))
+
+    const page = await openWithWallet(accounts[3] as string)
+    await page.goto(`${stack.url}#/apps/${app}`)
+    await drop(page, 'docker-compose.yml', 'services: { web: { image: "nginx:latest" } }')
+    await page.getByText('An image has no digest').waitFor()
+    await drop(page, 'docker-compose.yml', compose)
+    const made = hashOf(createManifest({ name: 'app', compose }))
+    await page.getByLabel(`Copy ${made}`).waitFor()
+    const manifest = createManifest({ name: 'shop', compose })
+    await drop(page, 'app-compose.json', manifest)
+    await page.getByLabel(`Copy ${hashOf(manifest)}`).waitFor()
+    expect(await axe(page)).toEqual([])
+    await page.getByRole('button', { name: 'Test wallet' }).click()
+    await page.getByRole('button', { name: 'Approve the release' }).click()
+    await page.getByText(/^Done in 0x/).waitFor()
+    await page.getByText('The app knows this release already').waitFor()
+    await page.close()
+
+    await send(accounts[3] as Hex, app, appAbi as Abi, 'transferOwnership', [addresses.timelock])
+    await send(addresses.timelock as Hex, app, appAbi as Abi, 'acceptOwnership', [])
+    await stack.sync()
+    const other = await openWithWallet(accounts[1] as string)
+    await other.goto(`${stack.url}#/apps/${app}`)
+    await drop(other, 'app-compose.json', createManifest({ name: 'shop-2', compose }))
+    await other.getByRole('button', { name: 'Test wallet' }).click()
+    await other.getByRole('button', { name: 'Propose the release' }).click()
+    await other.getByText(/^Done in 0x/).waitFor()
+    await stack.sync()
+    await other.goto(`${stack.url}#/proposals`)
+    await other
+      .getByText(/approve release/i)
+      .first()
+      .waitFor()
+    await other.close()
   })
 
   test('a reorg while somebody looks is followed, and is no lie', async () => {

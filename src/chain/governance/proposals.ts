@@ -24,6 +24,7 @@ import {
   proposalState,
   proposalStates,
   supports,
+  timelockDelay,
   type VoteChoice,
 } from './governance.ts'
 
@@ -676,4 +677,16 @@ export async function readDaoSettings(
   } catch (cause) {
     throw toChainError(cause, 'read the settings of the DAO')
   }
+}
+
+/** The execution deadline of a decision that names none: two weeks after its earliest execution. Unix seconds. */
+export async function defaultNotAfter(
+  client: PublicClient,
+  governor: Address,
+  now: number,
+): Promise<number> {
+  const { timelock, ...course } = await readDaoSettings(client, governor)
+  const delay = await timelockDelay(client, timelock)
+  const { votingDelay, votingPeriod, lateQuorumExtension } = course
+  return now + votingDelay + votingPeriod + lateQuorumExtension + delay + 14 * 86_400
 }

@@ -1,6 +1,5 @@
 /** Reads `--not-after`: until when a decision can be executed. */
-import { timelockDelay } from '../../chain/governance/governance.ts'
-import { readDaoSettings } from '../../chain/governance/proposals.ts'
+import { defaultNotAfter } from '../../chain/governance/proposals.ts'
 import type { OwnerArguments } from '../options.ts'
 import type { Session } from '../session/session.ts'
 import { readTime } from './arguments.ts'
@@ -14,8 +13,5 @@ export async function readNotAfter(
   const { publicClient, now } = session
   if (notAfter !== undefined) return readTime(notAfter, '--not-after')
   const at = await requireGovernor(session, governor)
-  const { timelock, ...course } = await readDaoSettings(publicClient, at)
-  const delay = await timelockDelay(publicClient, timelock)
-  const { votingDelay, votingPeriod, lateQuorumExtension } = course
-  return now + votingDelay + votingPeriod + lateQuorumExtension + delay + 14 * 86_400
+  return defaultNotAfter(publicClient, at, now)
 }

@@ -1,7 +1,7 @@
 /** One app: its rules, releases and devices, its history, and whether a boot would be allowed. */
 import { useQuery } from '@tanstack/react-query'
 import { useParams } from '@tanstack/react-router'
-import { useMemo } from 'react'
+import { lazy, Suspense, useMemo } from 'react'
 
 import { appKey, kinds, stateAt } from '../../../src/chain/approval.ts'
 import { formatVariants } from '../../../src/chain/governance/call-descriptions/kms.ts'
@@ -29,12 +29,18 @@ import {
   Heading,
   Panel,
   Pending,
+  PendingPage,
   provenApproval,
   StateBadge,
   Table,
 } from '../ui/parts.tsx'
 import { ReleaseTimeline } from '../ui/release-timeline.tsx'
 import { WouldItBoot } from '../ui/would-it-boot.tsx'
+
+/** Reading manifests needs code that most readers of this page do not. */
+const NewRelease = lazy(async () => ({
+  default: (await import('../ui/new-release.tsx')).NewRelease,
+}))
 
 const noClaims: readonly Claim[] = []
 
@@ -97,7 +103,8 @@ function App({ id }: { id: Hex }) {
     ),
   )
   const now = head.data?.time ?? 0
-  if (found.data === undefined) return <Pending error={found.error ?? head.error} what="the app" />
+  if (found.data === undefined)
+    return <PendingPage title="App" error={found.error ?? head.error} what="the app" />
   return (
     <>
       <Heading title={nameOf(id) ?? 'App'}>
@@ -137,6 +144,11 @@ function App({ id }: { id: Hex }) {
         >
           <WouldItBoot id={id} at={at} releases={releases.data?.rows ?? []} checked={checked} />
         </Panel>
+        {own.data === true ? (
+          <Suspense fallback={null}>
+            <NewRelease id={id} rows={releases.data?.rows ?? []} at={at} />
+          </Suspense>
+        ) : null}
         <Devices
           id={id}
           rows={devices.data?.rows ?? []}

@@ -2,7 +2,6 @@
 import { useQuery, useQueryClient } from '@tanstack/react-query'
 import { useId, useState } from 'react'
 import { formatUnits } from 'viem'
-import { z } from 'zod'
 
 import { assentGovernorAbi } from '../../../src/chain/abi.ts'
 import type { Call } from '../../../src/chain/call.ts'
@@ -14,26 +13,23 @@ import {
 } from '../../../src/chain/governance/governance.ts'
 import { type ProposalFacts, votesAt } from '../../../src/chain/governance/proposals.ts'
 import type { Hex } from '../../../src/lib/bytes.ts'
-import { addressSchema, bytesSchema } from '../../../src/lib/schema.ts'
 import { agreedClient } from '../data/agreed-client.ts'
-import type { AgreedBlock, Chain } from '../data/chain.ts'
+import type { AgreedBlock } from '../data/chain.ts'
 import { useSources } from '../data/context.tsx'
+import { follow, type Status } from '../wallet/follow.ts'
 import {
   type Connection,
-  connect,
   describeWalletError,
   disconnect,
   send,
   useConnection,
-  useWallets,
 } from '../wallet/wallets.ts'
 import { Origin } from './origin.tsx'
 import { Hash, Panel } from './parts.tsx'
+import { WalletChoice } from './wallet-choice.tsx'
 
 export function Decide({ facts, block }: { facts: ProposalFacts; block: AgreedBlock }) {
   const connection = useConnection()
-  const wallets = useWallets()
-  const [problem, setProblem] = useState('')
   if (!['active', 'succeeded', 'queued'].includes(facts.state)) return null
   return (
     <Panel
@@ -46,28 +42,7 @@ export function Decide({ facts, block }: { facts: ProposalFacts; block: AgreedBl
     >
       <div className="body">
         {connection === undefined ? (
-          <>
-            <p>
-              {wallets.length === 0
-                ? 'This browser has no wallet that announces itself (EIP-6963). The command assent dao does the same.'
-                : 'Connect a wallet:'}
-            </p>
-            <p className="buttons">
-              {wallets.map((wallet) => (
-                <button
-                  type="button"
-                  className="button"
-                  key={wallet.id}
-                  onClick={() =>
-                    connect(wallet).catch((error) => setProblem(describeWalletError(error)))
-                  }
-                >
-                  {wallet.name}
-                </button>
-              ))}
-            </p>
-            {problem === '' ? null : <p role="alert">{problem}</p>}
-          </>
+          <WalletChoice command="assent dao" />
         ) : (
           <Actions facts={facts} block={block} connection={connection} />
         )}
@@ -88,7 +63,7 @@ function Actions({
   const { chain, settings } = useSources()
   const governor = settings.addresses.governor as Hex
   const queries = useQueryClient()
-  const [status, setStatus] = useState<{ text: string; isProblem: boolean }>()
+  const [status, setStatus] = useState<Status>()
   const [reason, setReason] = useState('')
   const reasonId = useId()
   const { account } = connection
@@ -193,42 +168,4 @@ function Actions({
       )}
     </>
   )
-}
-
-const transactionSchema = z
-  .object({ from: addressSchema, to: addressSchema.nullable(), input: bytesSchema })
-  .nullable()
-const receiptSchema = z.object({ status: z.enum(['0x0', '0x1']) }).nullable()
-const pollMs = 1_500
-const maxPolls = 80
-
-/** Waits for the transaction. A wallet is not believed: what it sent is read from the endpoints. */
-async function follow(
-  { endpoints }: Chain,
-  hash: Hex,
-  account: Hex,
-  { to, data }: Call,
-): Promise<{ text: string; isProblem: boolean }> {
-  for (let poll = 0; poll < maxPolls; poll++) {
-    for (const endpoint of endpoints) {
-      const sent = await endpoint
-        .request('eth_getTransactionByHash', [hash], transactionSchema)
-        .catch(() => null)
-      if (sent === null) continue
-      const isOther =
-        sent.from !== account || sent.to !== to.toLowerCase() || sent.input !== data.toLowerCase()
-      if (isOther) {
-        return { text: `The wallet sent another transaction: ${hash}.`, isProblem: true }
-      }
-      const receipt = await endpoint
-        .request('eth_getTransactionReceipt', [hash], receiptSchema)
-        .catch(() => null)
-      if (receipt === null) continue
-      return receipt.status === '0x1'
-        ? { text: `Done in ${hash}.`, isProblem: false }
-        : { text: `The transaction ${hash} failed.`, isProblem: true }
-    }
-    await new Promise((resolve) => setTimeout(resolve, pollMs))
-  }
-  return { text: `No endpoint shows the transaction ${hash} yet.`, isProblem: true }
 }
