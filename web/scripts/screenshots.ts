@@ -43,6 +43,8 @@ const hosts = await read('hosts')
 const machine = (hosts.find(({ attestedAt }) => (attestedAt ?? 0) !== 0) ?? hosts[0])?.id
 const proposals = await read('proposals?limit=200')
 const proposal = proposals.toSorted((a, b) => Number(b.voteStart) - Number(a.voteStart))[0]?.id
+const image = (await read('images'))[0]?.id
+const rootKey = (await read('root-keys'))[0]?.id
 const pages = {
   overview: '/',
   proposals: '/proposals',
@@ -52,7 +54,9 @@ const pages = {
   machines: '/machines',
   machine: `/machines/${machine}`,
   images: '/images',
+  image: `/images/${image}`,
   kms: '/kms',
+  'root-key': `/kms/root-keys/${rootKey}`,
   quote: '/quote',
 }
 const widths = [360, 1280, 2560]

@@ -31,6 +31,8 @@ const routes = [
   page('/machines', () => import('./pages/machines.tsx')),
   page('/machines/$id', () => import('./pages/machine.tsx')),
   page('/images', () => import('./pages/images.tsx')),
+  page('/images/$id', () => import('./pages/image.tsx')),
+  page('/kms/root-keys/$id', () => import('./pages/root-key.tsx')),
   page('/kms', () => import('./pages/kms.tsx')),
   page('/quote', () => import('./pages/quote.tsx')),
 ]

@@ -106,6 +106,13 @@ describe.skipIf(absent)('the dashboard', () => {
     return items[0]?.registry as string
   }
 
+  /** The first id of a list. */
+  async function idIn(list: string): Promise<string> {
+    const answer = await fetch(`${stack.url}indexer/v1/${list}?limit=1`)
+    const { items } = (await answer.json()) as { items: { id: string }[] }
+    return items[0]?.id as string
+  }
+
   test('the overview proves what is approved', async () => {
     const { page, problems } = await open('/')
     await proofs(page).first().waitFor()
@@ -220,9 +227,12 @@ describe.skipIf(absent)('the dashboard', () => {
     'no page violates accessibility rules or is wider than the screen, %s, %i px',
     async (colorScheme, width) => {
       const look = { colorScheme, viewport: { width, height: 800 } }
-      const hosts = await fetch(`${stack.url}indexer/v1/hosts?limit=1`)
-      const { items } = (await hosts.json()) as { items: { id: string }[] }
-      const details = [`/apps/${await appId()}`, `/machines/${items[0]?.id}`]
+      const details = [
+        `/apps/${await appId()}`,
+        `/machines/${await idIn('hosts')}`,
+        `/images/${await idIn('images')}`,
+        `/kms/root-keys/${await idIn('root-keys')}`,
+      ]
       const lists = ['/', '/apps', '/proposals', '/machines', '/images', '/kms', '/quote']
       for (const path of [...lists, ...details]) {
         const { page } = await open(path, stack.url, look)
@@ -308,6 +318,48 @@ describe.skipIf(absent)('the dashboard', () => {
     expect(sent).toHaveLength(1)
     await page.getByText('This account has voted.').waitFor()
     await page.close()
+  })
+
+  test('the page of an image shows its measurement sets', async () => {
+    const { page, problems } = await open('/images')
+    await page.getByRole('link', { name: 'an image' }).first().click()
+    await page.getByRole('heading', { name: 'an image', level: 1 }).waitFor()
+    const sets = page.getByRole('region', { name: 'Measurement sets' })
+    await sets.locator('.state[data-tone="good"]').waitFor()
+    expect(problems).toEqual([])
+    await page.close()
+  })
+
+  test('the page of a root key shows what vouches for it, each with its own proof', async () => {
+    const { page, problems } = await open(`/kms/root-keys/${await idIn('root-keys')}`)
+    const steps = page.locator('.vouch-box')
+    await expect.poll(() => steps.count()).toBe(3)
+    await expect
+      .poll(() => steps.locator('.state[data-tone="good"]').count(), { timeout: 20_000 })
+      .toBe(3)
+    expect(problems).toEqual([])
+    await page.close()
+  })
+
+  test('the overview lists what waits for the account of a wallet', async () => {
+    await proposeGateway(stack.history, 'Wait for a vote')
+    await stack.sync()
+    const lookAs = async (account: string) => {
+      const page = await openWithWallet(account)
+      await page.goto(stack.url)
+      await page.getByRole('button', { name: 'Test wallet' }).click()
+      return page
+    }
+    const page = await lookAs(stack.history.accounts[1] as string)
+    const waiting = page.getByRole('region', { name: 'Waits for you' })
+    const item = waiting.getByRole('listitem').filter({ hasText: 'Wait for a vote' })
+    expect(await item.innerText()).toMatch(/^Vote/)
+    expect(await axe(page)).toEqual([])
+    await page.close()
+
+    const other = await lookAs(`0x${'12'.repeat(20)}`)
+    await other.getByText('Nothing waits for this account.').waitFor()
+    await other.close()
   })
 
   test('a release is approved or proposed from a dropped file, which the browser hashes', async () => {

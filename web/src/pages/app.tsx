@@ -17,24 +17,23 @@ import {
   countClaim,
   provenApp,
 } from '../data/checks.ts'
-import { useChecks, useEvents, useHead, useList, useSources } from '../data/context.tsx'
+import { useChecks, useHead, useList, useSources } from '../data/context.tsx'
 import { useAgreedBlock, useNames } from '../data/facts.ts'
 import type { At, Row } from '../data/indexer.ts'
 import { isOwnApp, readPinned } from '../data/pinned.ts'
-import { History } from '../ui/history.tsx'
 import { CheckOrigin, Origin, originOf } from '../ui/origin.tsx'
 import {
   ApprovalState,
   Hash,
   Heading,
   Panel,
-  Pending,
   PendingPage,
   provenApproval,
   StateBadge,
   Table,
 } from '../ui/parts.tsx'
 import { ReleaseTimeline } from '../ui/release-timeline.tsx'
+import { SubjectHistory } from '../ui/subject-history.tsx'
 import { WouldItBoot } from '../ui/would-it-boot.tsx'
 
 /** Reading manifests needs code that most readers of this page do not. */
@@ -156,7 +155,7 @@ function App({ id }: { id: Hex }) {
           checked={checked}
           now={now}
         />
-        <AppHistory id={id} />
+        <SubjectHistory contract={id} of="the app" />
       </div>
     </>
   )
@@ -361,26 +360,6 @@ function Devices({
             </tr>
           ))}
         </Table>
-      )}
-    </Panel>
-  )
-}
-
-function AppHistory({ id }: { id: Hex }) {
-  const events = useEvents(id)
-  return (
-    <Panel
-      title="History"
-      note={
-        <>
-          events of the app <Origin name="event" />
-        </>
-      }
-    >
-      {events.data === undefined ? (
-        <Pending error={events.error} what="the history" />
-      ) : (
-        <History events={events.data.rows} />
       )}
     </Panel>
   )

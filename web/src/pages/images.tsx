@@ -22,6 +22,7 @@ export function Page() {
           span="half"
           registry={kmsAuth}
           kind="osImage"
+          pathOf={(id) => `/images/${id}`}
           nameOf={(id) => escapeText(imageOf(id)?.name ?? '') || undefined}
           columns={[
             [
@@ -47,7 +48,9 @@ export function Page() {
                 const set = sets.data?.rows.find((row) => row.id === subject)
                 if (set === undefined) return <span className="zero">–</span>
                 const name = escapeText(imageOf(set.osImageHash)?.name ?? '') || undefined
-                return <Hash value={set.osImageHash} name={name} />
+                return (
+                  <Hash value={set.osImageHash} name={name} to={`/images/${set.osImageHash}`} />
+                )
               },
             ],
           ]}

@@ -20,6 +20,7 @@ export function Page() {
           title="Root keys"
           registry={rootKeys}
           kind="rootKey"
+          pathOf={(id) => `/kms/root-keys/${id}`}
           columns={[
             [
               'Made on',
@@ -50,7 +51,13 @@ export function Page() {
           registry={kmsAuth}
           kind="kmsMeasurement"
         />
-        <ApprovalList title="KMS devices" span="half" registry={kmsAuth} kind="kmsDevice" />
+        <ApprovalList
+          title="KMS devices"
+          span="half"
+          registry={kmsAuth}
+          kind="kmsDevice"
+          pathOf={(id) => `/machines/${id}`}
+        />
       </div>
     </>
   )

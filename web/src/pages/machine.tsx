@@ -1,6 +1,6 @@
 /** One machine: its approval, its host proof, every condition of its admission, and its history. */
 import { useQuery } from '@tanstack/react-query'
-import { useParams } from '@tanstack/react-router'
+import { Link, useParams } from '@tanstack/react-router'
 import { useMemo } from 'react'
 
 import { kinds } from '../../../src/chain/approval.ts'
@@ -8,13 +8,13 @@ import { onChainStatuses } from '../../../src/chain/governance/call-descriptions
 import { explainHost } from '../../../src/chain/why/explain-boot.ts'
 import type { Hex } from '../../../src/lib/bytes.ts'
 import { approvalClaims, hostClaims, provenHost } from '../data/checks.ts'
-import { useChecks, useEvents, useHead, useSources } from '../data/context.tsx'
+import { useChecks, useHead, useSources } from '../data/context.tsx'
 import { useAgreedBlock, useNames } from '../data/facts.ts'
 import { readPinned } from '../data/pinned.ts'
 import { Conditions } from '../ui/conditions.tsx'
-import { History } from '../ui/history.tsx'
 import { CheckOrigin, Origin } from '../ui/origin.tsx'
-import { ApprovalState, Hash, Heading, Panel, Pending, PendingPage, Time } from '../ui/parts.tsx'
+import { ApprovalState, Hash, Heading, Panel, PendingPage, Time } from '../ui/parts.tsx'
+import { SubjectHistory } from '../ui/subject-history.tsx'
 
 export function Page() {
   const { id: given } = useParams({ strict: false }) as { id: string }
@@ -89,7 +89,9 @@ function Machine({ id }: { id: Hex }) {
                 {(admission.error ?? block.error)?.message ?? 'Reading storage proofs …'}
               </p>
             ) : admission.data.length === 0 ? (
-              <p>KmsAuth asks no host registry, so every machine is admitted.</p>
+              <p>
+                KmsAuth asks no host registry, so every machine is admitted. <Origin name="proof" />
+              </p>
             ) : (
               <>
                 <p className="answer" role="status">
@@ -143,7 +145,8 @@ function Machine({ id }: { id: Hex }) {
                   '–'
                 ) : (
                   <>
-                    <Hash value={proof.quoteDigest} /> <Origin name="event" />
+                    <Hash value={proof.quoteDigest} /> <Origin name="event" />{' '}
+                    <Link to="/quote">verify a quote</Link>
                   </>
                 )}
               </dd>
@@ -158,28 +161,8 @@ function Machine({ id }: { id: Hex }) {
             </dl>
           )}
         </Panel>
-        <MachineHistory hosts={hosts} id={id} />
+        <SubjectHistory contract={hosts} subject={id} of="the host registry" />
       </div>
     </>
-  )
-}
-
-function MachineHistory({ hosts, id }: { hosts: Hex; id: Hex }) {
-  const events = useEvents(hosts, id)
-  return (
-    <Panel
-      title="History"
-      note={
-        <>
-          events of the host registry <Origin name="event" />
-        </>
-      }
-    >
-      {events.data === undefined ? (
-        <Pending error={events.error} what="the history" />
-      ) : (
-        <History events={events.data.rows} />
-      )}
-    </Panel>
   )
 }

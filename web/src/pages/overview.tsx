@@ -1,6 +1,6 @@
 /** The fleet at a glance: what is approved, what changes next, and what waits for a decision. */
 import { Link } from '@tanstack/react-router'
-import { useMemo } from 'react'
+import { lazy, Suspense, useMemo } from 'react'
 
 import {
   type Kind,
@@ -36,6 +36,9 @@ import { Calendar } from '../ui/calendar.tsx'
 import { CheckOrigin, Origin } from '../ui/origin.tsx'
 import { Heading, Panel, Pending, PendingPage, provenApproval, Table } from '../ui/parts.tsx'
 import { ProposalState } from '../ui/proposal-state.tsx'
+
+/** A wallet comes after the first view. */
+const Waiting = lazy(async () => ({ default: (await import('../ui/waiting.tsx')).Waiting }))
 
 /** Rows of one kind that are checked here one by one; of a longer list only the number is. */
 const maxChecked = 200
@@ -141,6 +144,9 @@ export function Overview() {
               />
             </div>
             <div className="stack span-5">
+              <Suspense fallback={null}>
+                <Waiting open={openOf(proposals.data?.rows ?? [])} at={proposals.data?.at} />
+              </Suspense>
               <Next upcoming={upcoming} now={now} />
             </div>
             <Approvals rows={ofDao} checked={checked} now={now} />
@@ -216,7 +222,9 @@ function pathOf({ kind, subject, registry }: Row<'approvals'>): string {
   if (name === 'app') return `/apps/0x${subject.slice(26)}`
   if (name === 'release' || name === 'device') return `/apps/${registry}`
   if (name === 'host') return `/machines/${subject}`
-  return name === 'osImage' || name === 'measurements' ? '/images' : '/kms'
+  if (name === 'osImage') return `/images/${subject}`
+  if (name === 'rootKey') return `/kms/root-keys/${subject}`
+  return name === 'measurements' ? '/images' : '/kms'
 }
 
 interface ApprovalsProps {
@@ -274,6 +282,11 @@ function worstOf(
   )
 }
 
+/** The newest proposals that are neither executed nor canceled. */
+function openOf(rows: readonly Row<'proposals'>[]) {
+  return rows.filter(({ isExecuted, isCanceled }) => !isExecuted && !isCanceled).slice(-50)
+}
+
 function Decisions({
   rows,
   at,
@@ -283,10 +296,7 @@ function Decisions({
   at: Parameters<typeof useProposalStates>[1]
   now: number
 }) {
-  const open = useMemo(
-    () => rows.filter(({ isExecuted, isCanceled }) => !isExecuted && !isCanceled).slice(-50),
-    [rows],
-  )
+  const open = useMemo(() => openOf(rows), [rows])
   const ids = useMemo(() => open.map(({ id }) => id), [open])
   const found = useProposalStates(ids, at)
   const shown = open.filter(({ id }) => {

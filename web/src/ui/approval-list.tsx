@@ -17,6 +17,7 @@ export function ApprovalList({
   nameOf,
   columns = [],
   span = '',
+  pathOf,
 }: {
   title: string
   registry: string | undefined
@@ -26,6 +27,8 @@ export function ApprovalList({
   /** More columns: their heading, and the cell of a row. */
   columns?: readonly (readonly [string, (row: Row<'approvals'>) => ReactNode])[]
   span?: string
+  /** Path of the page of one id. */
+  pathOf?: (id: string) => string
 }) {
   const { rows, checked, error, isRead, countId } = useApprovals(registry, kind)
   const head = useHead()
@@ -54,7 +57,11 @@ export function ApprovalList({
           {rows.map((row) => (
             <tr key={row.id}>
               <td>
-                <Hash value={row.subject} name={nameOf?.(row.subject) ?? ownName(row.subject)} />
+                <Hash
+                  value={row.subject}
+                  name={nameOf?.(row.subject) ?? ownName(row.subject)}
+                  to={pathOf?.(row.subject)}
+                />
               </td>
               {columns.map(([name, cell]) => (
                 <td key={name}>{cell(row)}</td>
