@@ -43,7 +43,7 @@ const hosts = await read('hosts')
 const machine = (hosts.find(({ attestedAt }) => (attestedAt ?? 0) !== 0) ?? hosts[0])?.id
 const proposals = await read('proposals?limit=200')
 const proposal = proposals.toSorted((a, b) => Number(b.voteStart) - Number(a.voteStart))[0]?.id
-const image = (await read('images'))[0]?.id
+const image = (await read('images')).find(({ name }) => name !== '')?.id
 const rootKey = (await read('root-keys'))[0]?.id
 const pages = {
   overview: '/',

@@ -128,6 +128,8 @@ describe.skipIf(absent)('the dashboard', () => {
     const { page, problems } = await open(`/apps/${await appId()}`)
     await proofs(page).first().waitFor()
     await page.getByText(/The boot would be|Not decided/).waitFor()
+    const sentences = await page.locator('.conditions > li').allInnerTexts()
+    expect(new Set(sentences).size).toBe(sentences.length)
     expect(await page.locator('.alarm').count()).toBe(0)
     expect(problems).toEqual([])
     expect(await axe(page)).toEqual([])

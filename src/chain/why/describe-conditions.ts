@@ -56,7 +56,8 @@ const hostTexts: Partial<
 > = {
   hostNotRegistered: ({ host }, boot) => describeHost(host, boot),
   measurementsNotAllowed: ({ measurements }, { osImageHash }, at) => {
-    if (osImageHash === undefined) return notGiven('image')
+    if (osImageHash === undefined)
+      return notGiven('image, which decides whether measurements must be approved,')
     if (measurements === 'open') {
       const found =
         'The image is not closed, so its measurements are not compared with approved sets.'

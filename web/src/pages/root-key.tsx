@@ -78,7 +78,7 @@ function Vouchers({
       'The code of the KMS',
       <Hash key="id" value={proof.mrAggregated} />,
       measurement,
-      'made, inside the quote',
+      'made, as the quote says,',
     ],
     ['This root key', <Hash key="id" value={proof.id} />, approval, ''],
   ] as const
@@ -88,7 +88,7 @@ function Vouchers({
       span="span-6"
       note={
         <>
-          the links are from an event <Origin name="event" />, each approval has its own mark
+          each approval has its own mark; the links are from an event <Origin name="event" />
         </>
       }
     >
