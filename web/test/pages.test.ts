@@ -149,6 +149,11 @@ describe.skipIf(absent)('the dashboard', () => {
     const { page } = await open('/', url)
     await page.getByRole('heading', { name: 'The indexer lies, or is wrong' }).waitFor()
     expect(await page.locator('html').getAttribute('data-alarm')).toBe('true')
+    const frame = await page.evaluate(`
+      const { position, borderLeftWidth } = getComputedStyle(document.body, '::after')
+      ;[position, borderLeftWidth]
+    `)
+    expect(frame).toEqual(['fixed', '4px'])
     await page.close()
   })
 
