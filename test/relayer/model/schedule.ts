@@ -12,10 +12,10 @@ import {
   isLive,
   type NonceSlot,
 } from '../../../src/relayer/outbox/outbox.ts'
+import { defaultRules } from '../../../src/relayer/outbox/run-outbox.ts'
 import type { Store } from '../../../src/relayer/outbox/store.ts'
 import { type Chain, poll, type Submitter } from '../../../src/relayer/outbox/submit.ts'
 import type { Changes } from '../../../src/relayer/outbox/transitions.ts'
-import { defaultRules } from '../../../src/relayer/service.ts'
 import type { TransactionSigner } from '../../../src/relayer/signer/signer.ts'
 import { type CheckpointStore, createCheckpointStore } from './memory-store.ts'
 import { createModelGround, type EndpointFault, type FaultSource } from './model-chain.ts'
