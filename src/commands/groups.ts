@@ -50,6 +50,11 @@ export const groups: readonly Group[] = [
     load: async () => (await import('./indexer.ts')).indexerCommands,
   },
   {
+    name: 'worker',
+    summary: 'Answer the requests of an app, in its CVM',
+    load: async () => (await import('./worker.ts')).workerCommands,
+  },
+  {
     name: 'request',
     summary: 'Ask an app for work, and get the result or the fee back',
     load: async () => (await import('./request.ts')).requestCommands,

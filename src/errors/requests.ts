@@ -18,4 +18,8 @@ export const requestErrors = {
     why: 'The handler of the app did not answer in time, failed, or returned more than a result may have.',
     fix: 'Look at the log of the app. Try again until the request is due, then decline it.',
   },
+  WORKER_KEY_ON_DISK: {
+    why: 'The key of an instance must be in memory. On a disk, a later release of the app could read it.',
+    fix: 'Set `keyFile` to a file on a tmpfs, for example below /run.',
+  },
 } as const satisfies Record<string, ErrorEntry>

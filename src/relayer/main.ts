@@ -1,7 +1,6 @@
 /** The relayer process: reads the settings, opens database, signer and endpoints, and stops on a signal. */
 
-import { openKeystore } from '../chain/signer/keystore.ts'
-import { type Hex, to0x } from '../lib/bytes.ts'
+import type { Hex } from '../lib/bytes.ts'
 import { systemClock } from '../lib/clock.ts'
 import type { Environment } from '../lib/config.ts'
 import { readBytes, readCertificates, readJson } from '../lib/files.ts'
@@ -29,7 +28,7 @@ import {
   type Targets,
 } from './outbox/intent-targets.ts'
 import { startRelayer } from './service.ts'
-import { connectRemoteSigner, createLocalSigner, type TransactionSigner } from './signer/signer.ts'
+import { openSigner } from './signer/open-signer.ts'
 import { collateralKind, createCollateralTarget } from './upkeep/collateral.ts'
 import { createUpkeepTarget, upkeepKind } from './upkeep/dao-upkeep.ts'
 import { createHookAgent, createSocketAgent } from './upkeep/host-agents.ts'
@@ -244,20 +243,6 @@ function registriesOf({ hosts, kmsAuth, rootKeys }: RelayerConfig) {
 }
 
 /* SIGNER */
-
-async function openSigner(config: RelayerConfig, log: Logger): Promise<TransactionSigner> {
-  const { keystoreFile, keystorePasswordFile, web3signerUrl, account, privateKey } = config
-  if (keystoreFile !== undefined && keystorePasswordFile !== undefined) {
-    const password = (await readBytes(keystorePasswordFile)).toString('utf8').replace(/\r?\n$/, '')
-    const key = await openKeystore((await readBytes(keystoreFile)).toString('utf8'), password)
-    return createLocalSigner(to0x(key))
-  }
-  if (web3signerUrl !== undefined && account !== undefined) {
-    return connectRemoteSigner({ url: web3signerUrl, account })
-  }
-  log.warn('the private key is in the configuration: use this on test chains only')
-  return createLocalSigner(privateKey as NonNullable<typeof privateKey>)
-}
 
 /* VERIFICATION */
 

@@ -588,9 +588,37 @@ export async function listInstances(
   })
 }
 
+/** A step before a registration. */
+export interface RegistrationStep {
+  /** `boot`: the facts of a boot are recorded; `root-key`: a root key is known to `Instances`. */
+  readonly kind: 'boot' | 'root-key'
+  /** Id of the boot (32 bytes), or address of the secp256k1 root key. */
+  readonly id: Hex
+  readonly call: Call
+}
+
 /**
- * The calls that a registration needs first: the facts of the boot, and the root keys that the DAO approved and that
- * `Instances` does not know. Root keys are read from the events of their proofs.
+ * Whether a step is done.
+ *
+ * @param blockNumber default: the newest block
+ */
+export async function isStepDone(
+  client: PublicClient,
+  instances: Address,
+  { kind, id }: Pick<RegistrationStep, 'kind' | 'id'>,
+  blockNumber?: bigint,
+): Promise<boolean> {
+  const at = blockNumber === undefined ? {} : { blockNumber }
+  const asked = { address: instances, abi: instancesAbi, args: [id], ...at } as const
+  if (kind === 'root-key')
+    return BigInt(await client.readContract({ ...asked, functionName: 'rootKeyOf' })) !== 0n
+  const boot = await client.readContract({ ...asked, functionName: 'bootOf' })
+  return boot.app !== zeroAddress
+}
+
+/**
+ * The steps that a registration needs first and that are not done: the facts of the boot, and the root keys that the DAO
+ * approved. Root keys are read from the events of their proofs.
  *
  * @throws CHAIN_UNREACHABLE, CALL_REVERTED
  */
@@ -600,7 +628,7 @@ export async function missingSteps(
   proof:
     | (QuotedInstance & { way: 'quote'; events: readonly AttestedRuntimeEvent[] })
     | (IssuedInstance & { way: 'key-chain' }),
-): Promise<Call[]> {
+): Promise<RegistrationStep[]> {
   const steps = await missingRootKeys(client, { instances, rootKeys })
   if (proof.way === 'key-chain') return steps
   const rtmr3 = replayRtmr3(
@@ -613,39 +641,35 @@ export async function missingSteps(
       version,
     })),
   )
-  const boot = await client.readContract({
-    address: instances,
-    abi: instancesAbi,
-    functionName: 'bootOf',
-    args: [keccak256(concat([to0x(rtmr3), proof.osImageHash]))],
-  })
-  const isKnown = boot.app !== zeroAddress
-  return isKnown ? steps : [...steps, recordBoot(instances, proof.events, proof.osImageHash)]
+  const step: RegistrationStep = {
+    kind: 'boot',
+    id: keccak256(concat([to0x(rtmr3), proof.osImageHash])),
+    call: recordBoot(instances, proof.events, proof.osImageHash),
+  }
+  return (await isStepDone(client, instances, step)) ? steps : [...steps, step]
 }
 
 async function missingRootKeys(
   client: PublicClient,
   { instances, rootKeys }: Pick<InstanceContracts, 'instances' | 'rootKeys'>,
-): Promise<Call[]> {
+): Promise<RegistrationStep[]> {
   const proven = parseEventLogs({
     abi: rootKeysAbi,
     eventName: 'RootKeyProven',
     logs: await historyOf(client, rootKeys, 0n, { abi: rootKeysAbi, events: ['RootKeyProven'] }),
   })
-  const steps = await mapWithConcurrency(proven, async ({ args }): Promise<Call[]> => {
+  const steps = await mapWithConcurrency(proven, async ({ args }): Promise<RegistrationStep[]> => {
     const { epoch } = await readProof(client, rootKeys, args.id)
     const pair = {
       caPublicKey: fromHex(args.caPublicKey, 'CA key'),
       k256PublicKey: fromHex(args.k256PublicKey, 'root key'),
     }
-    const known = await client.readContract({
-      address: instances,
-      abi: instancesAbi,
-      functionName: 'rootKeyOf',
-      args: [to0x(k256Address(pair.k256PublicKey))],
-    })
-    if (epoch === 0 || BigInt(known) !== 0n) return []
-    return [addRootKey(instances, pair, k256Coordinate(pair.k256PublicKey))]
+    const step: RegistrationStep = {
+      kind: 'root-key',
+      id: to0x(k256Address(pair.k256PublicKey)),
+      call: addRootKey(instances, pair, k256Coordinate(pair.k256PublicKey)),
+    }
+    return epoch === 0 || (await isStepDone(client, instances, step)) ? [] : [step]
   })
   return steps.flat()
 }

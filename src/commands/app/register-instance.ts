@@ -2,7 +2,7 @@
  * `assent app register-instance`: registers the key of an instance. The file is the proof that the instance made; anyone may
  * send it. Records the boot and makes the root key known first, if that was not done.
  */
-import { type Call, toChainError } from '../../chain/call.ts'
+import { toChainError } from '../../chain/call.ts'
 import { parseInstanceProof } from '../../chain/registries/instance-proof.ts'
 import { missingSteps, registrationOf } from '../../chain/registries/instances.ts'
 import { AssentError } from '../../errors/index.ts'
@@ -31,11 +31,14 @@ export async function run(args: ArgumentsOf<typeof registerInstance>, session: S
     })
   }
   const contracts = { instances, rootKeys }
-  const before: Call[] = await missingSteps(session.publicClient, contracts, proof).catch(
+  const before = await missingSteps(session.publicClient, contracts, proof).catch(
     (cause: unknown) => {
       throw toChainError(cause, 'read what is registered')
     },
   )
-  const sent = await sendCalls(session, [...before, registrationOf(instances, proof)])
+  const sent = await sendCalls(session, [
+    ...before.map(({ call }) => call),
+    registrationOf(instances, proof),
+  ])
   return { app, key, ...sent }
 }
