@@ -1,17 +1,10 @@
 /** Settings of the indexer, from a JSON file and from environment variables `ASSENT_INDEXER_…`. */
 import { z } from 'zod'
 
-import { AssentError } from '../errors/index.ts'
 import { type Environment, loadConfig } from '../lib/config.ts'
 import { ingressShape } from '../lib/ingress/settings.ts'
-import { endpointListSchema, isRemoteHttp, portSchema } from '../lib/schema.ts'
-import type { FinalityRule } from '../relayer/endpoints/quorum.ts'
-
-const finality = z
-  .union([z.enum(['finalized', 'safe']), z.int().min(0).max(10_000)])
-  .transform(
-    (value): FinalityRule => (typeof value === 'number' ? { depth: value } : { tag: value }),
-  )
+import { endpointListSchema, portSchema } from '../lib/schema.ts'
+import { finalitySchema, requireSecureUrls } from '../relayer/endpoints/settings.ts'
 
 /** All settings with their defaults. docs/indexer.md explains them. */
 export const indexerConfigSchema = z.object({
@@ -22,7 +15,7 @@ export const indexerConfigSchema = z.object({
   insecureRemoteHttp: z.boolean().default(false),
   /** Deployment record with the contracts to follow. */
   deploymentFile: z.string().min(1),
-  finality: finality.default({ tag: 'finalized' }),
+  finality: finalitySchema.default({ tag: 'finalized' }),
   /** Most blocks of events in one request. */
   eventSpan: z.int().min(1).max(1_000_000).default(10_000),
   pollSeconds: z.number().min(0.05).max(600).default(4),
@@ -55,10 +48,8 @@ export async function readIndexerConfig(env: Environment, file?: string): Promis
     file,
     prefix: indexerConfigPrefix,
   })
-  // the message contains no URL: it can contain a password
-  if (config.insecureRemoteHttp || !config.rpcUrls.some(isRemoteHttp)) return config
-  const message = 'Configuration: rpcUrls: http to another machine needs insecureRemoteHttp'
-  throw new AssentError('CONFIG_INVALID', message)
+  requireSecureUrls({ rpcUrls: config.rpcUrls }, config)
+  return config
 }
 
 /** Hosting services set `DATABASE_URL`; it is used if the indexer's own variable is not set. */

@@ -22,6 +22,11 @@ export const bytesSchema = z
   .regex(/^0x([0-9a-fA-F]{2})*$/, 'bytes as 0x and hexadecimal digits')
   .transform((text) => text.toLowerCase() as Hex)
 
+/** A setting in whole seconds, with its limits and its default. */
+export function secondsSchema(least: number, most: number, value: number) {
+  return z.int().min(least).max(most).default(value)
+}
+
 /** A TCP port. 0 lets the operating system choose one. */
 export const portSchema = z.int().min(0).max(65535)
 

@@ -1,5 +1,4 @@
 /** Settings of the relayer, from a JSON file and from environment variables `ASSENT_RELAYER_…`. */
-import { parseGwei } from 'viem'
 import { z } from 'zod'
 
 import { AssentError } from '../errors/index.ts'
@@ -9,23 +8,20 @@ import {
   addressSchema,
   bytes32Schema,
   endpointListSchema,
-  isRemoteHttp,
   portSchema,
+  secondsSchema,
   urlSchema,
 } from '../lib/schema.ts'
 import { trustAnchorSchema } from '../quote/certificates/trust-anchor.ts'
 import { pccsUrlsSchema } from '../quote/collateral/pccs-urls.ts'
-import type { FinalityRule } from './endpoints/quorum.ts'
-
-const gwei = z
-  .union([z.number().nonnegative(), z.string().regex(/^\d+(\.\d{1,9})?$/)])
-  .transform((amount) => parseGwei(typeof amount === 'number' ? amount.toFixed(9) : amount))
-
-const finality = z
-  .union([z.enum(['finalized', 'safe']), z.int().min(0).max(10_000)])
-  .transform(
-    (value): FinalityRule => (typeof value === 'number' ? { depth: value } : { tag: value }),
-  )
+import { finalitySchema, requireSecureUrls } from './endpoints/settings.ts'
+import {
+  gweiSchema,
+  requireAllowedKey,
+  requireOne,
+  requireSigner,
+  signerShape,
+} from './signer/settings.ts'
 
 const operator = z.strictObject({
   name: z.string().regex(/^[a-z0-9-]{1,64}$/, 'lower-case letters, digits and dashes'),
@@ -54,9 +50,6 @@ const agent = z.union([
   }),
 ])
 
-const seconds = (least: number, most: number, value: number) =>
-  z.int().min(least).max(most).default(value)
-
 /** All settings with their defaults; times in seconds. docs/relayer.md explains them. */
 export const relayerConfigSchema = z.object({
   chainId: z.int().min(1),
@@ -67,7 +60,7 @@ export const relayerConfigSchema = z.object({
    * then change answers, and read the token of an agent hook.
    */
   insecureRemoteHttp: z.boolean().default(false),
-  finality: finality.default({ tag: 'finalized' }),
+  finality: finalitySchema.default({ tag: 'finalized' }),
   /** Address of the host registry (`Hosts`). */
   hosts: addressSchema.optional(),
   /** Address of `KmsAuth`; with `hosts`, KMS nodes that it allows are registered. */
@@ -79,7 +72,7 @@ export const relayerConfigSchema = z.object({
   /** Address of `Heartbeat`; with it, nonces of KMS nodes are accepted and posted. */
   heartbeat: addressSchema.optional(),
   /** The window: seconds between two posts. */
-  heartbeatEvery: seconds(12, 86_400, 600),
+  heartbeatEvery: secondsSchema(12, 86_400, 600),
   /** Nonces of one operator in one window. */
   heartbeatNonces: z.int().min(1).max(2_048).default(256),
   /** Block of the deployment; events are read from there on. */
@@ -98,13 +91,7 @@ export const relayerConfigSchema = z.object({
   databaseUrl: z.url({ protocol: /^postgres(ql)?$/ }).optional(),
   dataFolder: z.string().min(1).default('.assent/relayer'),
 
-  keystoreFile: z.string().min(1).optional(),
-  keystorePasswordFile: z.string().min(1).optional(),
-  web3signerUrl: urlSchema.optional(),
-  /** The account that the remote signer must hold. */
-  account: addressSchema.optional(),
-  privateKey: bytes32Schema.optional(),
-  allowInsecureKey: z.boolean().default(false),
+  ...signerShape,
 
   /** A file with collateral for every quote; for test networks. */
   collateralFile: z.string().min(1).optional(),
@@ -114,37 +101,37 @@ export const relayerConfigSchema = z.object({
   /** Root of trust: Intel's root certificate, or a simulator's. */
   trustedRoot: trustAnchorSchema,
   policyFile: z.string().min(1).optional(),
-  minimumRemainingValidity: seconds(0, 30 * 86_400, 3_600),
+  minimumRemainingValidity: secondsSchema(0, 30 * 86_400, 3_600),
 
   /** Upload newer collateral to the on-chain store. */
   keepCollateral: z.boolean().default(false),
   /** Platform families whose collateral is uploaded, in addition to those of registered hosts. */
   families: z.array(family).default([]),
-  collateralEvery: seconds(60, 86_400, 3_600),
-  refreshBefore: seconds(3_600, 25 * 86_400, 7 * 86_400),
+  collateralEvery: secondsSchema(60, 86_400, 3_600),
+  refreshBefore: secondsSchema(3_600, 25 * 86_400, 7 * 86_400),
 
   /** Hosts whose host proofs are renewed. */
   hostAgents: z.array(agent).default([]),
-  renewEvery: seconds(10, 86_400, 60),
-  renewBefore: seconds(3_600, 30 * 86_400, 5 * 86_400),
-  renewJitter: seconds(0, 10 * 86_400, 86_400),
-  urgentBefore: seconds(600, 10 * 86_400, 86_400),
-  minimumExtension: seconds(0, 30 * 86_400, 2 * 86_400),
-  renewMaxBaseFeeGwei: gwei.default(30n * 10n ** 9n),
+  renewEvery: secondsSchema(10, 86_400, 60),
+  renewBefore: secondsSchema(3_600, 30 * 86_400, 5 * 86_400),
+  renewJitter: secondsSchema(0, 10 * 86_400, 86_400),
+  urgentBefore: secondsSchema(600, 10 * 86_400, 86_400),
+  minimumExtension: secondsSchema(0, 30 * 86_400, 2 * 86_400),
+  renewMaxBaseFeeGwei: gweiSchema.default(30n * 10n ** 9n),
   useVerificationRecords: z.boolean().default(true),
 
   /** Do upkeep that is due without a request. */
   automaticUpkeep: z.boolean().default(false),
-  upkeepEvery: seconds(10, 86_400, 300),
+  upkeepEvery: secondsSchema(10, 86_400, 300),
 
-  maxFeePerGasGwei: gwei.default(100n * 10n ** 9n),
-  minTipGwei: gwei.default(10n ** 6n),
+  maxFeePerGasGwei: gweiSchema.default(100n * 10n ** 9n),
+  minTipGwei: gweiSchema.default(10n ** 6n),
   maxInFlight: z.int().min(1).max(1_000).default(16),
   maxUnfinal: z.int().min(1).max(100_000).default(5_000),
   /** Retention; longer than the day over which spending is summed. */
-  retention: seconds(2 * 86_400, 3_650 * 86_400, 30 * 86_400),
-  bumpAfter: seconds(1, 86_400, 60),
-  stopLossAfter: seconds(1, 7 * 86_400, 1_800),
+  retention: secondsSchema(2 * 86_400, 3_650 * 86_400, 30 * 86_400),
+  bumpAfter: secondsSchema(1, 86_400, 60),
+  stopLossAfter: secondsSchema(1, 7 * 86_400, 1_800),
   pollSeconds: z.number().min(0.05).max(600).default(2),
   logLevel: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
 })
@@ -160,36 +147,26 @@ export type RelayerConfig = z.output<typeof relayerConfigSchema>
 export async function readRelayerConfig(env: Environment, file?: string): Promise<RelayerConfig> {
   const source: ConfigSource = { env: withDatabaseUrl(env), file, prefix: 'ASSENT_RELAYER' }
   const config = await loadConfig(relayerConfigSchema, source)
-  requireOne(config, ['keystoreFile', 'web3signerUrl', 'privateKey'])
+  requireSigner(config)
   requireOne(config, ['collateralFile', 'pccsUrls'])
-  requireTogether(config, 'keystoreFile', 'keystorePasswordFile')
-  requireTogether(config, 'web3signerUrl', 'account')
   requireWith(config, 'keepCollateral', ['verifier', 'pccsUrls'])
   requireWith(config, 'pccsCaFile', ['pccsUrls'])
   requireWith(config, 'hostAgents', ['verifier', 'hosts'])
   requireWith(config, 'kmsAuth', ['hosts'])
   requireWith(config, 'automaticUpkeep', ['governor'])
   requireOrder(config)
-  requireSecureUrls(config)
-  if (config.privateKey !== undefined && !config.allowInsecureKey) {
-    throw new AssentError('RELAYER_KEY_INSECURE', 'The configuration contains a private key.')
-  }
+  requireSecureUrls(urlsOf(config), config)
+  requireAllowedKey(config)
   return config
 }
 
-/** Refuses `http://` to another machine, unless the settings allow it. Messages contain no URL: it can contain a password. */
-function requireSecureUrls(config: RelayerConfig): void {
-  const { rpcUrls, pccsUrls = [], web3signerUrl, hostAgents } = config
-  const urls = {
+/** URLs by the name of their setting. */
+function urlsOf({ rpcUrls, pccsUrls = [], web3signerUrl, hostAgents }: RelayerConfig) {
+  return {
     rpcUrls,
     pccsUrls,
     web3signerUrl: web3signerUrl === undefined ? [] : [web3signerUrl],
     hostAgents: hostAgents.flatMap((agent) => ('url' in agent ? agent.url : [])),
-  }
-  for (const [name, list] of Object.entries(urls)) {
-    if (config.insecureRemoteHttp || !list.some(isRemoteHttp)) continue
-    const message = `Configuration: ${name}: http to another machine needs insecureRemoteHttp`
-    throw new AssentError('CONFIG_INVALID', message)
   }
 }
 
@@ -198,14 +175,6 @@ function withDatabaseUrl(env: Environment): Environment {
   const { DATABASE_URL: url } = env
   const own = 'ASSENT_RELAYER_DATABASE_URL'
   return url === undefined || env[own] !== undefined ? env : { ...env, [own]: url }
-}
-
-function requireOne(config: RelayerConfig, names: readonly (keyof RelayerConfig)[]): void {
-  const given = names.filter((name) => config[name] !== undefined)
-  if (given.length === 1) return
-  throw new AssentError('CONFIG_INVALID', `Set exactly one of ${names.join(', ')}.`, {
-    facts: { given },
-  })
 }
 
 /** If the setting `name` is used, the settings in `needed` must be set too. */
@@ -232,15 +201,4 @@ function requireOrder(config: RelayerConfig): void {
     'urgentBefore < renewBefore and renewBefore + renewJitter < refreshBefore must hold.',
     { facts: { urgentBefore, renewBefore, renewJitter, refreshBefore } },
   )
-}
-
-function requireTogether(
-  config: RelayerConfig,
-  one: keyof RelayerConfig,
-  other: keyof RelayerConfig,
-): void {
-  if ((config[one] === undefined) === (config[other] === undefined)) return
-  throw new AssentError('CONFIG_INVALID', `Set both ${one} and ${other}, or neither.`, {
-    facts: { one, other },
-  })
 }

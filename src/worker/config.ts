@@ -1,8 +1,6 @@
 /** Settings of the worker, from a JSON file and from environment variables `ASSENT_WORKER_…`. */
-import { parseGwei } from 'viem'
 import { z } from 'zod'
 
-import { AssentError } from '../errors/index.ts'
 import { type Environment, loadConfig } from '../lib/config.ts'
 import { ingressShape } from '../lib/ingress/settings.ts'
 import {
@@ -11,23 +9,17 @@ import {
   endpointListSchema,
   isRemoteHttp,
   portSchema,
+  secondsSchema,
   urlListSchema,
   urlSchema,
 } from '../lib/schema.ts'
-import type { FinalityRule } from '../relayer/endpoints/quorum.ts'
-
-const gwei = z
-  .union([z.number().nonnegative(), z.string().regex(/^\d+(\.\d{1,9})?$/)])
-  .transform((amount) => parseGwei(typeof amount === 'number' ? amount.toFixed(9) : amount))
-
-const finality = z
-  .union([z.enum(['finalized', 'safe']), z.int().min(0).max(10_000)])
-  .transform(
-    (value): FinalityRule => (typeof value === 'number' ? { depth: value } : { tag: value }),
-  )
-
-const seconds = (least: number, most: number, value: number) =>
-  z.int().min(least).max(most).default(value)
+import { finalitySchema, requireSecureUrls } from '../relayer/endpoints/settings.ts'
+import {
+  gweiSchema,
+  requireAllowedKey,
+  requireSigner,
+  signerShape,
+} from '../relayer/signer/settings.ts'
 
 const handlerUrl = urlSchema.refine((url) => {
   return URL.canParse(url) && new URL(url).protocol === 'http:' && !isRemoteHttp(url)
@@ -43,7 +35,7 @@ export const workerConfigSchema = z.object({
   rpcUrls: endpointListSchema,
   /** Allows `http://` to other machines. Anyone on the network path can then change answers. */
   insecureRemoteHttp: z.boolean().default(false),
-  finality: finality.default({ tag: 'safe' }),
+  finality: finalitySchema.default({ tag: 'safe' }),
   /** Deployment record with the contracts. */
   deploymentFile: z.string().min(1),
   /** Blocks of events in one request; RPC services limit the range. */
@@ -63,24 +55,18 @@ export const workerConfigSchema = z.object({
   insecureKeyOnDisk: z.boolean().default(false),
 
   handlerUrl,
-  handlerSeconds: seconds(1, 3_600, 60),
+  handlerSeconds: secondsSchema(1, 3_600, 60),
   /** A request that is not answered so many seconds before it is due is declined. */
-  declineBefore: seconds(5, 3_600, 60),
+  declineBefore: secondsSchema(5, 3_600, 60),
 
-  keystoreFile: z.string().min(1).optional(),
-  keystorePasswordFile: z.string().min(1).optional(),
-  web3signerUrl: urlSchema.optional(),
-  /** The account that the remote signer must hold. */
-  account: addressSchema.optional(),
-  privateKey: bytes32Schema.optional(),
-  allowInsecureKey: z.boolean().default(false),
-  maxFeePerGasGwei: gwei.default(100n * 10n ** 9n),
-  minTipGwei: gwei.default(10n ** 6n),
+  ...signerShape,
+  maxFeePerGasGwei: gweiSchema.default(100n * 10n ** 9n),
+  minTipGwei: gweiSchema.default(10n ** 6n),
 
   databaseUrl: z.url({ protocol: /^postgres(ql)?$/ }).optional(),
   dataFolder: z.string().min(1).default('.assent/worker'),
   /** Retention; the outbox remembers each answer for as long as its request can last. */
-  retention: seconds(longestRequest, 3_650 * 86_400, longestRequest),
+  retention: secondsSchema(longestRequest, 3_650 * 86_400, longestRequest),
 
   host: z.string().min(1).default('127.0.0.1'),
   port: portSchema.default(8500),
@@ -99,29 +85,10 @@ export type WorkerConfig = z.output<typeof workerConfigSchema>
 export async function readWorkerConfig(env: Environment, file?: string): Promise<WorkerConfig> {
   const source = { env, file, prefix: 'ASSENT_WORKER' }
   const config = await loadConfig(workerConfigSchema, source)
-  const signers = (['keystoreFile', 'web3signerUrl', 'privateKey'] as const).filter(
-    (name) => config[name] !== undefined,
-  )
-  if (signers.length !== 1) {
-    throw invalid('Set exactly one of keystoreFile, web3signerUrl, privateKey.', { given: signers })
-  }
-  if ((config.keystoreFile === undefined) !== (config.keystorePasswordFile === undefined)) {
-    throw invalid('Set both keystoreFile and keystorePasswordFile, or neither.')
-  }
-  if ((config.web3signerUrl === undefined) !== (config.account === undefined)) {
-    throw invalid('Set both web3signerUrl and account, or neither.')
-  }
-  const remote = [...config.rpcUrls, config.web3signerUrl ?? []].flat()
-  if (!config.insecureRemoteHttp && remote.some(isRemoteHttp)) {
-    // the message contains no URL: it can contain a password
-    throw invalid('http to another machine needs insecureRemoteHttp')
-  }
-  if (config.privateKey !== undefined && !config.allowInsecureKey) {
-    throw new AssentError('RELAYER_KEY_INSECURE', 'The configuration contains a private key.')
-  }
+  requireSigner(config)
+  const { rpcUrls, web3signerUrl } = config
+  const signerUrls = web3signerUrl === undefined ? [] : [web3signerUrl]
+  requireSecureUrls({ rpcUrls, web3signerUrl: signerUrls }, config)
+  requireAllowedKey(config)
   return config
-}
-
-function invalid(message: string, facts: Record<string, unknown> = {}): AssentError {
-  return new AssentError('CONFIG_INVALID', `Configuration: ${message}`, { facts })
 }

@@ -1,18 +1,10 @@
 /** Opens the signer that the settings of a service name. */
 import { openKeystore } from '../../chain/signer/keystore.ts'
-import { type Hex, to0x } from '../../lib/bytes.ts'
+import { to0x } from '../../lib/bytes.ts'
 import { readBytes } from '../../lib/files.ts'
 import type { Logger } from '../../lib/log.ts'
+import type { SignerSettings } from './settings.ts'
 import { connectRemoteSigner, createLocalSigner, type TransactionSigner } from './signer.ts'
-
-/** Settings of a signer: a keystore with its password, a web3signer with its account, or a private key for test chains. */
-export interface SignerSettings {
-  readonly keystoreFile?: string | undefined
-  readonly keystorePasswordFile?: string | undefined
-  readonly web3signerUrl?: string | undefined
-  readonly account?: Hex | undefined
-  readonly privateKey?: Hex | undefined
-}
 
 /** @throws FILE_UNREADABLE, KEYSTORE_*, SIGNER_UNREACHABLE, SIGNER_WRONG */
 export async function openSigner(
