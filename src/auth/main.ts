@@ -1,5 +1,6 @@
 /** Commands of the webhook process: run, create the checkpoint. */
 import { endpointHosts, initCheckpoint, openChain } from '../chain/boot/boot-config.ts'
+import { aborted } from '../lib/aborted.ts'
 import { systemClock } from '../lib/clock.ts'
 import { loadConfig, type ProcessOptions } from '../lib/config.ts'
 import { createLog } from '../lib/log.ts'
@@ -22,10 +23,7 @@ export async function runAuth(options: ProcessOptions): Promise<void> {
     host: config.host,
     port: config.port,
   })
-  const { signal } = options
-  if (!signal.aborted) {
-    await new Promise((stop) => signal.addEventListener('abort', stop, { once: true }))
-  }
+  await aborted(options.signal)
   await auth.stop()
 }
 

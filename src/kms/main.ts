@@ -3,6 +3,7 @@ import { join } from 'node:path'
 
 import { initCheckpoint, openChain } from '../chain/boot/boot-config.ts'
 import { AssentError } from '../errors/index.ts'
+import { aborted } from '../lib/aborted.ts'
 import { toHex } from '../lib/bytes.ts'
 import { systemClock } from '../lib/clock.ts'
 import { loadConfig, type ProcessOptions } from '../lib/config.ts'
@@ -283,11 +284,6 @@ async function openOnboarding(config: KmsConfig) {
     self,
     remember,
   }
-}
-
-async function aborted(signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return
-  await new Promise((stop) => signal.addEventListener('abort', stop, { once: true }))
 }
 
 async function readConfig({ configFile, env = process.env }: Omit<ProcessOptions, 'signal'>) {

@@ -3,6 +3,7 @@ import { kmsAuthAbi } from '../chain/abi.ts'
 import { parseDeployment } from '../chain/record/deployments.ts'
 import { AssentError } from '../errors/index.ts'
 import { k256PublicKey } from '../kms/keys/derive.ts'
+import { aborted } from '../lib/aborted.ts'
 import { fromHex, type Hex, to0x } from '../lib/bytes.ts'
 import { systemClock } from '../lib/clock.ts'
 import type { ProcessOptions } from '../lib/config.ts'
@@ -175,11 +176,4 @@ async function readRoot(reader: QuorumReader, kmsAuth: Hex) {
     k256PublicKey: fromHex(k256Pubkey, 'root key on-chain', 33),
     caPublicKey: fromHex(caPubkey, 'root CA key on-chain'),
   }
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve()
-    else signal.addEventListener('abort', () => resolve(), { once: true })
-  })
 }

@@ -8,6 +8,7 @@ import { pageFolder, pagePolicy, readPageFiles } from '../../dashboard/page-file
 import { serveDashboard } from '../../dashboard/serve.ts'
 import { type PageSettings, requiredEndpoints } from '../../dashboard/settings.ts'
 import { AssentError } from '../../errors/index.ts'
+import { aborted } from '../../lib/aborted.ts'
 import { replaceFile } from '../../lib/files.ts'
 import { urlSchema } from '../../lib/schema.ts'
 import type { ArgumentsOf } from '../command.ts'
@@ -51,11 +52,7 @@ export async function run(args: Args, session: Session): Promise<void> {
   output.pause()
   output.line(`The dashboard of ${session.name}: ${running.url}`)
   output.line('Ctrl-C stops it.')
-  const stop = session.stopSignal()
-  await new Promise<void>((resolve) => {
-    if (stop.aborted) resolve()
-    stop.addEventListener('abort', () => resolve(), { once: true })
-  })
+  await aborted(session.stopSignal())
   await Promise.all([running.stop(), indexer.stop()])
 }
 

@@ -2,13 +2,13 @@
  * `assent simulate agent`: serves the guest agent of a simulated CVM. Reads the folder of the host and the manifest;
  * with `--kms` it first gets the keys of the app from that KMS.
  */
-import { once } from 'node:events'
 
 import { z } from 'zod'
 
 import { AssentError } from '../../errors/index.ts'
 import { requestCertificate } from '../../kms/certificates/request-certificate.ts'
 import { fetchAppKeys } from '../../kms/client.ts'
+import { aborted } from '../../lib/aborted.ts'
 import { concatBytes, fromHex, to0x, toHex, utf8ToBytes } from '../../lib/bytes.ts'
 import { mrAggregated } from '../../quote/measurements/measure.ts'
 import { parseQuote } from '../../quote/parse.ts'
@@ -70,7 +70,7 @@ export async function* run(args: AgentArguments, context: Context) {
   output.line('The agent serves; Ctrl-C stops it.')
   output.pause()
   yield value
-  if (!stop.aborted) await once(stop, 'abort')
+  await aborted(stop)
   await server.close()
 }
 

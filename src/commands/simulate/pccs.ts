@@ -1,8 +1,8 @@
 /** `assent simulate pccs`: serves the collateral of a simulated host over HTTP. Reads the folder of the host. */
-import { once } from 'node:events'
 
 import { z } from 'zod'
 
+import { aborted } from '../../lib/aborted.ts'
 import { systemClock } from '../../lib/clock.ts'
 import { listen } from '../../tee/simulator/listen.ts'
 import { createPccs } from '../../tee/simulator/pccs.ts'
@@ -33,6 +33,6 @@ export async function* run(args: ArgumentsOf<typeof command>, context: Context) 
   output.line(`serving collateral of ${simulator.fmspc} on ${server.address}; Ctrl-C stops it`)
   output.pause()
   yield { url: server.address, fmspc: simulator.fmspc.toLowerCase(), at }
-  if (!stop.aborted) await once(stop, 'abort')
+  await aborted(stop)
   await server.close()
 }
