@@ -6,6 +6,7 @@ import {
   chown,
   type FileHandle,
   link,
+  mkdir,
   open,
   realpath,
   rename,
@@ -82,6 +83,21 @@ export async function readJson(file: string, code: ErrorCode = 'CONFIG_INVALID')
   } catch (cause) {
     throw new AssentError(code, `${file} is not JSON.`, { cause, facts: { file } })
   }
+}
+
+/**
+ * Makes a folder, and those above it, unless it exists.
+ *
+ * @param mode of new folders; default: as the process creates folders
+ * @throws FILE_UNWRITABLE
+ */
+export async function makeFolder(
+  folder: string,
+  { mode }: { readonly mode?: number } = {},
+): Promise<void> {
+  await mkdir(folder, { recursive: true, mode }).catch((cause: unknown) => {
+    throw new AssentError('FILE_UNWRITABLE', `Cannot make ${folder}.`, { cause, facts: { folder } })
+  })
 }
 
 /**

@@ -1,12 +1,12 @@
 /** The key of an instance: random, one for each boot of a CVM. */
-import { mkdir, statfs } from 'node:fs/promises'
+import { statfs } from 'node:fs/promises'
 import { dirname } from 'node:path'
 
 import { secp256k1 } from '@noble/curves/secp256k1.js'
 
 import { AssentError, isAssentError } from '../errors/index.ts'
 import { fromHex, toHex } from '../lib/bytes.ts'
-import { readBytes, writeNewFile } from '../lib/files.ts'
+import { makeFolder, readBytes, writeNewFile } from '../lib/files.ts'
 
 /** Types of file systems in memory (statfs(2)): tmpfs and ramfs. */
 const memoryTypes: ReadonlySet<number> = new Set([0x01021994, 0x858458f6])
@@ -29,12 +29,7 @@ export interface InstanceKeySettings {
  */
 export async function openInstanceKey(settings: InstanceKeySettings): Promise<Uint8Array> {
   const { keyFile } = settings
-  await mkdir(dirname(keyFile), { recursive: true, mode: 0o700 }).catch((cause: unknown) => {
-    throw new AssentError('FILE_UNWRITABLE', `Cannot make the folder of ${keyFile}.`, {
-      cause,
-      facts: { file: keyFile },
-    })
-  })
+  await makeFolder(dirname(keyFile), { mode: 0o700 })
   await requireMemory(settings)
   const created = secp256k1.utils.randomSecretKey()
   try {

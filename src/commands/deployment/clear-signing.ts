@@ -2,7 +2,6 @@
  * `assent deployment clear-signing`: writes the ERC-7730 descriptors with the addresses of this deployment, for a wallet or a
  * registry of descriptors. Reads the deployment record and which token bonds are deposited in; sends nothing.
  */
-import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import type { Address } from 'viem'
@@ -13,8 +12,7 @@ import {
   clearSigningFiles,
 } from '../../chain/governance/clear-signing.ts'
 import type { ContractType } from '../../chain/governance/describe-call.ts'
-import { AssentError } from '../../errors/index.ts'
-import { replaceFile } from '../../lib/files.ts'
+import { makeFolder, replaceFile } from '../../lib/files.ts'
 import { readAddressBook } from '../calls/read-address-book.ts'
 import type { ArgumentsOf } from '../command.ts'
 import type { clearSigning } from '../deployment.ts'
@@ -43,10 +41,7 @@ export async function run(args: ArgumentsOf<typeof clearSigning>, session: Sessi
   const descriptors = Object.entries(clearSigningFiles(deployments)).filter(([, { context }]) =>
     hasDeployments(context),
   )
-  await mkdir(args.out, { recursive: true }).catch((cause: unknown) => {
-    const facts = { folder: args.out }
-    throw new AssentError('FILE_UNWRITABLE', `Cannot make ${args.out}.`, { cause, facts })
-  })
+  await makeFolder(args.out)
   for (const [name, descriptor] of descriptors) {
     await replaceFile(join(args.out, name), `${JSON.stringify(descriptor, null, 2)}\n`)
   }

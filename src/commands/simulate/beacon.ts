@@ -1,6 +1,5 @@
 /** `assent simulate beacon`: serves the beacon API of a simulated beacon chain over the chain of the profile. */
-import { mkdir } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 
 import { Hono } from 'hono'
 import { z } from 'zod'
@@ -11,7 +10,7 @@ import { createLocalNetwork } from '../../chain/consensus/simulator/local-networ
 import { AssentError } from '../../errors/index.ts'
 import { to0x } from '../../lib/bytes.ts'
 import { systemClock } from '../../lib/clock.ts'
-import { readJson, writeNewFile } from '../../lib/files.ts'
+import { makeFolder, readJson, writeNewFile } from '../../lib/files.ts'
 import { listen } from '../../tee/simulator/listen.ts'
 import type { ArgumentsOf } from '../command.ts'
 import { readDuration, readPort } from '../input/arguments.ts'
@@ -80,12 +79,7 @@ async function openNetwork(
   secondsPerSlot: number,
 ): Promise<Network> {
   const created = createLocalNetwork({ chainId, now: systemClock(), secondsPerSlot })
-  await mkdir(join(file, '..'), { recursive: true }).catch((cause: unknown) => {
-    throw new AssentError('FILE_UNWRITABLE', `Cannot make the folder of ${file}.`, {
-      cause,
-      facts: { file },
-    })
-  })
+  await makeFolder(dirname(file))
   try {
     await writeNewFile(file, `${JSON.stringify(created, null, 2)}\n`)
     return created

@@ -1,6 +1,5 @@
 /** The folder of a simulated host. Its secret is in the folder: anyone who can read it can act as this host. */
 import { randomBytes } from 'node:crypto'
-import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import { z } from 'zod'
@@ -9,7 +8,7 @@ import { AssentError } from '../../errors/index.ts'
 import { fromHex, toHex } from '../../lib/bytes.ts'
 import { systemClock } from '../../lib/clock.ts'
 import { describeIssues } from '../../lib/config.ts'
-import { readJson, replaceFile, writeNewFile } from '../../lib/files.ts'
+import { makeFolder, readJson, replaceFile, writeNewFile } from '../../lib/files.ts'
 import { createImage, type OsImage } from '../../tee/simulator/image.ts'
 import type { Platform } from '../../tee/simulator/platform.ts'
 import { createSimulator, type Simulator } from '../../tee/simulator/simulator.ts'
@@ -58,9 +57,7 @@ export async function writeSimulatedHost(
     at: systemClock(),
     ...given,
   })
-  await mkdir(folder, { recursive: true }).catch((cause: unknown) => {
-    throw new AssentError('FILE_UNWRITABLE', `Cannot make ${folder}.`, { cause, facts: { folder } })
-  })
+  await makeFolder(folder)
   const write = isNew ? writeNewFile : replaceFile
   await write(file, `${JSON.stringify(settings)}\n`, { mode: 0o600 })
   return start(settings)
