@@ -1,6 +1,5 @@
 /** The indexer process: reads the settings, opens database and endpoints, follows the chain and serves the API. */
-import { parseDeployment } from '../chain/record/deployments.ts'
-import { AssentError } from '../errors/index.ts'
+import { parseDeployment, requireChain } from '../chain/record/deployments.ts'
 import type { ProcessOptions } from '../lib/config.ts'
 import { readJson } from '../lib/files.ts'
 import { createLog } from '../lib/log.ts'
@@ -82,10 +81,6 @@ export async function runIndexer(options: IndexerOptions): Promise<void> {
 }
 
 async function readRecord({ deploymentFile, chainId }: IndexerConfig) {
-  const deployment = parseDeployment(await readJson(deploymentFile))
-  if (deployment.chainId === chainId) return deployment
-  const message = `${deploymentFile} is the record of another chain.`
-  throw new AssentError('DEPLOYMENT_INVALID', message, {
-    facts: { expected: chainId, found: deployment.chainId },
-  })
+  const record = parseDeployment(await readJson(deploymentFile))
+  return requireChain(record, chainId, deploymentFile)
 }

@@ -5,10 +5,9 @@
 import { requestsAbi } from '../chain/abi.ts'
 import { AssentError } from '../errors/index.ts'
 import type { Hex } from '../lib/bytes.ts'
-import type { QuorumReader } from '../relayer/endpoints/quorum.ts'
+import { type QuorumReader, readBlockTime } from '../relayer/endpoints/quorum.ts'
 import { readPage } from '../relayer/upkeep/host-events.ts'
 import type { AskedRequest } from './answer-request.ts'
-import { readTime } from './registration.ts'
 
 /** Contract, app and key to follow. */
 export interface AssignmentOptions {
@@ -76,11 +75,11 @@ export function followAssignments(options: AssignmentOptions): AssignmentFeed {
 
 /** The first block that can contain a request that is still open: found by halves, at the times of blocks. */
 async function firstBlock(reader: QuorumReader, final: bigint): Promise<number> {
-  const wanted = (await readTime(reader, final)) - longestRequest
+  const wanted = (await readBlockTime(reader, final)) - longestRequest
   let [low, high] = [0n, final]
   while (low < high) {
     const middle = (low + high) >> 1n
-    if ((await readTime(reader, middle)) < wanted) low = middle + 1n
+    if ((await readBlockTime(reader, middle)) < wanted) low = middle + 1n
     else high = middle
   }
   return Number(low)

@@ -1,6 +1,6 @@
 /** The worker process: reads the settings, opens database, agent, signer and endpoints, and works until a signal. */
 import { kmsAuthAbi } from '../chain/abi.ts'
-import { parseDeployment } from '../chain/record/deployments.ts'
+import { parseDeployment, requireChain } from '../chain/record/deployments.ts'
 import { AssentError } from '../errors/index.ts'
 import { k256PublicKey } from '../kms/keys/derive.ts'
 import { aborted } from '../lib/aborted.ts'
@@ -13,18 +13,24 @@ import { createLog } from '../lib/log.ts'
 import { openDatabase } from '../relayer/database/database.ts'
 import type { QuorumReader } from '../relayer/endpoints/quorum.ts'
 import { connectRpc } from '../relayer/endpoints/rpc.ts'
-import { openOutbox } from '../relayer/outbox/run-outbox.ts'
+import { type OutboxOptions, openOutbox, type RunningOutbox } from '../relayer/outbox/run-outbox.ts'
 import { openSigner } from '../relayer/signer/open-signer.ts'
-import { createAgentClient } from '../tee/agent.ts'
+import { type AgentClient, createAgentClient } from '../tee/agent.ts'
 import type { Handler } from './answer-request.ts'
-import { openAppKeys } from './app-keys.ts'
+import { type AppKeys, openAppKeys } from './app-keys.ts'
 import { followAssignments } from './assignments.ts'
 import { readWorkerConfig, type WorkerConfig } from './config.ts'
 import { createHttpHandler } from './http-handler.ts'
 import { openInstanceKey } from './instance-key.ts'
-import { createWorkerMetrics } from './metrics.ts'
+import { createWorkerMetrics, type WorkerMetrics } from './metrics.ts'
 import { proveInstance } from './prove-instance.ts'
-import { createRegistration, createRegistrationTarget, registrationKind } from './registration.ts'
+import {
+  createRegistration,
+  createRegistrationTarget,
+  type Registration,
+  type RegistrationOptions,
+  registrationKind,
+} from './registration.ts'
 import { type RunningWorker, startWorker } from './service.ts'
 import { createAnswerTarget, createDeclineTarget, workerKinds } from './targets.ts'
 import { createWork } from './work.ts'
@@ -56,83 +62,50 @@ export async function runWorker(options: WorkerOptions): Promise<void> {
     config.databaseUrl === undefined ? { folder: config.dataFolder } : { url: config.databaseUrl },
   )
   try {
-    const { chainId, app } = config
     const { db } = database
-    const requests = { chainId, requests: contracts.requests }
-    const outbox = await openOutbox({
-      chainId,
-      clients: config.rpcUrls.map((url) => connectRpc(url)),
-      targets: {
-        [workerKinds.answer]: createAnswerTarget(contracts.requests),
-        [workerKinds.decline]: createDeclineTarget(contracts.requests),
-        [registrationKind]: createRegistrationTarget(contracts, contracts.requests),
-      },
-      signer,
+    const outbox = await openWorkerOutbox(config, contracts, { signer, db, log, metrics })
+    const instance = { config, contracts, agent, secret, key }
+    const appKeys = await openKeys(instance, outbox.reader)
+    const shared = {
       db,
+      reader: outbox.reader,
+      requests: { chainId: config.chainId, requests: contracts.requests },
+      clock: systemClock,
+      onAccepted: outbox.notify,
+    }
+    const { app, eventSpan: span } = config
+    const { requests, fromBlock } = contracts
+    const feed = followAssignments({ reader: outbox.reader, requests, app, key, fromBlock, span })
+    const worker = await startWorker({
+      outbox,
+      registration: openRegistration(instance, { ...shared, account: signer.address }),
+      feed,
+      work: createWork({
+        ...shared,
+        key,
+        worker: {
+          contract: shared.requests,
+          app,
+          key: secret,
+          handler: options.handler ?? createHttpHandler(config.handlerUrl),
+          timeoutMs: config.handlerSeconds * 1_000,
+        },
+        appKeys,
+        feed,
+        declineBefore: config.declineBefore,
+        log,
+        onOutcome: (outcome) => metrics.requests.inc({ outcome }),
+      }),
+      appKeys,
+      appId: fromHex(app, 'app', 20),
+      metrics,
       clock: systemClock,
       log,
-      metrics: metrics.outbox,
-      finality: config.finality,
+      limits: config,
+      host: config.host,
+      port: config.port,
       pollMs: config.pollSeconds * 1_000,
-      rules: {
-        maxFeeCap: config.maxFeePerGasGwei,
-        cancelFeeCap: 2n * config.maxFeePerGasGwei,
-        minTip: config.minTipGwei,
-      },
     })
-    const { reader } = outbox
-    const { vmConfig } = await agent.info()
-    const appId = fromHex(app, 'app', 20)
-    const appKeys =
-      config.kmsUrls === undefined
-        ? undefined
-        : await openAppKeys({
-            kmsUrls: config.kmsUrls,
-            quotes: agent,
-            vmConfig,
-            appId,
-            readRoot: () => readRoot(reader, contracts.kmsAuth),
-            clock: systemClock,
-          })
-    const shared = { db, reader, clock: systemClock, onAccepted: outbox.notify }
-    const registration = createRegistration({
-      ...shared,
-      contracts,
-      requests,
-      app,
-      deviceId: config.deviceId,
-      account: signer.address,
-      capacity: config.capacity,
-      key: secret,
-      prove: (block) =>
-        proveInstance(agent, secret, { chainId, registry: contracts.instances, app, key, block }),
-    })
-    const { fromBlock } = contracts
-    const { eventSpan: span } = config
-    const feed = followAssignments({ reader, ...requests, app, key, fromBlock, span })
-    const work = createWork({
-      ...shared,
-      requests,
-      key,
-      worker: {
-        contract: requests,
-        app,
-        key: secret,
-        handler: options.handler ?? createHttpHandler(config.handlerUrl),
-        timeoutMs: config.handlerSeconds * 1_000,
-      },
-      appKeys,
-      feed,
-      declineBefore: config.declineBefore,
-      log,
-      onOutcome: (outcome) => metrics.requests.inc({ outcome }),
-    })
-    const parts = { outbox, registration, feed, work, appKeys, appId, metrics, log }
-    const { host, port } = config
-    const pollMs = config.pollSeconds * 1_000
-    const limits = config
-    const clock = systemClock
-    const worker = await startWorker({ ...parts, clock, host, port, pollMs, limits })
     options.onStarted?.({ url: worker.url, key })
     await aborted(options.signal)
     await worker.stop()
@@ -142,20 +115,93 @@ export async function runWorker(options: WorkerOptions): Promise<void> {
   }
 }
 
+type Contracts = Awaited<ReturnType<typeof readContracts>>
+
+/** The instance in whose CVM this process runs. */
+interface Instance {
+  readonly config: WorkerConfig
+  readonly contracts: Contracts
+  readonly agent: AgentClient
+  /** Its private key, 32 bytes. */
+  readonly secret: Uint8Array
+  /** Address of the key. */
+  readonly key: Hex
+}
+
+/** The outbox of the relayer, with the calls of a worker. */
+function openWorkerOutbox(
+  config: WorkerConfig,
+  contracts: Contracts,
+  { metrics, ...shared }: Pick<OutboxOptions, 'signer' | 'db' | 'log'> & { metrics: WorkerMetrics },
+): Promise<RunningOutbox> {
+  return openOutbox({
+    ...shared,
+    chainId: config.chainId,
+    clients: config.rpcUrls.map((url) => connectRpc(url)),
+    targets: {
+      [workerKinds.answer]: createAnswerTarget(contracts.requests),
+      [workerKinds.decline]: createDeclineTarget(contracts.requests),
+      [registrationKind]: createRegistrationTarget(contracts, contracts.requests),
+    },
+    clock: systemClock,
+    metrics: metrics.outbox,
+    finality: config.finality,
+    pollMs: config.pollSeconds * 1_000,
+    rules: {
+      maxFeeCap: config.maxFeePerGasGwei,
+      cancelFeeCap: 2n * config.maxFeePerGasGwei,
+      minTip: config.minTipGwei,
+    },
+  })
+}
+
+/** The app keys; undefined without a KMS in the settings. */
+async function openKeys(
+  { config, contracts, agent }: Instance,
+  reader: QuorumReader,
+): Promise<AppKeys | undefined> {
+  const { kmsUrls, app } = config
+  const { vmConfig } = await agent.info()
+  if (kmsUrls === undefined) return undefined
+  return openAppKeys({
+    kmsUrls,
+    quotes: agent,
+    vmConfig,
+    appId: fromHex(app, 'app', 20),
+    readRoot: () => readRoot(reader, contracts.kmsAuth),
+    clock: systemClock,
+  })
+}
+
+function openRegistration(
+  { config, contracts, agent, secret, key }: Instance,
+  shared: Pick<
+    RegistrationOptions,
+    'db' | 'reader' | 'requests' | 'account' | 'clock' | 'onAccepted'
+  >,
+): Registration {
+  const { chainId, app, deviceId, capacity } = config
+  return createRegistration({
+    ...shared,
+    contracts,
+    app,
+    deviceId,
+    capacity,
+    key: secret,
+    prove: (block) =>
+      proveInstance(agent, secret, { chainId, registry: contracts.instances, app, key, block }),
+  })
+}
+
 /** @throws DEPLOYMENT_INVALID without the contracts that a worker needs, or for another chain */
 async function readContracts({ deploymentFile, chainId }: WorkerConfig) {
-  const deployment = parseDeployment(await readJson(deploymentFile))
+  const record = parseDeployment(await readJson(deploymentFile))
+  const deployment = requireChain(record, chainId, deploymentFile)
   const addressOf = (name: string) => {
     const found = deployment.contracts[name]?.address
     if (found !== undefined) return found.toLowerCase() as Hex
     const message = `${deploymentFile} has no contract ${name}.`
     throw new AssentError('DEPLOYMENT_INVALID', message, { facts: { missing: name } })
-  }
-  if (deployment.chainId !== chainId) {
-    const message = `${deploymentFile} is the record of another chain.`
-    throw new AssentError('DEPLOYMENT_INVALID', message, {
-      facts: { expected: chainId, found: deployment.chainId },
-    })
   }
   return {
     instances: addressOf('instances'),

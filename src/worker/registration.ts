@@ -26,13 +26,12 @@ import {
   workerDigest,
 } from '../chain/registries/requests.ts'
 import { k256PublicKey } from '../kms/keys/derive.ts'
-import type { Hex } from '../lib/bytes.ts'
-import { to0x } from '../lib/bytes.ts'
+import { type Hex, to0x } from '../lib/bytes.ts'
 import type { Clock } from '../lib/clock.ts'
 import { k256Address, signK256Digest } from '../lib/k256.ts'
 import { addressSchema, bytes32Schema, bytesSchema } from '../lib/schema.ts'
 import type { Database } from '../relayer/database/database.ts'
-import type { QuorumReader } from '../relayer/endpoints/quorum.ts'
+import { type QuorumReader, readBlockTime } from '../relayer/endpoints/quorum.ts'
 import { check, type Target } from '../relayer/outbox/intent-targets.ts'
 import { enqueueIntent } from '../relayer/outbox/intents.ts'
 
@@ -122,7 +121,7 @@ async function readState(options: RegistrationOptions, key: Hex): Promise<FoundS
   const { reader, contracts, requests, capacity } = options
   const { latest } = await reader.heights()
   const [at, facts, worker] = await Promise.all([
-    readTime(reader, latest),
+    readBlockTime(reader, latest),
     reader.agree('instance', (client) => readInstanceFacts(client, contracts, key, latest)),
     reader.agree('worker', (client) => readWorker(client, requests.requests, key, latest)),
   ])
@@ -140,13 +139,6 @@ function isDue({ standing, endsAt, provenAt, at }: FoundState): boolean {
   if (standing !== 'live') return standing !== 'ended'
   const before = Math.min((endsAt - provenAt) / renewalPart, longestRenewal)
   return at >= endsAt - before
-}
-
-/** Unix seconds of a block. */
-export function readTime(reader: QuorumReader, blockNumber: bigint): Promise<number> {
-  return reader.agree('block time', async (client) => {
-    return Number((await client.getBlock({ blockNumber })).timestamp)
-  })
 }
 
 /** The block before the newest one, which a reorg replaces more rarely. */

@@ -7,7 +7,7 @@ import { Hono } from 'hono'
 
 import { AssentError, isAssentError } from '../errors/index.ts'
 import type { Clock } from '../lib/clock.ts'
-import { type AnsweredRefusal, openIngress, type RefusalResponse } from '../lib/ingress/ingress.ts'
+import { openIngress, refusalToJson } from '../lib/ingress/ingress.ts'
 import { type IngressSettings, openLimits } from '../lib/ingress/settings.ts'
 import type { Logger } from '../lib/log.ts'
 import type { RunningOutbox } from '../relayer/outbox/run-outbox.ts'
@@ -72,7 +72,7 @@ export async function startWorker(parts: WorkerParts): Promise<RunningWorker> {
     limits: openLimits(parts.limits ?? {}),
     proxied: 'x-forwarded-for',
     maxBodyBytes: () => 0,
-    explain,
+    explain: (refusal) => refusalToJson(refusal),
     observe: (refusal, client) => log.debug({ refusal, client }, 'request limited'),
   })
   const url = `http://${await server.listen(parts)}`
@@ -160,11 +160,4 @@ function describeHealth(
     roundAt,
     failure: failure ?? outbox.failure,
   }
-}
-
-function explain(refusal: AnsweredRefusal): RefusalResponse {
-  const isBad = refusal === 'too-large' || refusal === 'target'
-  const headers = { 'content-type': 'application/json' }
-  const error = isBad ? 'INPUT_INVALID' : 'TOO_MANY_REQUESTS'
-  return { status: isBad ? 400 : 429, headers, body: JSON.stringify({ error }) }
 }

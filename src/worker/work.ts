@@ -14,12 +14,11 @@ import type { Hex } from '../lib/bytes.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Logger } from '../lib/log.ts'
 import type { Database } from '../relayer/database/database.ts'
-import type { QuorumReader } from '../relayer/endpoints/quorum.ts'
+import { type QuorumReader, readBlockTime } from '../relayer/endpoints/quorum.ts'
 import { enqueueIntent } from '../relayer/outbox/intents.ts'
 import type { AskedRequest, WorkerContext } from './answer-request.ts'
 import type { AppKeys } from './app-keys.ts'
 import type { AssignmentFeed } from './assignments.ts'
-import { readTime } from './registration.ts'
 import { epochOfInput } from './sealed-message.ts'
 import { answerOnce, declineIntent } from './targets.ts'
 
@@ -74,7 +73,7 @@ export function createWork(options: WorkOptions): Work {
     async round() {
       if (feed.open.size === 0) return
       const { latest } = await options.reader.heights()
-      const at = await readTime(options.reader, latest)
+      const at = await readBlockTime(options.reader, latest)
       // a worker has at most its capacity of requests, so the list is short
       await Promise.all([...feed.open.values()].map((asked) => handle(asked, latest, at)))
     },

@@ -182,7 +182,11 @@ export async function findDeployment(
   })
   if (bytes === undefined) return undefined
   const text = bytes.toString('utf8')
-  const deployment = parseDeployment(parseJson(text, file))
+  return requireChain(parseDeployment(parseJson(text, file)), chainId, file)
+}
+
+/** @param file for the error @throws DEPLOYMENT_INVALID for the record of another chain */
+export function requireChain(deployment: Deployment, chainId: number, file: string): Deployment {
   if (deployment.chainId === chainId) return deployment
   throw new AssentError('DEPLOYMENT_INVALID', `${file} is the record of another chain.`, {
     facts: { file, expected: chainId, found: deployment.chainId },

@@ -3,11 +3,7 @@ import { createServer } from 'node:http'
 
 import { getRequestListener } from '@hono/node-server'
 
-import {
-  type AnsweredRefusal,
-  openIngress,
-  type RefusalResponse,
-} from '../../lib/ingress/ingress.ts'
+import { openIngress, refusalToJson } from '../../lib/ingress/ingress.ts'
 import { type IngressSettings, openLimits } from '../../lib/ingress/settings.ts'
 import type { Logger } from '../../lib/log.ts'
 import { createRateLimit } from '../../lib/rate-limit.ts'
@@ -47,17 +43,10 @@ export async function startApi(
     // no request has a body
     maxBodyBytes: () => 0,
     waitFor: (client) => (limits.isShared(client) ? 0 : waitFor(client)),
-    explain,
+    explain: (refusal) => refusalToJson(refusal, { 'access-control-allow-origin': '*' }),
     observe: (refusal, client) => options.log.debug({ refusal, client }, 'request limited'),
   })
   const url = `http://${await ingress.listen(options)}`
   options.log.info({ url }, 'the indexer serves')
   return { url, stop: () => ingress.stop(stopAfterMs) }
-}
-
-function explain(refusal: AnsweredRefusal): RefusalResponse {
-  const isBad = refusal === 'too-large' || refusal === 'target'
-  const headers = { 'content-type': 'application/json', 'access-control-allow-origin': '*' }
-  const error = isBad ? 'INPUT_INVALID' : 'TOO_MANY_REQUESTS'
-  return { status: isBad ? 400 : 429, headers, body: JSON.stringify({ error }) }
 }

@@ -98,6 +98,19 @@ export interface RefusalResponse {
   readonly body: string
 }
 
+/** A refusal as JSON, for services whose requests have no body. @param headers in addition to the content type */
+export function refusalToJson(
+  refusal: AnsweredRefusal,
+  headers: Readonly<Record<string, string>> = {},
+): RefusalResponse {
+  const isBad = refusal === 'too-large' || refusal === 'target'
+  return {
+    status: isBad ? 400 : 429,
+    headers: { 'content-type': 'application/json', ...headers },
+    body: JSON.stringify({ error: isBad ? 'INPUT_INVALID' : 'TOO_MANY_REQUESTS' }),
+  }
+}
+
 /** Deadlines of the stages; see the head of this file. */
 export interface Deadlines {
   /** Milliseconds from the first byte to the end of the request head; also for a TLS handshake. */

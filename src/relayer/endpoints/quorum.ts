@@ -102,6 +102,13 @@ export function createReader(
   }
 }
 
+/** Time of a block, Unix seconds. @throws RELAYER_CHAIN_UNREACHABLE, RELAYER_CHAIN_DISAGREES */
+export function readBlockTime(reader: QuorumReader, blockNumber: bigint): Promise<number> {
+  return reader.agree('block time', async (client) => {
+    return Number((await client.getBlock({ blockNumber })).timestamp)
+  })
+}
+
 /** A text that is equal for equal answers: members are sorted. */
 function stableText(value: unknown): string {
   return (

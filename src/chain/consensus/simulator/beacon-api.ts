@@ -16,7 +16,7 @@ export interface BeaconView {
 const maxUpdates = 128
 
 /**
- * The answer to a GET request, as JSON; undefined if there is none (status 404).
+ * Answers a GET request with JSON. Undefined means status 404.
  *
  * Sources: `ethereum/beacon-APIs`, `/eth/v1/beacon/light_client/*`, `/eth/v1/beacon/headers/finalized`,
  * `/eth/v1/config/fork_schedule`.

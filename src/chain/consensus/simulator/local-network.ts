@@ -1,7 +1,7 @@
 /** A beacon network on one computer: short epochs, so that a block is final after seconds. */
 import { randomBytes } from 'node:crypto'
 
-import { type Hex, to0x } from '../../../lib/bytes.ts'
+import { to0x } from '../../../lib/bytes.ts'
 import type { Network } from '../network.ts'
 
 /** Slots in an epoch. A block is final two to three epochs after its slot. */
@@ -33,7 +33,7 @@ export function createLocalNetwork({
     committeeSize: 32,
     secondsPerSlot,
     genesisTime: now - epochsBefore * slotsPerEpoch * secondsPerSlot,
-    genesisValidatorsRoot: to0x(new Uint8Array(randomBytes(32))) as Hex,
+    genesisValidatorsRoot: to0x(new Uint8Array(randomBytes(32))),
     genesisForkVersion: '0x00000001',
     forks: [
       { name: 'electra', version: '0x06000001', epoch: 0 },
