@@ -13,6 +13,7 @@ import { createLog } from '../lib/log.ts'
 import { openDatabase } from '../relayer/database/database.ts'
 import type { QuorumReader } from '../relayer/endpoints/quorum.ts'
 import { connectRpc } from '../relayer/endpoints/rpc.ts'
+import { createPruner } from '../relayer/outbox/retention.ts'
 import { type OutboxOptions, openOutbox, type RunningOutbox } from '../relayer/outbox/run-outbox.ts'
 import { openSigner } from '../relayer/signer/open-signer.ts'
 import { type AgentClient, createAgentClient } from '../tee/agent.ts'
@@ -73,7 +74,7 @@ export async function runWorker(options: WorkerOptions): Promise<void> {
       clock: systemClock,
       onAccepted: outbox.notify,
     }
-    const { app, eventSpan: span } = config
+    const { chainId, app, eventSpan: span } = config
     const { requests, fromBlock } = contracts
     const feed = followAssignments({ reader: outbox.reader, requests, app, key, fromBlock, span })
     const worker = await startWorker({
@@ -96,6 +97,7 @@ export async function runWorker(options: WorkerOptions): Promise<void> {
         log,
         onOutcome: (outcome) => metrics.requests.inc({ outcome }),
       }),
+      jobs: [createPruner({ db, chainId, clock: systemClock, retention: config.retention })],
       appKeys,
       appId: fromHex(app, 'app', 20),
       metrics,

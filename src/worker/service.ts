@@ -11,6 +11,7 @@ import { openIngress, refusalToJson } from '../lib/ingress/ingress.ts'
 import { type IngressSettings, openLimits } from '../lib/ingress/settings.ts'
 import type { Logger } from '../lib/log.ts'
 import type { RunningOutbox } from '../relayer/outbox/run-outbox.ts'
+import { type BackgroundJob, runJobs } from '../relayer/upkeep/jobs.ts'
 import type { AppKeys } from './app-keys.ts'
 import type { AssignmentFeed } from './assignments.ts'
 import type { WorkerMetrics } from './metrics.ts'
@@ -24,6 +25,8 @@ export interface WorkerParts {
   readonly registration: Registration
   readonly feed: AssignmentFeed
   readonly work: Work
+  /** Run beside the rounds, by the replica that holds the lease. */
+  readonly jobs: readonly BackgroundJob[]
   readonly appKeys: AppKeys | undefined
   /** 20 bytes. */
   readonly appId: Uint8Array
@@ -79,6 +82,12 @@ export async function startWorker(parts: WorkerParts): Promise<RunningWorker> {
   const loops = Promise.all([
     outbox.run(stopping.signal),
     runRounds(parts, status, stopping.signal),
+    runJobs(
+      parts.jobs,
+      { log, clock, metrics: parts.metrics.outbox },
+      outbox.isLeader,
+      stopping.signal,
+    ),
   ])
   log.info({ url }, 'worker started')
   return {

@@ -1,9 +1,9 @@
 /** `assent worker run` against a real chain and a simulated CVM: from a new key to a paid answer. */
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
-
+import { join } from 'node:path'
+import { eq } from 'drizzle-orm'
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
-
 import { withdraw } from '../../src/chain/registries/registry.ts'
 import {
   readRequest,
@@ -14,6 +14,10 @@ import {
 } from '../../src/chain/registries/requests.ts'
 import { AssentError } from '../../src/errors/index.ts'
 import { fromHex, type Hex, utf8ToBytes } from '../../src/lib/bytes.ts'
+import { systemClock } from '../../src/lib/clock.ts'
+import { type Database, openDatabase } from '../../src/relayer/database/database.ts'
+import { intents } from '../../src/relayer/database/schema.ts'
+import { enqueueIntent } from '../../src/relayer/outbox/intents.ts'
 import type { Handler } from '../../src/worker/answer-request.ts'
 import { createHttpHandler } from '../../src/worker/http-handler.ts'
 import { openInstanceKey } from '../../src/worker/instance-key.ts'
@@ -127,6 +131,39 @@ describe('a worker', { timeout: 120_000 }, () => {
       const record = await readWorkRecord(publicClient, stage.requests, stage.operator, 0n)
       expect(record.declined).toBeGreaterThan(0)
     }, soon)
+  })
+
+  test('deletes an answer after the retention', async () => {
+    const dataFolder = join(stage.folder, 'old')
+    const read = async (change: (db: Database) => Promise<unknown>) => {
+      const { db, close } = await openDatabase({ folder: dataFolder })
+      await change(db)
+      const rows = await db.select({ key: intents.key }).from(intents)
+      await close()
+      return rows.map(({ key }) => key)
+    }
+    const settled = async (db: Database, key: string, settledAt: number) => {
+      const intent = { chainId: 31337, kind: 'request-answer', key, payload: {}, expiresAt: null }
+      await enqueueIntent(db, { ...intent, at: settledAt })
+      await db.update(intents).set({ state: 'final', settledAt }).where(eq(intents.key, key))
+    }
+    const now = systemClock()
+    const before = await read(async (db) => {
+      await settled(db, 'old', now - 31 * 86_400)
+      await settled(db, 'young', now - 29 * 86_400)
+    })
+    expect(before.sort()).toEqual(['old', 'young'])
+
+    const { url } = await start(reverse, { dataFolder })
+    await vi.waitFor(async () => {
+      const metrics = await (await fetch(`${url}/metrics`)).text()
+      expect(metrics).toMatch(/job_runs_total\{job_name="retention",outcome="ok"\} 1/)
+    }, soon)
+    stopping.abort()
+    await running
+    const after = await read(async () => undefined)
+    expect(after).toContain('young')
+    expect(after).not.toContain('old')
   })
 
   test('answers nothing after its release was withdrawn, and says why', async () => {
