@@ -1,5 +1,5 @@
 /** A dropped quote: verified in this browser without a server, and drawn so that one sees what vouches for what. */
-import { type DragEvent, useRef, useState } from 'react'
+import { useState } from 'react'
 
 import { formatTime } from '../../../src/chain/governance/format-time.ts'
 import { toHex } from '../../../src/lib/bytes.ts'
@@ -11,13 +11,12 @@ import {
   maxFileBytes,
   type QuoteReport,
 } from '../quote/check.ts'
+import { DropZone } from '../ui/drop-zone.tsx'
 import { Hash, Heading, Panel } from '../ui/parts.tsx'
 
 export function Page() {
   const [files, setFiles] = useState<readonly Dropped[]>([])
-  const [isOver, setOver] = useState(false)
   const [at, setAt] = useState('')
-  const input = useRef<HTMLInputElement>(null)
   const add = async (list: FileList | null) => {
     const added = await Promise.all(
       [...(list ?? [])]
@@ -32,11 +31,6 @@ export function Page() {
       ...added,
     ])
   }
-  const drop = (event: DragEvent) => {
-    event.preventDefault()
-    setOver(false)
-    void add(event.dataTransfer.files)
-  }
   const time = at === '' ? Math.floor(Date.now() / 1000) : Date.parse(`${at}Z`) / 1000
   return (
     <>
@@ -44,32 +38,15 @@ export function Page() {
         <p>Verified in this browser. No file leaves this computer.</p>
       </Heading>
       <div className="grid">
-        <section
+        <DropZone
+          label="Files of a quote"
           className="drop panel"
-          aria-label="Files of a quote"
-          data-over={isOver}
-          onDragOver={(event) => {
-            event.preventDefault()
-            setOver(true)
-          }}
-          onDragLeave={() => setOver(false)}
-          onDrop={drop}
+          what="Drop a quote (raw, hexadecimal, or the answer of the guest agent) and its collateral (JSON)."
+          button="Choose files"
+          buttonClass="button main"
+          input={{ label: 'Files', multiple: true }}
+          onFiles={(list) => void add(list)}
         >
-          <p>
-            Drop a quote (raw, hexadecimal, or the answer of the guest agent) and its collateral
-            (JSON).
-          </p>
-          <button type="button" className="button main" onClick={() => input.current?.click()}>
-            Choose files
-          </button>
-          <input
-            ref={input}
-            type="file"
-            multiple
-            hidden
-            aria-label="Files"
-            onChange={(event) => void add(event.target.files)}
-          />
           <p className="small soft">
             For a simulated quote, add the root certificate of the simulator (<code>.der</code>).
           </p>
@@ -90,7 +67,7 @@ export function Page() {
               </button>
             </p>
           )}
-        </section>
+        </DropZone>
         {files.length === 0 ? null : <Result files={files} at={time} />}
       </div>
     </>

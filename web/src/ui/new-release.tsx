@@ -1,6 +1,6 @@
 /** Approve or propose a release from a dropped file. The file is hashed in this browser. */
 import { useQuery, useQueryClient } from '@tanstack/react-query'
-import { useId, useRef, useState } from 'react'
+import { useId, useState } from 'react'
 
 import { appAbi } from '../../../src/chain/abi.ts'
 import { decodeApproval } from '../../../src/chain/approval.ts'
@@ -31,6 +31,7 @@ import { useAgreedBlock } from '../data/facts.ts'
 import type { At, Row } from '../data/indexer.ts'
 import { follow, type Status } from '../wallet/follow.ts'
 import { type Connection, describeWalletError, send, useConnection } from '../wallet/wallets.ts'
+import { DropZone } from './drop-zone.tsx'
 import { Origin } from './origin.tsx'
 import { Hash, Panel, Table } from './parts.tsx'
 import { WalletChoice } from './wallet-choice.tsx'
@@ -45,8 +46,6 @@ export function NewRelease(props: Props) {
   const [file, setFile] = useState<DroppedFile>()
   const [problem, setProblem] = useState('')
   const [name, setName] = useState('app')
-  const [isOver, setOver] = useState(false)
-  const input = useRef<HTMLInputElement>(null)
   const nameId = useId()
   const take = async (list: FileList | null) => {
     const given = list?.[0]
@@ -60,35 +59,17 @@ export function NewRelease(props: Props) {
   return (
     <Panel title="New release" note="hashed in this browser; no file leaves this computer">
       <div className="body">
-        <section
-          className="drop"
-          aria-label="File of a release"
-          data-over={isOver}
-          onDragOver={(event) => {
-            event.preventDefault()
-            setOver(true)
-          }}
-          onDragLeave={() => setOver(false)}
-          onDrop={(event) => {
-            event.preventDefault()
-            setOver(false)
-            void take(event.dataTransfer.files)
-          }}
+        <DropZone
+          label="File of a release"
+          what={
+            <>
+              Drop an <code>app-compose.json</code> or a <code>docker-compose.yml</code>.
+            </>
+          }
+          button="Choose a file"
+          input={{ label: 'File of the release', accept: '.json,.yml,.yaml' }}
+          onFiles={(list) => void take(list)}
         >
-          <p>
-            Drop an <code>app-compose.json</code> or a <code>docker-compose.yml</code>.
-          </p>
-          <button type="button" className="button" onClick={() => input.current?.click()}>
-            Choose a file
-          </button>
-          <input
-            ref={input}
-            type="file"
-            accept=".json,.yml,.yaml"
-            hidden
-            aria-label="File of the release"
-            onChange={(event) => void take(event.target.files)}
-          />
           {file !== undefined && isComposeFile(file) ? (
             <label className="small soft" htmlFor={nameId}>
               Name of the app in the manifest{' '}
@@ -100,7 +81,7 @@ export function NewRelease(props: Props) {
               />
             </label>
           ) : null}
-        </section>
+        </DropZone>
         {problem === '' ? null : <p role="alert">{problem}</p>}
         {file === undefined ? null : <Dropped file={file} name={name} {...props} />}
       </div>
