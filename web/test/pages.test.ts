@@ -244,7 +244,8 @@ describe.skipIf(absent)('the dashboard', () => {
       for (const path of [...lists, ...details]) {
         const { page } = await open(path, stack.url, look)
         await page.locator('main h1').waitFor()
-        await page.waitForLoadState('networkidle')
+        // no request may hold its connection until its deadline of 20 seconds
+        await page.waitForLoadState('networkidle', { timeout: 10_000 })
         await expect.poll(() => page.getByText(/^Reading /).count()).toBe(0)
         const wide = await page.evaluate('document.documentElement.scrollWidth')
         expect({ path, wide }).toEqual({ path, wide: width })

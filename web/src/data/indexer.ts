@@ -221,8 +221,12 @@ async function get<T extends z.ZodType>(url: string, schema: T, isOptional = fal
     redirect: 'error',
     credentials: 'omit',
   })
-  if (answer.status === 404 && isOptional) return undefined
-  if (!answer.ok) throw new Error(`The indexer answered with status ${answer.status}.`)
+  if (!answer.ok) {
+    // a body that nobody reads holds its connection until the deadline
+    await answer.body?.cancel()
+    if (answer.status === 404 && isOptional) return undefined
+    throw new Error(`The indexer answered with status ${answer.status}.`)
+  }
   const text = await answer.text()
   if (text.length > maxBytes) throw new Error('The answer of the indexer is too long.')
   const parsed = schema.safeParse(JSON.parse(text))
